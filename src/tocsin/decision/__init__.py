@@ -1,0 +1,1 @@
+"""Act: what an emergency would cost, what each plan would change, and who does what."""

@@ -1,0 +1,1 @@
+"""Know: store, ledger, twin, exchange and compute."""

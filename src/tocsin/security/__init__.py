@@ -1,0 +1,1 @@
+"""Who, may, sign, prove: every interface and every ledger write passes here."""
