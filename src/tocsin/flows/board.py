@@ -1,0 +1,129 @@
+"""The board: what the ledger says is so now. It is folded from the entries alone, so a replay shows the same board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from tocsin.host import Entry
+from tocsin.vocabulary import (
+    AlertDraft,
+    Comparison,
+    Decision,
+    Forecast,
+    Incident,
+    Level,
+    NotFound,
+    Note,
+    Order,
+    Report,
+    SensorFault,
+    Warning,
+)
+
+FINISHED = ("done", "failed", "cancelled")
+# What may follow what in the life of an order; a report that is not here is refused, and nothing is overwritten.
+NEXT_STATES: dict[str, tuple[str, ...]] = {
+    "sent": ("acknowledged", "started", "done", "failed", "cancelled"),
+    "acknowledged": ("started", "done", "failed", "cancelled"),
+    "started": ("done", "failed", "cancelled"),
+    "done": (),
+    "failed": (),
+    "cancelled": (),
+}
+
+
+class OrderState(msgspec.Struct, frozen=True):
+    """An order with what has been reported of it so far."""
+
+    id: str
+    order: Order
+    state: str
+    reports: tuple[tuple[datetime, str, str, str], ...] = ()  # time, state, text, by whom
+
+    def overdue(self, now: datetime) -> bool:
+        """True where it should be finished and nobody said so."""
+        return self.state not in FINISHED and now > self.order.due
+
+
+class Board:
+    """Warnings, alerts, forecasts, comparisons, decisions and orders, each by its id, in the order in which they came."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.last = 0
+        self.warnings: dict[str, Warning] = {}
+        self.latest_warning: dict[tuple[str, str], str] = {}  # (rule, site) -> the id that holds now
+        self.faults: dict[tuple[str, str, str], SensorFault] = {}  # (site, quantity, check), open ones only
+        self.alerts: dict[str, AlertDraft] = {}
+        self.forecasts: dict[str, Forecast] = {}
+        self.comparisons: dict[str, Comparison] = {}
+        self.decisions: dict[str, Decision] = {}
+        self.orders: dict[str, OrderState] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.notes: dict[str, Note] = {}
+        for entry in entries:
+            self.post(entry)
+
+    def post(self, entry: Entry) -> None:
+        """Take the next entry; one that is already on the board changes nothing."""
+        if entry.number <= self.last:
+            return
+        self.last = entry.number
+        match entry.record:
+            case Warning() as warning:
+                self.warnings[entry.id] = warning
+                self.latest_warning[warning.rule, warning.subject] = entry.id
+            case SensorFault() as fault:
+                key = (fault.subject, fault.quantity, fault.check)
+                if fault.healed:
+                    self.faults.pop(key, None)
+                else:
+                    self.faults[key] = fault
+            case AlertDraft() as alert:
+                self.alerts[entry.id] = alert
+            case Forecast() as forecast:
+                self.forecasts[entry.id] = forecast
+            case Comparison() as comparison:
+                self.comparisons[entry.id] = comparison
+            case Decision() as decision:
+                self.decisions[entry.id] = decision
+            case Order() as order:
+                self.orders[entry.id] = OrderState(entry.id, order, "sent")
+            case Report() as report if report.order in self.orders:
+                before = self.orders[report.order]
+                line = (report.time, report.state, report.text, entry.actor)
+                self.orders[report.order] = OrderState(before.id, before.order, report.state, (*before.reports, line))
+            case Incident() as incident:
+                self.incidents[incident.subject] = incident
+            case Note() as note:
+                self.notes[entry.id] = note
+            case _:
+                pass
+
+    def is_active(self, warning_id: str) -> bool:
+        """True if this warning is the last word of its rule at its site, and is one."""
+        warning = self.warnings[warning_id]
+        return self.latest_warning[warning.rule, warning.subject] == warning_id and warning.level > Level.NONE
+
+    def active_warnings(self) -> dict[str, Warning]:
+        """What holds now, worst first."""
+        held = {i: self.warnings[i] for i in self.latest_warning.values() if self.is_active(i)}
+        return dict(sorted(held.items(), key=lambda pair: (-pair[1].level, pair[1].time, pair[1].subject)))
+
+    def site_level(self, site: str) -> Level:
+        """The worst that any rule says of a site; BLIND if one is blind and none warns."""
+        levels = [self.warnings[i].level for (_, at), i in self.latest_warning.items() if at == site]
+        worst = max(levels, default=Level.NONE)
+        return Level.BLIND if worst <= Level.NONE and Level.BLIND in levels else Level(max(worst, Level.NONE))
+
+    def decision_on(self, comparison_id: str) -> str | None:
+        """The id of the decision that was made on a comparison, if one was."""
+        return next((i for i, d in self.decisions.items() if comparison_id in d.cause), None)
+
+    def order(self, order_id: str) -> OrderState:
+        """One order; raises NotFound."""
+        if order_id not in self.orders:
+            raise NotFound(f"board: no order {order_id!r}; there are {len(self.orders)}")
+        return self.orders[order_id]

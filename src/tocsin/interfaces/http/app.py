@@ -1,0 +1,146 @@
+"""The web application: routes, security headers, the console's files, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tocsin import __version__
+from tocsin.flows.centre import Centre
+from tocsin.interfaces.http import forecasts, plans, record, situation, twin
+from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
+from tocsin.vocabulary import Refused, TocsinError
+
+# Everything comes from here: no script, font, tile or picture of another host, and nothing inline but styles (MapLibre sets them).
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+        "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class SecurityHeaders:
+    """Adds HEADERS to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *((k.lower().encode(), v.encode()) for k, v in HEADERS.items())]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def console_folder() -> Path:
+    """Where the built console lies inside the installed package."""
+    return Path(str(files("tocsin.interfaces"))) / "console"
+
+
+def make_app(centre: Centre) -> Starlette:
+    """The application for one running platform."""
+
+    async def status(request: Request) -> Response:
+        token = request.cookies.get(COOKIE, "")
+        signed_in = bool(token) and await asyncio.to_thread(centre.session, token, None) is not None
+        built = (console_folder() / "index.html").is_file()
+        return answer(centre.status() | {"version": __version__, "console": built, "signed_in": signed_in})
+
+    async def sign_in(request: Request) -> Response:
+        try:
+            if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+                raise Refused("sign-in: the request comes from another site; open the console itself and sign in there")
+            body = await body_of(request)
+            name, password = text_of(body, "name", most=200), text_of(body, "password", most=1_000)
+            session, token = await asyncio.to_thread(centre.sign_in, name, password)
+        except TocsinError as fault:
+            return refusal(fault)
+        response = answer({"name": session.actor.name, "roles": sorted(session.actor.roles), "csrf": session.csrf})
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
+        return response
+
+    def who(centre: Centre, request: Request, actor: Any) -> dict[str, Any]:
+        session = centre.session(request.cookies[COOKIE], None)
+        return {"name": actor.name, "roles": sorted(actor.roles), "csrf": session.csrf if session else ""}
+
+    def sign_out(centre: Centre, request: Request, actor: Any) -> Response:
+        centre.sign_out(request.cookies[COOKIE])
+        response = answer({})
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    def route(path: str, act: str, handler: Handler, method: str = "GET") -> Route:
+        return Route(f"/api/v1{path}", guarded(centre, act, handler), methods=[method])
+
+    routes: list[Route | Mount] = [
+        Route("/api/v1/status", status),
+        Route("/api/v1/session", sign_in, methods=["POST"]),
+        route("/session", "read situation", who),
+        route("/session", "read situation", sign_out, "DELETE"),
+        route("/twin", "read situation", twin.describe),
+        route("/twin/assets/{kind}", "read situation", twin.assets),
+        route("/tiles/base.pmtiles", "read situation", twin.base_map),
+        route("/tiles/terrain/{z:int}/{x:int}/{y:int}.png", "read situation", twin.terrain),
+        route("/gauges", "read situation", situation.gauges),
+        route("/gauges/{site}", "read situation", situation.gauge),
+        route("/warnings", "read situation", situation.warnings),
+        route("/alerts", "read situation", situation.alerts),
+        route("/alerts/{alert}", "read situation", situation.alert_xml),
+        route("/forecasts", "read situation", forecasts.forecasts),
+        route("/forecasts/{forecast}", "read situation", forecasts.forecast),
+        route("/forecasts/{forecast}/depth.png", "read situation", forecasts.depth_png),
+        route("/forecasts/{forecast}/at", "read situation", forecasts.at),
+        route("/forecasts/{forecast}/roads", "read situation", forecasts.roads),
+        route("/forecasts/{forecast}/zones", "read situation", forecasts.zones),
+        route("/plans", "read situation", plans.plans),
+        route("/comparisons", "read situation", plans.comparisons),
+        route("/comparisons/{comparison}", "read situation", plans.comparison),
+        route("/decisions", "write decision", plans.decide, "POST"),
+        route("/decisions", "read situation", plans.decisions),
+        route("/orders", "read situation", plans.orders),
+        route("/orders/{order}/reports", "write report", plans.report, "POST"),
+        route("/notes", "write note", record.note, "POST"),
+        route("/records", "read ledger", record.records),
+        route("/records/{record}/chain", "read ledger", record.chain),
+        route("/ledger", "read ledger", record.ledger),
+        route("/ledger/verify", "read ledger", record.verify, "POST"),
+        route("/progress", "read situation", record.progress),
+        route("/events", "read situation", record.events),
+        *_console(),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])
+
+
+def _console() -> list[Route | Mount]:
+    folder = console_folder()
+    if (folder / "index.html").is_file():
+
+        async def index(request: Request) -> Response:
+            return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
+
+        return [Route("/", index), Mount("/", StaticFiles(directory=folder))]
+    note = folder / "NOT_BUILT.txt"
+    words = note.read_text() if note.is_file() else "Install the published wheel, which has the console inside.\n"
+
+    async def no_console(request: Request) -> Response:
+        return PlainTextResponse(f"The platform is running; this build has no web console.\n\n{words}", 503)
+
+    return [Route("/", no_console)]

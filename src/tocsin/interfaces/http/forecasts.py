@@ -1,0 +1,63 @@
+"""Forecasts: what may happen, as pictures for the map and as numbers for a place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin.flows.centre import Centre
+from tocsin.flows.views import ForecastView
+from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, paint, png
+from tocsin.security.actor import Actor
+from tocsin.vocabulary import InputError
+
+
+def _view(centre: Centre, request: Request) -> ForecastView:
+    return centre.forecast_view(request.path_params["forecast"])
+
+
+def _field(view: ForecastView, request: Request) -> tuple[str, Any]:
+    which, frame = request.query_params.get("view", "q50"), request.query_params.get("frame", "peak")
+    if frame != "peak" and not frame.isdigit():
+        raise InputError(f"frame = {frame!r}; wanted `peak` or a number from 0")
+    return which, view.field(which, None if frame == "peak" else int(frame))
+
+
+def forecasts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """All forecasts, newest first."""
+    return [centre.forecast_view(i).summary() for i in reversed(centre.board.forecasts)][:50]
+
+
+def forecast(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """One forecast: what it is of, when its frames are, and what stands in its way."""
+    return _view(centre, request).summary() | {"depth_classes": [low for low, _ in DEPTH_CLASSES]}
+
+
+def depth_png(centre: Centre, request: Request, actor: Actor) -> Response:
+    """Water depth, or the chance of it, as a picture to be laid on the forecast's corners."""
+    which, field = _field(_view(centre, request), request)
+    picture = png(paint(field, CHANCE_CLASSES if which == "chance" else DEPTH_CLASSES))
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def at(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """What may happen at one place."""
+    try:
+        lon, lat = float(request.query_params["lon"]), float(request.query_params["lat"])
+    except (KeyError, ValueError) as fault:
+        raise InputError(f"{request.url.path}: wanted ?lon=...&lat=... in degrees, got {request.url.query!r}") from fault
+    return _view(centre, request).at(lon, lat)
+
+
+def roads(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """Roads that are cut or slowed, as lines."""
+    view = _view(centre, request)
+    which, field = _field(view, request)
+    return view.roads(field if which != "chance" else view.field("q50", None))
+
+
+def zones(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """People in the water's way, zone by zone."""
+    return _view(centre, request).zones()

@@ -1,0 +1,107 @@
+"""Plans, what they would bring, who decided, and what became of the orders."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from tocsin.flows.centre import Centre
+from tocsin.interfaces.http.guard import body_of, text_of
+from tocsin.security.actor import Actor
+from tocsin.vocabulary import NotFound
+
+
+def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """All plans that are on the table, with what they would do."""
+    return [msgspec.to_builtins(plan) | {"digest": plan.digest()} for plan in centre.plans()]
+
+
+def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """All comparisons, newest first."""
+    return [_comparison(centre, i) for i in reversed(centre.board.comparisons)][:50]
+
+
+def comparison(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """One comparison, with the harm of each plan in each future."""
+    return _comparison(centre, request.path_params["comparison"])
+
+
+def _comparison(centre: Centre, comparison_id: str) -> dict[str, Any]:
+    if comparison_id not in centre.board.comparisons:
+        raise NotFound(f"no comparison {comparison_id!r}; there are {len(centre.board.comparisons)}")
+    row: dict[str, Any] = msgspec.to_builtins(centre.board.comparisons[comparison_id], builtin_types=()) | {"id": comparison_id}
+    by_future = centre.harm_by_future.get(comparison_id, {})
+    row["scores"] = [score | {"harm_by_future": by_future.get(score["plan"], [])} for score in row["scores"]]
+    row["decision"] = centre.board.decision_on(comparison_id)
+    return row
+
+
+async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """Approve or reject a plan, signed with the person's own key."""
+    body = await body_of(request)
+    decision_id, order_ids = await asyncio.to_thread(
+        centre.decide,
+        actor,
+        comparison_id=text_of(body, "comparison", most=100),
+        plan_name=text_of(body, "plan", most=200),
+        plan_digest=text_of(body, "plan_digest", most=64),
+        verdict=text_of(body, "verdict", most=10),
+        comment=text_of(body, "comment", needed=False),
+        password=text_of(body, "password", most=1_000),
+    )
+    return {"id": decision_id, "orders": order_ids}
+
+
+def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """All decisions, newest first; `signature_ok` is checked now."""
+    return [
+        {
+            "id": i,
+            "time": d.time,
+            "plan": d.plan,
+            "verdict": d.verdict,
+            "signer": d.signer,
+            "comment": d.comment,
+            "signature_ok": centre.signature_holds(d),
+        }
+        for i, d in reversed(centre.board.decisions.items())
+    ]
+
+
+def orders(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """All orders with what has been reported of them."""
+    now = centre.host.clock.now()
+    return [
+        {
+            "id": s.id,
+            "time": s.order.time,
+            "plan": s.order.plan,
+            "action": s.order.action,
+            "do": s.order.do,
+            "role": s.order.role,
+            "target": s.order.subject,
+            "needs": s.order.needs,
+            "start": s.order.start,
+            "due": s.order.due,
+            "state": s.state,
+            "overdue": s.overdue(now),
+            "reports": [{"time": t, "state": state, "text": text, "by": by} for t, state, text, by in s.reports],
+        }
+        for s in centre.board.orders.values()
+    ]
+
+
+async def report(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Say what became of an order."""
+    body = await body_of(request)
+    report_id = await asyncio.to_thread(
+        centre.report,
+        actor,
+        request.path_params["order"],
+        state=text_of(body, "state", most=20),
+        text=text_of(body, "text", needed=False),
+    )
+    return {"id": report_id}
