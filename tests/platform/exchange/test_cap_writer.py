@@ -140,15 +140,23 @@ def alerts(draw: st.DrawFn) -> Alert:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=LARGE)
 @given(alert=alerts())
-def test_any_alert_is_written_valid_and_reads_back_as_it_was(alert: Alert, cap12: etree.XMLSchema) -> None:
+def test_any_alert_reads_back_as_it_was(alert: Alert) -> None:
     data = write_cap(alert)
-    assert cap12.validate(etree.fromstring(data)), cap12.error_log
     reading = read_cap(data)
     assert reading.problems == ()
     assert reading.alert == alert
     assert write_cap(reading.alert) == data
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=LARGE)
+@given(alert=alerts())
+def test_any_alert_is_written_valid(alert: Alert, cap12: etree.XMLSchema) -> None:
+    assert cap12.validate(etree.fromstring(write_cap(alert))), cap12.error_log
 
 
 def life() -> list[Alert]:
