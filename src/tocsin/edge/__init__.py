@@ -1,1 +1,30 @@
-"""Sense: collect, check, watch and keep readings, on a small computer if need be."""
+"""SENSE: collect, check, spool, watch; a node that runs without the platform, and on which the platform stands."""
+
+from tocsin.edge.check import Check, changed, qartod_water_level
+from tocsin.edge.collect import Collector, CsvColumns, CsvFolder, Fault, Replay, convert, read_csv, spoil
+from tocsin.edge.latest import Checked, GaugeStatus, Latest, Readings
+from tocsin.edge.node import Node, Taken
+from tocsin.edge.spool import Spool
+from tocsin.edge.watch import Watch
+
+__all__ = [
+    "Check",
+    "Checked",
+    "Collector",
+    "CsvColumns",
+    "CsvFolder",
+    "Fault",
+    "GaugeStatus",
+    "Latest",
+    "Node",
+    "Readings",
+    "Replay",
+    "Spool",
+    "Taken",
+    "Watch",
+    "changed",
+    "convert",
+    "qartod_water_level",
+    "read_csv",
+    "spoil",
+]

@@ -1,0 +1,197 @@
+"""What makes a reading doubtful, as data: the QARTOD tests of one quantity with their thresholds.
+
+A flag is a pure function of the readings of its stream, sorted by sensor time: it does not matter in how many batches, or in
+which order, they came. The newest reading gets its spike test when the next one comes, as the manual has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.science import quality
+from tocsin.vocabulary import Flag, InputError, Quantity
+
+QARTOD_WATER_LEVEL = "U.S. IOOS 2021, Manual for Real-Time Quality Control of Water Level Data, version 2.1"
+
+
+class Test(IntEnum):
+    """The tests that look at a single stream; the number is the place of its 2-bit code in a cell's byte."""
+
+    GROSS_RANGE = 0
+    SPIKE = 1
+    RATE_OF_CHANGE = 2
+    FLAT_LINE = 3
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """The thresholds of one quantity; None leaves a test out. `at` gives other spans for single sites, as flood stages are local.
+
+    `sensor_span` is what the sensor can measure (outside: fail), `usual_span` what the place has seen (outside: suspect).
+    `interval_s` is the shortest time between two readings of a stream. A flat line is suspect after `flat_suspect_s` and fails
+    after `flat_fail_s`, or as soon as one of its `neighbours` has moved by `neighbour_move` in the meantime. `verified` is true
+    only where somebody compared the numbers with `source`.
+    """
+
+    quantity: Quantity
+    interval_s: float
+    source: str
+    sensor_span: tuple[float, float]
+    usual_span: tuple[float, float] | None = None
+    at: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {}
+    spike_suspect: float | None = None
+    spike_fail: float | None = None
+    spike_method: str = "differential"
+    rate_suspect_per_h: float | None = None
+    flat_tolerance: float = 0.0
+    flat_suspect_s: float | None = None
+    flat_fail_s: float = math.inf
+    neighbours: Mapping[str, tuple[str, ...]] = {}
+    neighbour_move: float = math.inf
+    gap_s: float | None = None
+    future_s: float = 60.0
+    verified: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"check of {self.quantity.name}"
+        spans = [
+            self.sensor_span,
+            *([self.usual_span] if self.usual_span else []),
+            *(s for both in self.at.values() for s in both),
+        ]
+        if any(not low < high for low, high in spans):
+            raise InputError(f"{name}: spans {spans}; wanted (low, high) with low < high, in {self.quantity.unit}")
+        if (self.spike_suspect is None) != (self.spike_fail is None):
+            raise InputError(
+                f"{name}: spike_suspect and spike_fail come together; got {self.spike_suspect} and {self.spike_fail}"
+            )
+        if self.spike_suspect is not None and self.spike_fail is not None and not 0 < self.spike_suspect <= self.spike_fail:
+            raise InputError(f"{name}: spikes {self.spike_suspect} and {self.spike_fail}; wanted 0 < suspect <= fail")
+        if self.spike_method not in ("average", "differential"):
+            raise InputError(f"{name}: spike_method = {self.spike_method!r}; wanted 'average' or 'differential'")
+        if self.flat_suspect_s is not None and not (self.flat_tolerance > 0 and 0 < self.flat_suspect_s <= self.flat_fail_s):
+            raise InputError(f"{name}: a flat line needs flat_tolerance > 0 and 0 < flat_suspect_s <= flat_fail_s")
+        if not (self.interval_s > 0 and self.future_s >= 0 and self.source):
+            raise InputError(f"{name}: wanted interval_s > 0, future_s >= 0 and a source")
+
+    @property
+    def context(self) -> int:
+        """How many readings back a verdict may depend on: what a stream has to remember for this check."""
+        longest_s = 0.0
+        if self.flat_suspect_s is not None:
+            longest_s = self.flat_fail_s if math.isfinite(self.flat_fail_s) else self.flat_suspect_s
+        return max(2 * quality.REACH, math.ceil(longest_s / self.interval_s) + 2)
+
+    def spans(self, sites: tuple[str, ...]) -> NDArray[np.float64]:
+        """(site, 4): sensor low and high, usual low and high."""
+        usual = self.usual_span or (-math.inf, math.inf)
+        everywhere = (*self.sensor_span, *usual)
+        rows = (
+            [(*self.at[s][0], *self.at[s][1]) if s in self.at else everywhere for s in sites]
+            if self.at
+            else [everywhere] * len(sites)
+        )
+        return np.array(rows, np.float64).reshape(len(sites), 4)
+
+    def judge(
+        self, time_us: NDArray[np.int64], value: NDArray[np.float64], spans: NDArray[np.float64], *, first: int
+    ) -> NDArray[np.uint8]:
+        """The codes of all tests for the columns from `first` on, packed in a byte each, shape (row, lag - first).
+
+        A value that fails the gross range is none: no other test sees it, so that it does not blame its neighbours.
+        """
+        low, high, usual_low, usual_high = (spans[:, [k]] for k in range(4))
+        span = quality.gross_range(value[:, first:], low, high, usual_low, usual_high)
+        possible = np.where((value >= low) & (value <= high), value, np.nan)
+        begin = max(0, first - quality.REACH)
+        near, at = possible[:, begin:], time_us[:, begin:]
+        tested: dict[Test, NDArray[np.uint8]] = {Test.GROSS_RANGE: span}
+        if self.spike_suspect is not None and self.spike_fail is not None:
+            apart_s = quality.REACH * self.interval_s
+            leaps = quality.spike(
+                at, near, suspect=self.spike_suspect, fail=self.spike_fail, apart_s=apart_s, method=self.spike_method
+            )
+            tested[Test.SPIKE] = leaps[:, first - begin :]
+        if self.rate_suspect_per_h is not None:
+            tested[Test.RATE_OF_CHANGE] = quality.rate_of_change(at, near, suspect_per_h=self.rate_suspect_per_h)[
+                :, first - begin :
+            ]
+        if self.flat_suspect_s is not None:
+            tested[Test.FLAT_LINE] = quality.flat_line(
+                time_us,
+                possible,
+                first=first,
+                tolerance=self.flat_tolerance,
+                suspect_s=self.flat_suspect_s,
+                fail_s=self.flat_fail_s,
+                context=self.context,
+            )
+        packed = np.zeros(span.shape, np.uint8)
+        for test, code in tested.items():
+            packed |= code << np.uint8(2 * test)
+        return packed
+
+
+def code_of(packed: NDArray[np.uint8], test: Test) -> NDArray[np.uint8]:
+    """What one test said: UNTRIED, PASS, SUSPECT or FAIL."""
+    return np.asarray((packed >> np.uint8(2 * test)) & np.uint8(3), np.uint8)
+
+
+_FLAG_OF_CODE = np.array([Flag.NOT_EVALUATED, Flag.GOOD, Flag.SUSPECT, Flag.FAIL], np.uint8)
+_CODE_OF_FLAG = np.zeros(256, np.uint8)
+_CODE_OF_FLAG[[Flag.GOOD, Flag.SUSPECT, Flag.FAIL]] = [quality.PASS, quality.SUSPECT, quality.FAIL]
+
+
+def flags(packed: NDArray[np.uint8], given: NDArray[np.uint8], value: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The QARTOD flag: the worst of all tests and of what the source itself `given`; 9 where there is no number."""
+    worst = np.maximum.reduce([_CODE_OF_FLAG[given], *(code_of(packed, test) for test in Test)])
+    return np.asarray(np.where(np.isfinite(value), _FLAG_OF_CODE[worst], np.uint8(Flag.MISSING)), np.uint8)
+
+
+def blamed(packed: int, given: int) -> str:
+    """Which test gave the flag, in words; empty where nothing is wrong."""
+    codes = {test: (packed >> (2 * test)) & 3 for test in Test}
+    worst = max(codes, key=lambda test: codes[test])
+    if codes[worst] >= quality.SUSPECT:
+        return worst.name.lower().replace("_", " ")
+    return "flagged by its source" if given in (Flag.SUSPECT, Flag.FAIL) else ""
+
+
+def qartod_water_level(quantity: Quantity, **changes: Any) -> Check:
+    """The manual's own examples for water level (tests 1, 4, 6, 8): numbers for a tide gauge in metres, every 6 minutes.
+
+    They are examples, so set what is local by `changes`: a `usual_span` of -0.5..5 m would call the crest of a great flood
+    suspect, and a gauge that reports whole centimetres looks stuck after 30 minutes of calm.
+    """
+    if quantity.unit != "m":
+        raise InputError(f"qartod_water_level: {quantity}; the manual's numbers are in m")
+    example = Check(
+        quantity=quantity,
+        interval_s=360.0,
+        source=QARTOD_WATER_LEVEL + ", examples of tests 1, 4, 6 and 8",
+        sensor_span=(-0.5, 10.0),
+        usual_span=(-0.5, 5.0),
+        spike_suspect=0.1,
+        spike_fail=0.2,
+        spike_method="average",
+        flat_tolerance=0.001,
+        flat_suspect_s=2 * 360.0,  # 3 readings, 6 minutes apart
+        flat_fail_s=4 * 360.0,  # 5 readings
+        gap_s=3600.0,
+        verified=True,
+    )
+    return changed(example, **changes)
+
+
+def changed(check: Check, **changes: Any) -> Check:
+    """The check with local numbers in it; it is no longer what its source says, and so it says that."""
+    if not changes:
+        return check
+    local = {"source": f"{check.source}, with local {', '.join(sorted(changes))} (unverified)", "verified": False}
+    return msgspec.structs.replace(check, **(local | changes))

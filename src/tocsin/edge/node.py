@@ -1,0 +1,251 @@
+"""The process part of the edge: collect, check, write to disk, acknowledge, judge, tell the ledger; and go on, whatever breaks.
+
+`Node.take` is the whole path of a batch in one plain call; `Node.run` drives it from collectors and a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+import msgspec
+import numpy as np
+
+from tocsin.edge.collect import Collector
+from tocsin.edge.latest import Latest, microseconds
+from tocsin.edge.spool import Spool
+from tocsin.edge.watch import Watch
+from tocsin.host import Host
+from tocsin.security.actor import Actor
+from tocsin.vocabulary import InputError, Observations, Record, SensorFault, Unavailable, column
+
+log = logging.getLogger(__name__)
+
+COLLECTOR = "collector"
+STORAGE = "storage"
+Heard = Callable[[Observations], None]
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a group of batches: how many readings are on disk, and the ids of the records that they led to."""
+
+    stored: int
+    duplicates: int
+    late: int
+    records: tuple[str, ...]
+
+
+class Node:
+    """One place where readings arrive. What it needs is given from outside; it makes no file and asks no clock of its own.
+
+    At the start it takes the open warnings and faults from the ledger, and the latest readings from the spool.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        actor: Actor,
+        *,
+        latest: Latest,
+        watch: Watch,
+        spool: Spool | None = None,
+        collectors: Sequence[Collector] = (),
+        on_readings: Iterable[Heard] = (),
+        tick_s: float = 60.0,
+        waiting_most: int = 64,
+        backoff_s: tuple[float, float] = (1.0, 300.0),
+    ) -> None:
+        names = [collector.name for collector in collectors]
+        if len(set(names)) != len(names):
+            raise InputError(f"node {actor.name}: collectors {names}; wanted each name once")
+        if not (tick_s > 0 and waiting_most > 0 and 0 < backoff_s[0] <= backoff_s[1]):
+            raise InputError(f"node {actor.name}: tick_s = {tick_s}, waiting_most = {waiting_most}, backoff_s = {backoff_s}")
+        self._host, self._actor, self.latest, self.watch, self._spool = host, actor, latest, watch, spool
+        self._collectors, self._on_readings = tuple(collectors), list(on_readings)
+        self._tick_s, self._waiting_most, self._backoff_s = tick_s, waiting_most, backoff_s
+        self._waiting: asyncio.Queue[tuple[Observations, asyncio.Future[None]]] = asyncio.Queue(waiting_most)
+        self._stopped: set[str] = set()
+
+    def on_readings(self, heard: Heard) -> None:
+        """Call `heard` with every batch after it was stored and judged: flagged, and without what was known already."""
+        self._on_readings.append(heard)
+
+    def restore(self, *, hours: float = 48.0) -> int:
+        """Take up where the last run ended: levels and faults from the ledger, readings from the spool; return how many."""
+        self.watch.learn(entry.record for entry in self._host.ledger.read())
+        count = 0
+        if self._spool is not None:
+            for batch in self._spool.replay(from_us=microseconds(self._host.clock.now() - timedelta(hours=hours))):
+                count += len(self.latest.take(batch).observations)
+            records = [
+                SensorFault(time=self._host.clock.now(), subject=self._actor.name, quantity="all", check=STORAGE, reason=line)
+                for line in self._spool.damage
+            ]
+            self._tell(records)
+        return count
+
+    def take(self, *batches: Observations) -> Taken:
+        """Check, store, keep, judge and tell; when this returns, every reading is on disk and may be acknowledged.
+
+        Batches of one quantity are joined, and one fsync serves them all. Raises Unavailable where disk or ledger does not
+        answer; then the batches may be given again: no reading is kept and no record written twice.
+        """
+        by_quantity: dict[str, list[Observations]] = {}
+        for batch in batches:
+            if len(batch):
+                by_quantity.setdefault(batch.quantity.name, []).append(batch)
+        checked = [self.latest.check(_joined(several)) for several in by_quantity.values()]
+        if self._spool is not None:
+            self._spool.append([one.observations for one in checked])
+        for one in checked:
+            self.latest.keep(one)
+            if len(one.observations):
+                self._hear(one.observations)
+        now, told = self._host.clock.now(), list[str]()
+        for one in checked:
+            quantity = [one.observations.quantity]
+            told += self._tell(self.watch.inspect(now, quantity, ahead=dict(one.future), heard=one.heard))
+            told += self._tell(self.watch.look(now, quantity))
+        return Taken(
+            sum(len(one.observations) for one in checked),
+            sum(one.duplicates for one in checked),
+            sum(one.late for one in checked),
+            tuple(told),
+        )
+
+    def _hear(self, observed: Observations) -> None:
+        """Hand a stored batch to whoever asked for it; who fails to listen stops nobody."""
+        for heard in self._on_readings:
+            try:
+                heard(observed)
+            except Exception:  # a listener is another part's code
+                log.exception("listener_broken", extra={"listener": repr(heard)})
+
+    def look(self) -> tuple[str, ...]:
+        """What the timer does: judge everything as of now. Blindness and gaps are found when nothing comes."""
+        now = self._host.clock.now()
+        return self._tell((*self.watch.inspect(now), *self.watch.look(now)))
+
+    def _tell(self, records: Sequence[Record]) -> tuple[str, ...]:
+        """Append to the ledger; only what is written there counts as told."""
+        if not records:
+            return ()
+        ids = self._host.ledger.append(self._actor, records)
+        self.watch.learn(records)
+        return ids
+
+    async def run(self, until: datetime | None = None) -> None:
+        """Collect until `until`, or until cancelled. A collector that breaks is told once, and started again with backoff."""
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tick())]
+        tasks += [asyncio.create_task(self._collect(collector)) for collector in self._collectors]
+        if until is not None:
+            tasks.append(asyncio.create_task(self._host.clock.sleep((until - self._host.clock.now()).total_seconds())))
+        try:
+            done, _ = await asyncio.wait(
+                [tasks[0], tasks[1], *(tasks[-1:] if until else [])], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _collect(self, collector: Collector) -> None:
+        """Drive one collector. Asking it for the next batch says that the one before is on disk."""
+        delay_s = self._backoff_s[0]
+        while True:
+            try:
+                async with aclosing(collector.batches(self._host)) as batches:
+                    async for batch in batches:
+                        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                        await self._waiting.put((batch, stored))
+                        await stored
+                        delay_s = self._backoff_s[0]
+                        self._report(collector.name, None)
+                return
+            except Exception as broken:  # whatever a collector raises, the others go on
+                self._report(collector.name, f"{type(broken).__name__}: {broken}; trying again")
+            await self._host.clock.sleep(delay_s)
+            delay_s = min(2.0 * delay_s, self._backoff_s[1])
+
+    def _report(self, name: str, reason: str | None) -> None:
+        """Tell the ledger once when a part breaks, and once when it works again."""
+        if (reason is None) == (name not in self._stopped):
+            return
+        now = self._host.clock.now()
+        subject, check = (self._actor.name, STORAGE) if name == STORAGE else (f"{COLLECTOR} {name}", COLLECTOR)
+        fault = SensorFault(
+            time=now, subject=subject, quantity="all", check=check, reason=reason or "works again", healed=reason is None
+        )
+        if reason is None:
+            log.info("part_works", extra={"part": name})
+            self._stopped.discard(name)
+        else:
+            log.warning("part_broken", extra={"part": name, "reason": reason})
+            self._stopped.add(name)
+        try:
+            self._tell([fault])
+        except Unavailable as busy:
+            log.warning("fault_not_told", extra={"part": name, "reason": str(busy)})
+
+    async def _tick(self) -> None:
+        """Look round even when nothing comes."""
+        while True:
+            await self._host.clock.sleep(self._tick_s)
+            try:
+                self.look()
+            except Unavailable as busy:
+                self._report(STORAGE, str(busy))
+
+    async def _write(self) -> None:
+        """Take all that waits as one group with one fsync."""
+        while True:
+            group = [await self._waiting.get()]
+            while not self._waiting.empty():
+                group.append(self._waiting.get_nowait())
+            try:
+                await self._store([batch for batch, _ in group])
+            except InputError:  # one of them cannot be used: the others must not suffer for it
+                for batch, stored in group:
+                    try:
+                        await self._store([batch])
+                    except InputError as unusable:
+                        if not stored.done():
+                            stored.set_exception(unusable)
+            for _, stored in group:
+                if not stored.done():
+                    stored.set_result(None)
+
+    async def _store(self, batches: list[Observations]) -> None:
+        """Take the batches; where disk or ledger does not answer, acknowledge nothing, tell it once, and try until it does."""
+        delay_s = self._backoff_s[0]
+        while True:
+            try:
+                self.take(*batches)
+                self._report(STORAGE, None)
+                return
+            except Unavailable as busy:
+                self._report(STORAGE, str(busy))
+                await self._host.clock.sleep(delay_s)
+                delay_s = min(2.0 * delay_s, self._backoff_s[1])
+
+
+def _joined(batches: list[Observations]) -> Observations:
+    """Batches of one quantity as one, in the order in which they came."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    for batch in batches:
+        if batch.quantity.unit != first.quantity.unit:
+            raise InputError(f"readings of {batch.quantity} beside {first.quantity}: convert them in the collector")
+    names: dict[str, int] = {}
+    places = [np.array([names.setdefault(site, len(names)) for site in batch.sites], np.int64) for batch in batches]
+    site = np.concatenate([place[batch.site] for place, batch in zip(places, batches, strict=True)])
+    columns = {name: np.concatenate([getattr(b, name) for b in batches]) for name in ("time_us", "value", "flag", "arrived_us")}
+    return Observations(
+        first.quantity, tuple(names), column(site, np.int32), **{name: column(t, t.dtype) for name, t in columns.items()}
+    )

@@ -1,0 +1,342 @@
+"""Readings on disk before anybody is told that they arrived: an append-only log with one fsync for each group of batches.
+
+A segment file is a row of blocks; a block is a batch: 16 bytes of head (mark, lengths, CRC-32 of the rest), a MessagePack header
+and the columns as they lie in memory. After a crash the log is read from the start: a block whose sum is wrong is skipped and
+told in `damage`, a torn tail is cut off. A batch that was written but not acknowledged comes again; `read` gives every reading
+once.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tocsin.vocabulary import Conflict, InputError, NotFound, Observations, Quantity, Unavailable, column
+
+log = logging.getLogger(__name__)
+
+MARK = b"TCSP"
+HEAD = struct.Struct("<4sIII")  # mark, size of the header, size of the columns, CRC-32 of both
+HEADER_BYTES_MOST = 64 << 20
+COLUMN_BYTES_MOST = 1 << 30
+COLUMNS = (("site", "<i4"), ("time_us", "<i8"), ("value", "<f8"), ("flag", "u1"), ("arrived_us", "<i8"))
+ROW_BYTES = sum(np.dtype(kind).itemsize for _, kind in COLUMNS)
+
+
+class _Header(msgspec.Struct, frozen=True, array_like=True):
+    quantity: str
+    unit: str
+    low: float
+    high: float
+    sites: tuple[str, ...]
+    rows: int
+    from_us: int
+    to_us: int
+
+
+class _Segment(msgspec.Struct):
+    """A file of the log, and what times it holds of each quantity."""
+
+    path: Path
+    size: int = 0
+    spans: dict[str, tuple[int, int]] = {}
+
+    def holds(self, header: _Header) -> None:
+        low, high = self.spans.get(header.quantity, (header.from_us, header.to_us))
+        self.spans[header.quantity] = min(low, header.from_us), max(high, header.to_us)
+
+
+def _encode(batch: Observations) -> bytes:
+    """A batch as a block; only the sites that speak in it are named."""
+    used, site = np.unique(batch.site, return_inverse=True)
+    times = batch.time_us
+    header = msgspec.msgpack.encode(
+        _Header(
+            batch.quantity.name,
+            batch.quantity.unit,
+            batch.quantity.low,
+            batch.quantity.high,
+            tuple(batch.sites[k] for k in used),
+            len(batch),
+            int(times.min()),
+            int(times.max()),
+        )
+    )
+    parts = [site if name == "site" else getattr(batch, name) for name, _ in COLUMNS]
+    body = b"".join(np.ascontiguousarray(part, kind).tobytes() for part, (_, kind) in zip(parts, COLUMNS, strict=True))
+    crc = zlib.crc32(body, zlib.crc32(header))
+    return HEAD.pack(MARK, len(header), len(body), crc) + header + body
+
+
+def _decode(header: _Header, body: bytes) -> Observations:
+    columns, begin = {}, 0
+    for name, kind in COLUMNS:
+        size = np.dtype(kind).itemsize * header.rows
+        columns[name] = column(np.frombuffer(body[begin : begin + size], kind), np.dtype(kind).newbyteorder("="))
+        begin += size
+    return Observations(Quantity(header.quantity, header.unit, header.low, header.high), header.sites, **columns)
+
+
+def _blocks(file: io.BufferedReader, damage: list[str], name: str) -> Iterator[tuple[_Header, bytes, int]]:
+    """Every sound block with its end; says in `damage` what lies between, and where the sound part ends at last."""
+    file.seek(0, os.SEEK_END)
+    size, at, bad_from = file.tell(), 0, -1
+    while at + HEAD.size <= size:
+        file.seek(at)
+        block = _block_at(file, size - at)
+        if block is None:
+            bad_from = at if bad_from < 0 else bad_from
+            at = _next_mark(file, at + 1, size)
+            continue
+        if bad_from >= 0:
+            damage.append(f"{name}: {at - bad_from} bytes from byte {bad_from} on are damaged and were skipped")
+            bad_from = -1
+        at += HEAD.size + block[2]
+        yield block[0], block[1], at
+
+
+def _block_at(file: io.BufferedReader, room: int) -> tuple[_Header, bytes, int] | None:
+    mark, header_bytes, column_bytes, crc = HEAD.unpack(file.read(HEAD.size))
+    length = header_bytes + column_bytes
+    if mark != MARK or header_bytes > HEADER_BYTES_MOST or column_bytes > COLUMN_BYTES_MOST or HEAD.size + length > room:
+        return None
+    rest = file.read(length)
+    if zlib.crc32(rest) != crc:
+        return None
+    try:
+        header = msgspec.msgpack.decode(rest[:header_bytes], type=_Header)
+    except msgspec.MsgspecError:
+        return None
+    return (header, rest[header_bytes:], length) if header.rows * ROW_BYTES == column_bytes else None
+
+
+def _next_mark(file: io.BufferedReader, at: int, size: int) -> int:
+    """Where the next block may begin, or the end of the file."""
+    while at < size:
+        file.seek(at)
+        piece = file.read(1 << 20)
+        found = piece.find(MARK)
+        if found >= 0:
+            return at + found
+        if len(piece) < len(MARK):
+            return size
+        at += len(piece) - len(MARK) + 1
+    return size
+
+
+class Spool:
+    """Readings on disk, in segments of bounded size; the oldest segments go when the whole is larger than `keep_bytes`.
+
+    One process writes a folder; a second one is refused. Raises Unavailable where the disk does not take it: then nothing of the
+    group counts as written, and it may be given again.
+    """
+
+    def __init__(self, folder: Path, *, segment_bytes: int = 64 << 20, keep_bytes: int = 8 << 30) -> None:
+        if not 0 < segment_bytes <= keep_bytes:
+            raise InputError(
+                f"spool {folder}: segment_bytes = {segment_bytes}, keep_bytes = {keep_bytes}; wanted 0 < segment <= keep"
+            )
+        self.folder, self.segment_bytes, self.keep_bytes = folder, segment_bytes, keep_bytes
+        self.damage: list[str] = []
+        self.dropped_segments = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("a")
+        except OSError as fault:
+            raise Unavailable(f"spool {folder}: {fault}; readings cannot be kept, so none is acknowledged") from fault
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            self._lock.close()
+            raise Conflict(
+                f"spool {folder}: another process writes it; stop that one, or give this node its own folder"
+            ) from fault
+        self._segments = [_Segment(path) for path in sorted(folder.glob("segment-*.log"))]
+        for segment in self._segments:
+            self._recover(segment, is_last=segment is self._segments[-1])
+        for line in self.damage:
+            log.warning("spool_damaged", extra={"folder": str(folder), "damage": line})
+        self._file: io.FileIO | None = None
+        self._is_closed = False
+
+    def _recover(self, segment: _Segment, *, is_last: bool) -> None:
+        end = 0
+        with segment.path.open("rb") as file:
+            for header, _, block_end in _blocks(file, self.damage, segment.path.name):
+                segment.holds(header)
+                end = block_end
+            size = file.seek(0, os.SEEK_END)
+        segment.size = size
+        if size > end:
+            self.damage.append(
+                f"{segment.path.name}: {size - end} bytes after byte {end} are no whole block"
+                + ("; cut off, they were never acknowledged or are lost" if is_last else "; skipped")
+            )
+            if is_last:
+                os.truncate(segment.path, end)
+                segment.size = end
+
+    def append(self, batches: Sequence[Observations]) -> int:
+        """Write all batches and wait for the disk, once; return how many readings are now safe."""
+        full = [batch for batch in batches if len(batch)]
+        if not full:
+            return 0
+        if self._is_closed:
+            raise Unavailable(f"spool {self.folder}: is closed; nothing was written")
+        blocks = [_encode(batch) for batch in full]
+        file = self._open_for(sum(map(len, blocks)))
+        segment = self._segments[-1]
+        try:
+            rest = memoryview(b"".join(blocks))
+            while rest:
+                written = file.write(rest)
+                if not written:
+                    raise OSError(errno.EIO, "the disk took nothing")
+                rest = rest[written:]
+            os.fsync(file.fileno())
+        except OSError as fault:
+            self._abandon(file, segment)
+            raise Unavailable(
+                f"spool {self.folder}: {fault}; {len(full)} batches are not stored and not acknowledged; make room on the disk"
+            ) from fault
+        for batch, block in zip(full, blocks, strict=True):
+            segment.size += len(block)
+            span = int(batch.time_us.min()), int(batch.time_us.max())
+            low, high = segment.spans.get(batch.quantity.name, span)
+            segment.spans[batch.quantity.name] = min(low, span[0]), max(high, span[1])
+        return sum(len(batch) for batch in full)
+
+    def _open_for(self, size: int) -> io.FileIO:
+        """The file that takes the next `size` bytes; a new segment where the last one is full or was left after an error."""
+        try:
+            if self._file is not None and self._segments[-1].size + size > self.segment_bytes and self._segments[-1].size:
+                self._file.close()
+                self._file = None
+            if self._file is None:
+                reuse = bool(self._segments) and self._segments[-1].size + size <= self.segment_bytes and not self._left_open
+                if not reuse:
+                    number = int(self._segments[-1].path.stem.rpartition("-")[2]) + 1 if self._segments else 1
+                    self._segments.append(_Segment(self.folder / f"segment-{number:010d}.log"))
+                self._file = io.FileIO(self._segments[-1].path, "ab")
+                self._left_open = False
+                _sync_folder(self.folder)
+                self._forget()
+        except OSError as fault:
+            raise Unavailable(f"spool {self.folder}: {fault}; nothing is stored, nothing is acknowledged") from fault
+        return self._file
+
+    _left_open = False
+
+    def _abandon(self, file: io.FileIO, segment: _Segment) -> None:
+        """After a failed write nobody knows what the disk holds: cut back what can be cut, and go on in a new file."""
+        self._left_open, self._file = True, None
+        try:
+            os.ftruncate(file.fileno(), segment.size)
+        except OSError as fault:
+            log.warning("spool_not_cut_back", extra={"segment": str(segment.path), "fault": str(fault)})
+        finally:
+            file.close()
+
+    def _forget(self) -> None:
+        """Drop the oldest segments until the rest fits `keep_bytes` together with a full new one."""
+        while len(self._segments) > 1 and sum(s.size for s in self._segments) + self.segment_bytes > self.keep_bytes:
+            oldest = self._segments.pop(0)
+            oldest.path.unlink(missing_ok=True)
+            self.dropped_segments += 1
+            log.info("spool_segment_dropped", extra={"segment": oldest.path.name, "size_bytes": oldest.size})
+
+    def replay(self, *, from_us: int | None = None) -> Iterator[Observations]:
+        """All batches in the order in which they were written, those with a reading at or after `from_us` only."""
+        for segment in tuple(self._segments):
+            if from_us is not None and all(high < from_us for _, high in segment.spans.values()):
+                continue
+            with segment.path.open("rb") as file:
+                for header, body, _ in _blocks(file, [], segment.path.name):
+                    if from_us is None or header.to_us >= from_us:
+                        yield _decode(header, body)
+
+    def read(
+        self, quantity: Quantity, *, sites: Iterable[str] | None = None, from_us: int | None = None, to_us: int | None = None
+    ) -> Observations:
+        """The readings of a quantity with from_us <= time < to_us, by site and time, each once (the first that was written)."""
+        wanted = None if sites is None else set(sites)
+        low = np.iinfo(np.int64).min if from_us is None else from_us
+        high = np.iinfo(np.int64).max if to_us is None else to_us
+        names: dict[str, int] = {}
+        parts: list[tuple[np.ndarray[tuple[int], np.dtype[np.generic]], ...]] = []
+        for segment in tuple(self._segments):
+            span = segment.spans.get(quantity.name)
+            if span is None or span[1] < low or span[0] >= high:
+                continue
+            with segment.path.open("rb") as file:
+                for header, body, _ in _blocks(file, [], segment.path.name):
+                    if header.quantity != quantity.name or header.to_us < low or header.from_us >= high:
+                        continue
+                    if header.unit != quantity.unit:
+                        raise InputError(
+                            f"spool {self.folder}: {quantity.name} is stored in {header.unit}; asked for in {quantity.unit}"
+                        )
+                    batch = _decode(header, body)
+                    asked = np.array([wanted is None or site in wanted for site in batch.sites])
+                    keep = asked[batch.site] & (batch.time_us >= low) & (batch.time_us < high)
+                    if keep.any():
+                        place = np.array(
+                            [names.setdefault(s, len(names)) if ok else -1 for s, ok in zip(batch.sites, asked, strict=True)]
+                        )
+                        parts.append((place[batch.site[keep]], *(getattr(batch, name)[keep] for name, _ in COLUMNS[1:])))
+        if not parts:
+            return Observations.of(quantity, (), [], [], [])
+        site, time_us, value, flag, arrived_us = (np.concatenate([part[k] for part in parts]) for k in range(len(COLUMNS)))
+        order = np.lexsort((np.arange(site.size), time_us, site))
+        # the bits, because a NaN is not equal to itself and a second, different value for one moment is kept, flagged
+        key = np.stack([site, time_us, np.asarray(value, np.float64).view(np.int64)])
+        first = np.sort(np.unique(key, axis=1, return_index=True)[1])
+        order = order[np.isin(order, first)]
+        return Observations(
+            quantity,
+            tuple(names),
+            column(site[order], np.int32),
+            column(time_us[order], np.int64),
+            column(value[order], np.float64),
+            column(flag[order], np.uint8),
+            column(arrived_us[order], np.int64),
+        )
+
+    def find(self, digest: str) -> Observations:
+        """The batch that a record cites by its digest; raises NotFound."""
+        for batch in self.replay():
+            if batch.digest() == digest:
+                return batch
+        raise NotFound(f"spool {self.folder}: no batch {digest[:16]}...; {self.dropped_segments} old segments were dropped")
+
+    @property
+    def size_bytes(self) -> int:
+        """What the log takes on disk."""
+        return sum(segment.size for segment in self._segments)
+
+    def close(self) -> None:
+        """Let go of the folder; what was acknowledged is on disk already."""
+        self._is_closed = True
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._lock.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is only there after a crash when its folder was synced too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

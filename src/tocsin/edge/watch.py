@@ -1,0 +1,291 @@
+"""Rules on what was read: one warning record for each change of level, with the readings that the rule saw as its cause.
+
+`look` and `inspect` propose records and change nothing; `learn` takes the records that are in the ledger. So a ledger that does
+not answer costs nothing but time, and a restart is `learn` over the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.edge.check import Check, Test, code_of
+from tocsin.edge.latest import Latest, Streams, microseconds
+from tocsin.pack.rule import Rule, Verdict
+from tocsin.science import quality
+from tocsin.vocabulary import Evidence, InputError, Level, PackFault, Quantity, Record, SensorFault, Warning, Window, record_id
+
+log = logging.getLogger(__name__)
+
+EVIDENCE_MOST = 200
+# A fault is told when so many of the newest dozen readings failed a test, and taken back when the newest three passed it.
+# A single spike is a bad reading and not yet a bad sensor.
+TOLD_FROM = {Test.GROSS_RANGE: 1, Test.SPIKE: 3, Test.FLAT_LINE: 1}
+LOOKED_AT, HEALED_AFTER = 12, 3
+STUCK, AHEAD, GAP, RULE = "stuck", "clock ahead", "gap", "rule"
+
+Mask = NDArray[np.bool_]
+
+
+class Watch:
+    """Which level each rule gives each site, and which sensors are faulty."""
+
+    def __init__(self, rules: Mapping[str, Sequence[Rule]], latest: Latest, *, since: datetime, grace_s: float = 1800.0) -> None:
+        """`rules` by hazard. For `grace_s` after `since` no site is called blind: readings have to come in first."""
+        self._latest = latest
+        self._rules = [(hazard, rule) for hazard, several in rules.items() for rule in several]
+        names = [rule.name for _, rule in self._rules]
+        if len(set(names)) != len(names):
+            raise InputError(f"watch: two rules have one name among {sorted(names)}; a warning must name its rule")
+        self._since, self._grace = since, timedelta(seconds=grace_s)
+        self._levels: dict[str, _Levels] = {name: _Levels() for name in names}
+        self._faults: set[tuple[str, str, str]] = set()  # site, quantity, check
+
+    def level(self, rule: str, site: str) -> Level:
+        """What the rule last said of the site."""
+        return self._levels[rule].level_of(site)
+
+    def faults(self) -> frozenset[tuple[str, str, str]]:
+        """(site, quantity, check) of all faults that are told and not healed."""
+        return frozenset(self._faults)
+
+    def learn(self, records: Iterable[Record]) -> None:
+        """Take what the ledger holds: after appending, and at a restart from its beginning."""
+        for record in records:
+            match record:
+                case Warning() if record.rule in self._levels:
+                    self._levels[record.rule].put(record.subject, record.level)
+                case SensorFault():
+                    fault = record.subject, record.quantity, record.check
+                    if record.healed:
+                        self._faults.discard(fault)
+                    else:
+                        self._faults.add(fault)
+                case _:
+                    pass
+
+    def look(self, now: datetime, quantities: Iterable[Quantity] | None = None) -> tuple[Record, ...]:
+        """Judge all sites of some quantities (or of all) at this moment; return evidence and warnings for what has changed.
+
+        A rule that breaks its promise or raises is told as a fault of its own, once, and stops no other.
+        """
+        asked = None if quantities is None else {quantity.name for quantity in quantities}
+        records: list[Record] = []
+        for hazard, rule in self._rules:
+            if asked is not None and rule.reads.name not in asked:
+                continue
+            window = self._latest.window(rule.reads, rule.span_s, now)
+            fault = f"rule {rule.name}", rule.reads.name, RULE
+            try:
+                verdict = _promised(rule, window, rule.judge(window, self._levels[rule.name].of(window.sites)[1]))
+            except Exception as broken:  # a pack's own code: whatever it raises must not silence the other rules
+                if fault not in self._faults:
+                    log.exception("rule_broken", extra={"rule": rule.name})
+                    reason = f"{type(broken).__name__}: {broken}"
+                    records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason))
+                continue
+            if fault in self._faults:
+                reason = "the rule judges again"
+                records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason, healed=True))
+            records += self._changes(hazard, rule, window, verdict, now)
+        return tuple(records)
+
+    def _changes(self, hazard: str, rule: Rule, window: Window, verdict: Verdict, now: datetime) -> list[Record]:
+        last, sighted = self._levels[rule.name].of(window.sites)
+        changed = verdict.level != last
+        if now - self._since < self._grace:
+            changed &= verdict.level != Level.BLIND
+        records: list[Record] = []
+        for at in np.flatnonzero(changed).tolist():
+            site, level = window.sites[at], Level(int(verdict.level[at]))
+            seen = self._latest.readings(rule.reads, site, rule.span_s, now, limit=EVIDENCE_MOST)
+            evidence = Evidence(
+                time=now,
+                subject=site,
+                quantity=rule.reads.name,
+                unit=rule.reads.unit,
+                sensor_time_us=tuple(seen.time_us.tolist()),
+                value=tuple(None if math.isnan(number) else number for number in seen.value.tolist()),
+                flag=tuple(seen.flag.tolist()),
+                batch=seen.batch,
+            )
+            reason = verdict.reason[at] or f"{site}: sees again, and all limits are kept"
+            number = float(verdict.value[at])
+            if level == Level.BLIND and sighted[at] > Level.NONE:
+                reason += f"; the {Level(int(sighted[at])).word} warning before is not lifted by this"
+            warning = Warning(
+                time=now,
+                subject=site,
+                cause=(record_id(evidence),),
+                hazard=hazard,
+                rule=rule.name,
+                level=level,
+                before=Level(int(last[at])),
+                reason=reason,
+                value=None if math.isnan(number) else number,
+                unit=rule.reads.unit,
+                public=rule.verified,
+            )
+            records += [evidence, warning]
+        return records
+
+    def inspect(
+        self,
+        now: datetime,
+        quantities: Iterable[Quantity] | None = None,
+        *,
+        ahead: Mapping[str, float] | None = None,
+        heard: NDArray[np.int64] | None = None,
+    ) -> tuple[Record, ...]:
+        """Faults that have begun or ended; `ahead`: sites whose clock is ahead, by how many s; `heard`: places of the others."""
+        asked = None if quantities is None else {quantity.name for quantity in quantities}
+        records: list[Record] = []
+        for name, check in self._latest.checks().items():
+            if asked is None or name in asked:
+                streams = self._latest.streams(check.quantity)
+                if streams.sites:
+                    for found in self._findings(check, streams, now, ahead or {}, heard):
+                        records += self._told(found, check.quantity, streams, now)
+        return tuple(records)
+
+    def _findings(
+        self, check: Check, streams: Streams, now: datetime, ahead: Mapping[str, float], heard: NDArray[np.int64] | None
+    ) -> list[_Finding]:
+        unit, newest = check.quantity.unit, slice(-LOOKED_AT, None)
+        findings = []
+        for test, told_from in TOLD_FROM.items():
+            failed = code_of(streams.packed[:, newest], test) == quality.FAIL
+            count = failed.sum(axis=1)
+            findings.append(
+                _Finding(
+                    test.name.lower().replace("_", " "),
+                    count >= told_from,
+                    ~failed[:, -HEALED_AFTER:].any(axis=1),
+                    lambda at, test=test, count=count: _words(check, test, streams, at, int(count[at])),  # type: ignore[misc]
+                    f"the last {HEALED_AFTER} readings passed",
+                )
+            )
+        if streams.stuck_since is not None:
+            stuck = streams.stuck_since != np.iinfo(np.int64).max
+            moved = f" while a neighbour moved by {check.neighbour_move:g} {unit} or more"
+            findings.append(
+                _Finding(
+                    STUCK, stuck, ~stuck, lambda at: _flat_words(check, streams, at) + moved, "it moves, or its neighbours rest"
+                )
+            )
+        if check.gap_s is not None:
+            silent_s = (microseconds(now) - np.maximum(streams.arrived_us, microseconds(self._since))) / quality.US_PER_S
+            silent = silent_s > check.gap_s
+            due = f"a reading is due every {check.interval_s / 60.0:g} min"
+            findings.append(
+                _Finding(
+                    GAP, silent, ~silent, lambda at: f"gap: nothing for {silent_s[at] / 60.0:.0f} min; {due}", "it speaks again"
+                )
+            )
+        if ahead or heard is not None:
+            skewed, agrees = np.zeros(len(streams.sites), bool), np.zeros(len(streams.sites), bool)
+            skewed[[streams.index[site] for site in ahead]] = True
+            agrees[[] if heard is None else heard] = True
+            findings.append(
+                _Finding(
+                    AHEAD,
+                    skewed,
+                    agrees & ~skewed,
+                    lambda at: (
+                        f"its clock is {ahead[streams.sites[at]]:.0f} s ahead of ours; wanted at most {check.future_s:.0f} s"
+                    ),
+                    "its time agrees with ours again",
+                )
+            )
+        return findings
+
+    def _told(self, found: _Finding, quantity: Quantity, streams: Streams, now: datetime) -> list[Record]:
+        records: list[Record] = []
+        for at in np.flatnonzero(found.begun).tolist():
+            if (streams.sites[at], quantity.name, found.check) not in self._faults:
+                records.append(
+                    SensorFault(
+                        time=now, subject=streams.sites[at], quantity=quantity.name, check=found.check, reason=found.reason(at)
+                    )
+                )
+        for site, of_quantity, check in sorted(self._faults):
+            if of_quantity == quantity.name and check == found.check and site in streams.index:
+                at = streams.index[site]
+                if found.ended[at] and not found.begun[at]:
+                    records.append(
+                        SensorFault(time=now, subject=site, quantity=quantity.name, check=check, reason=found.healed, healed=True)
+                    )
+        return records
+
+
+class _Finding:
+    """What one check says of all sites: where a fault is, where it is none any more, and the words."""
+
+    def __init__(self, check: str, begun: Mask, ended: Mask, reason: Callable[[int], str], healed: str) -> None:
+        self.check, self.begun, self.ended, self.reason, self.healed = check, begun, ended, reason, healed
+
+
+class _Levels:
+    """The levels of one rule, as columns: the last one told, and the last one that was not BLIND (hysteresis goes by that)."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+        self._level, self._sighted = np.empty(0, np.int8), np.empty(0, np.int8)
+        self._places: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
+
+    def _place(self, site: str) -> int:
+        at = self._index.setdefault(site, len(self._index))
+        if at >= self._level.size:
+            more = np.full(max(64, self._level.size), Level.NONE, np.int8)
+            self._level, self._sighted = np.concatenate([self._level, more]), np.concatenate([self._sighted, more])
+        return at
+
+    def put(self, site: str, level: Level) -> None:
+        at = self._place(site)
+        self._level[at] = level
+        if level != Level.BLIND:
+            self._sighted[at] = level
+
+    def level_of(self, site: str) -> Level:
+        return Level(int(self._level[self._index[site]])) if site in self._index else Level.NONE
+
+    def of(self, sites: tuple[str, ...]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """(last told, last sighted), each (site,)."""
+        if self._places is None or self._places[0] is not sites:
+            self._places = sites, np.array([self._place(site) for site in sites], np.int64)
+        return self._level[self._places[1]], self._sighted[self._places[1]]
+
+
+def _promised(rule: Rule, window: Window, verdict: Verdict) -> Verdict:
+    """The verdict, if it has one level of the known ones, one value and one reason for each site."""
+    sites = len(window.sites)
+    shapes = verdict.level.shape, verdict.value.shape, (len(verdict.reason),)
+    if shapes != ((sites,),) * 3:
+        raise PackFault(f"rule {rule.name}: shapes of level, value, reason {shapes}; wanted {(sites,)} each, one for each site")
+    if sites and not (verdict.level.min() >= Level.BLIND and verdict.level.max() <= Level.RED):
+        raise PackFault(f"rule {rule.name}: levels {verdict.level.min()}..{verdict.level.max()}; wanted -1 (blind) to 4 (red)")
+    return verdict
+
+
+def _words(check: Check, test: Test, streams: Streams, at: int, count: int) -> str:
+    unit, low_high = check.quantity.unit, check.spans(streams.sites[at : at + 1])[0]
+    if test == Test.GROSS_RANGE:
+        failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
+        possible = f"{low_high[0]:g}..{low_high[1]:g} {unit}"
+        return f"gross range: {streams.value[at, failed[-1]]:g} {unit} is outside what the sensor can measure, {possible}"
+    if test == Test.SPIKE:
+        return f"spike: {count} of the last {LOOKED_AT} readings leap away by more than {check.spike_fail:g} {unit} and back"
+    return _flat_words(check, streams, at)
+
+
+def _flat_words(check: Check, streams: Streams, at: int) -> str:
+    value = streams.value[[at]]
+    last = int(np.flatnonzero(np.isfinite(value[0]))[-1])
+    since, count = quality.flat_since(streams.time_us[[at]], value, last, tolerance=check.flat_tolerance, context=value.shape[1])
+    span_min = (int(streams.time_us[at, last]) - int(since[0])) / quality.US_PER_S / 60.0
+    return f"flat line: {int(count[0])} readings within {check.flat_tolerance:g} {check.quantity.unit} over {span_min:.0f} min"
