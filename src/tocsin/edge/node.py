@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 COLLECTOR = "collector"
 STORAGE = "storage"
+Waiting = asyncio.Queue[tuple[Observations, "asyncio.Future[None]"]]
 Heard = Callable[[Observations], None]
 
 
@@ -66,7 +67,6 @@ class Node:
         self._host, self._actor, self.latest, self.watch, self._spool = host, actor, latest, watch, spool
         self._collectors, self._on_readings = tuple(collectors), list(on_readings)
         self._tick_s, self._waiting_most, self._backoff_s = tick_s, waiting_most, backoff_s
-        self._waiting: asyncio.Queue[tuple[Observations, asyncio.Future[None]]] = asyncio.Queue(waiting_most)
         self._stopped: set[str] = set()
 
     def on_readings(self, heard: Heard) -> None:
@@ -139,8 +139,9 @@ class Node:
 
     async def run(self, until: datetime | None = None) -> None:
         """Collect until `until`, or until cancelled. A collector that breaks is told once, and started again with backoff."""
-        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tick())]
-        tasks += [asyncio.create_task(self._collect(collector)) for collector in self._collectors]
+        waiting: Waiting = asyncio.Queue(self._waiting_most)
+        tasks = [asyncio.create_task(self._write(waiting)), asyncio.create_task(self._tick())]
+        tasks += [asyncio.create_task(self._collect(collector, waiting)) for collector in self._collectors]
         if until is not None:
             tasks.append(asyncio.create_task(self._host.clock.sleep((until - self._host.clock.now()).total_seconds())))
         try:
@@ -154,7 +155,7 @@ class Node:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _collect(self, collector: Collector) -> None:
+    async def _collect(self, collector: Collector, waiting: Waiting) -> None:
         """Drive one collector. Asking it for the next batch says that the one before is on disk."""
         delay_s = self._backoff_s[0]
         while True:
@@ -162,7 +163,7 @@ class Node:
                 async with aclosing(collector.batches(self._host)) as batches:
                     async for batch in batches:
                         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                        await self._waiting.put((batch, stored))
+                        await waiting.put((batch, stored))
                         await stored
                         delay_s = self._backoff_s[0]
                         self._report(collector.name, None)
@@ -201,12 +202,12 @@ class Node:
             except Unavailable as busy:
                 self._report(STORAGE, str(busy))
 
-    async def _write(self) -> None:
+    async def _write(self, waiting: Waiting) -> None:
         """Take all that waits as one group with one fsync."""
         while True:
-            group = [await self._waiting.get()]
-            while not self._waiting.empty():
-                group.append(self._waiting.get_nowait())
+            group = [await waiting.get()]
+            while not waiting.empty():
+                group.append(waiting.get_nowait())
             try:
                 await self._store([batch for batch, _ in group])
             except InputError:  # one of them cannot be used: the others must not suffer for it

@@ -23,10 +23,10 @@ from tocsin.vocabulary import Evidence, InputError, Level, PackFault, Quantity, 
 log = logging.getLogger(__name__)
 
 EVIDENCE_MOST = 200
-# A fault is told when so many of the newest dozen readings failed a test, and taken back when the newest three passed it.
+# A fault is told when so many of so many newest readings failed a test, and healed when fewer did and none of the newest three.
 # A single spike is a bad reading and not yet a bad sensor.
-TOLD_FROM = {Test.GROSS_RANGE: 1, Test.SPIKE: 3, Test.FLAT_LINE: 1}
-LOOKED_AT, HEALED_AFTER = 12, 3
+TOLD_FROM = {Test.GROSS_RANGE: (1, 3), Test.SPIKE: (3, 12), Test.FLAT_LINE: (1, 3)}
+HEALED_AFTER = 3
 STUCK, AHEAD, GAP, RULE = "stuck", "clock ahead", "gap", "rule"
 
 Mask = NDArray[np.bool_]
@@ -156,10 +156,10 @@ class Watch:
     def _findings(
         self, check: Check, streams: Streams, now: datetime, ahead: Mapping[str, float], heard: NDArray[np.int64] | None
     ) -> list[_Finding]:
-        unit, newest = check.quantity.unit, slice(-LOOKED_AT, None)
+        unit = check.quantity.unit
         findings = []
-        for test, told_from in TOLD_FROM.items():
-            failed = code_of(streams.packed[:, newest], test) == quality.FAIL
+        for test, (told_from, looked_at) in TOLD_FROM.items():
+            failed = code_of(streams.packed[:, -looked_at:], test) == quality.FAIL
             count = failed.sum(axis=1)
             findings.append(
                 _Finding(
@@ -279,7 +279,8 @@ def _words(check: Check, test: Test, streams: Streams, at: int, count: int) -> s
         possible = f"{low_high[0]:g}..{low_high[1]:g} {unit}"
         return f"gross range: {streams.value[at, failed[-1]]:g} {unit} is outside what the sensor can measure, {possible}"
     if test == Test.SPIKE:
-        return f"spike: {count} of the last {LOOKED_AT} readings leap away by more than {check.spike_fail:g} {unit} and back"
+        share = f"{count} of the last {TOLD_FROM[test][1]}"
+        return f"spike: {share} readings leap away by more than {check.spike_fail:g} {unit} and back"
     return _flat_words(check, streams, at)
 
 
