@@ -1,0 +1,49 @@
+"""How the tables came to be: small steps with names, each run once, in a transaction with the row that says so."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step. Its statements never change once it has been released; a change is a new step."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+
+_LEDGER = """
+CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, purpose TEXT NOT NULL, began TEXT NOT NULL)
+"""
+_ENTRY = """
+CREATE TABLE entry (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, actor TEXT NOT NULL, written TEXT NOT NULL, record BLOB NOT NULL
+)
+"""
+_TREE = "CREATE TABLE tree (position INTEGER PRIMARY KEY, hash BLOB NOT NULL)"
+_HEAD = "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), head BLOB NOT NULL)"
+_USER = """
+CREATE TABLE user (
+  name TEXT PRIMARY KEY, password TEXT NOT NULL, roles TEXT NOT NULL, sealed_key BLOB NOT NULL, created TEXT NOT NULL, disabled TEXT
+)
+"""
+_USER_KEY = "CREATE TABLE user_key (public_key TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES user (name), since TEXT NOT NULL)"
+_SESSION = """
+CREATE TABLE session (digest TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES user (name), began TEXT NOT NULL, used TEXT NOT NULL)
+"""
+
+
+def _never(table: str, change: str) -> str:
+    """A trigger against our own mistakes; against an intruder stand the hashes."""
+    return f"""
+CREATE TRIGGER {table}_never_{change.lower()} BEFORE {change} ON {table}
+BEGIN SELECT RAISE(ABORT, 'append-only: there is no {change} of {table}'); END
+"""
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "ledger", (_LEDGER, _ENTRY, _TREE, _HEAD, _never("entry", "UPDATE"), _never("entry", "DELETE"))),
+    Migration(2, "users", (_USER, _USER_KEY, _never("user_key", "UPDATE"), _never("user_key", "DELETE"))),
+    Migration(3, "sessions", (_SESSION,)),
+)
