@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 ROWS = 4  # of a tile
-COLUMNS = 32
+COLUMNS = 16
 PAD_ROWS = 3  # rows of nothing above and below the grid, PAD_COLUMNS left and right, so that no loop asks where it is
 PAD_COLUMNS = 16
 HALO = 5  # old rows that a band of rows keeps: two above it, three below
@@ -37,14 +37,18 @@ _QUARTER = np.float32(0.25)
 _HALF = np.float32(0.5)
 _THIRD = np.float32(1.0 / 3.0)
 _TWO_NINTHS = np.float32(2.0 / 9.0)
-_TINY = np.float32(1e-20)
+_TINY = np.float32(1e-7)
 _MAGIC = np.int32(1418472267)  # 4/3 of float32's exponent bias, less what makes the worst guess best; any value near works
 _SPARED = np.float32(1.0 - 1e-6)  # the share of a cell that may leave it in one step: below 1 by more than rounding
 
 # rows of the scratch that each thread owns; those up to _SHARE are rings of four, by row & 3
-_H, _QX, _QY, _IX, _IY, _SHARE = 0, 4, 8, 12, 16, 20
-_HF, _DROP, _NORM, _BAR, _ACT, _DEEPEST, _HNEW = 24, 25, 26, 27, 28, 29, 30
+_H, _QX, _QY, _HX, _HY, _SHARE = 0, 4, 8, 12, 16, 20
+_DROP, _BAR, _ACT, _DEEPEST, _HNEW, _WETTED, _BEYOND = 24, 25, 26, 27, 28, 29, 30
 SCRATCH_ROWS = 31
+
+NORTH, SOUTH, WEST, EAST, ANY = 1, 2, 4, 8, 16  # where water of a tile touches
+LOOK_AGAIN = 64  # steps after which every tile with water is looked at, however still it lay
+_HASTE = np.float32(16.0)  # at rest the slope may add in a step only 1/16 of the discharge that counts as rest
 
 NO_LOSS, CONSTANT_LOSS, GREEN_AMPT = 0, 1, 2
 
@@ -118,6 +122,8 @@ class Tiles(NamedTuple):
     moving: NDArray[np.uint8]
     awake: NDArray[np.uint8]
     never: NDArray[np.uint8]
+    stirred: NDArray[np.uint8]
+    touch: NDArray[np.uint8]  # NORTH .. ANY
     runs: NDArray[np.int64]
     run_count: NDArray[np.int64]
     deepest: NDArray[np.float32]  # the deepest face of a tile when it was last awake
@@ -131,7 +137,7 @@ class Team(NamedTuple):
     counts: NDArray[np.int64]  # steps, cell-steps, first and last active row, stop, all awake, broken
     clock: NDArray[np.float64]  # see _TIME ..
     scratch: NDArray[np.float32]  # (thread, SCRATCH_ROWS, width)
-    halo_depth: NDArray[np.float64]  # (chunk, HALO, width)
+    halo_depth: NDArray[np.float64]  # (chunk x HALO, width)
     halo_qx: NDArray[np.float32]
     halo_qy: NDArray[np.float32]
 
@@ -170,6 +176,27 @@ def _float_of(typingctx: Any, bits: Any) -> Any:
 def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     view = context.make_array(array_type)(context, builder, array)
     return cgutils.get_item_pointer(context, builder, array_type, view, [index])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _at(typingctx: Any, array: Any, row: Any, column: Any) -> Any:
+    """The place of an element of a 2-D array. Unlike a slice it counts no references, wraps no index and is one word."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        return cgutils.get_item_pointer(context, builder, signature.args[0], view, [args[1], args[2]])
+
+    return types.CPointer(array.dtype)(array, types.intp, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _on(typingctx: Any, place: Any, count: Any) -> Any:
+    """The place `count` elements further on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return place(place, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -215,15 +242,15 @@ def _meet(sync: Any, threads: Any) -> None:
 
 
 @_row
-def _narrow(depth: Any, out: Any) -> None:
-    for i in range(out.size):
+def _narrow(size: Any, depth: Any, out: Any) -> None:
+    for i in range(size):
         out[i] = np.float32(depth[i])
 
 
 @_row
-def _flow_depth(h0: Any, h1: Any, a: Any, b: Any, flow_depth_m: Any, out: Any) -> None:
+def _flow_depth(size: Any, h0: Any, h1: Any, a: Any, b: Any, flow_depth_m: Any, out: Any) -> None:
     """Depth of the flow over a face: the higher surface less the face's bed; 0 where too thin to flow."""
-    for i in range(out.size):
+    for i in range(size):
         left = h0[i] - a[i]
         right = h1[i] - b[i]
         deep = left if left > right else right
@@ -231,72 +258,71 @@ def _flow_depth(h0: Any, h1: Any, a: Any, b: Any, flow_depth_m: Any, out: Any) -
 
 
 @_row
-def _drop(h0: Any, h1: Any, a: Any, b: Any, out: Any) -> None:
+def _drop(size: Any, h0: Any, h1: Any, a: Any, b: Any, out: Any) -> None:
     """Fall of the surface over a face. From differences of beds, so that height above the sea costs no digits."""
-    for i in range(out.size):
+    for i in range(size):
         out[i] = (h0[i] - a[i]) - (h1[i] - b[i])
 
 
 @_row
-def _inverse_cube_root(hf: Any, out: Any) -> None:
-    """hf^(-1/3) to float32's last bit but one, without a call: bit guess (3 %), a cubic and a Newton step.
+def _inverse_cube_root(x: Any) -> Any:
+    """x^(-1/3) to the last bit but one of a float32, without a call: a guess from the bits, a cubic and a Newton step.
 
     With c = 1 - x y^3: x^(-1/3) = y (1 - c)^(-1/3) = y (1 + c/3 + 2 c^2/9 + ...).
     """
-    for i in range(out.size):
-        x = hf[i] if hf[i] > _TINY else _TINY
-        y = _float_of(np.int32(_MAGIC - np.int32(np.float32(_bits_of(x)) * _THIRD)))
-        c = _ONE - x * y * y * y
-        y = y + y * c * (_THIRD + _TWO_NINTHS * c)
-        c = _ONE - x * y * y * y
-        out[i] = y + y * c * _THIRD
+    y = _float_of(np.int32(_MAGIC - np.int32(np.float32(_bits_of(x)) * _THIRD)))
+    c = _ONE - x * y * y * y
+    y = y + y * c * (_THIRD + _TWO_NINTHS * c)
+    c = _ONE - x * y * y * y
+    return y + y * c * _THIRD
 
 
 @_row
-def _norm(q: Any, t0: Any, t1: Any, t2: Any, t3: Any, out: Any) -> None:
-    """Norm of the discharge vector at a face: its own, and the mean of the four faces across it."""
-    for i in range(out.size):
-        across = _QUARTER * ((t0[i] + t1[i]) + (t2[i] + t3[i]))
-        out[i] = np.sqrt(q[i] * q[i] + across * across)
-
-
-@_row
-def _centred(before: Any, q: Any, after: Any, theta: Any, out: Any) -> None:
+def _centred(size: Any, before: Any, q: Any, after: Any, theta: Any, out: Any) -> None:
     side = _HALF * (_ONE - theta)
-    for i in range(out.size):
+    for i in range(size):
         out[i] = theta * q[i] + side * (before[i] + after[i])
 
 
 @_row
-def _discharge(bar: Any, hf: Any, drop: Any, norm: Any, root: Any, friction: Any, push: Any, dt: Any, out: Any) -> None:
-    for i in range(out.size):
-        r = root[i]
+def _discharge(
+    size: Any, bar: Any, old: Any, t: Any, u: Any, hf: Any, drop: Any, friction: Any, push: Any, dt: Any, out: Any
+) -> None:
+    """Bates et al. 2010, eq. 11, with the norm of the discharge vector: a face's own, and the mean of the four across it.
+
+    t and u start at the first of the two faces on either side. The friction's hf^(-7/3) is the seventh power of a root.
+    """
+    for i in range(size):
+        across = _QUARTER * ((t[i] + t[i + 1]) + (u[i] + u[i + 1]))
+        own = max(abs(bar[i]), abs(old[i]))  # what the neighbours bring rubs too, or it would rush over a thin edge
+        norm = np.sqrt(own * own + across * across)
+        r = _inverse_cube_root(hf[i] if hf[i] > _TINY else _TINY)
         r2 = r * r
-        drag = dt * friction[i] * norm[i] * (r2 * r2) * (r2 * r)
+        drag = dt * friction[i] * norm * (r2 * r2) * (r2 * r)
         q = (bar[i] + push * hf[i] * drop[i]) / (_ONE + drag)
         out[i] = q if hf[i] > _ZERO else _ZERO
 
 
 @_row
-def _activity(q: Any, hf: Any, drop: Any, push: Any, out: Any) -> None:
+def _activity(size: Any, q: Any, hf: Any, drop: Any, push: Any, out: Any) -> None:
     """What moves, or is about to: the discharge, and what the slope adds to it in a step."""
-    for i in range(out.size):
+    for i in range(size):
         moved = abs(q[i])
-        pushed = abs(push * hf[i] * drop[i])
+        pushed = _HASTE * abs(push * hf[i] * drop[i])
         most = moved if moved > pushed else pushed
         out[i] = most if most > out[i] else out[i]
 
 
 @_row
-def _keep_most(values: Any, out: Any) -> None:
-    for i in range(out.size):
+def _keep_most(size: Any, values: Any, out: Any) -> None:
+    for i in range(size):
         out[i] = values[i] if values[i] > out[i] else out[i]
 
 
 @_row
-def _donor_share(h: Any, west: Any, east: Any, north: Any, south: Any, per_x: Any, per_y: Any, out: Any) -> None:
+def _donor_share(size: Any, h: Any, west: Any, east: Any, north: Any, south: Any, per_x: Any, per_y: Any, out: Any) -> None:
     """The share of what its faces ask for that a cell can give."""
-    for i in range(out.size):
+    for i in range(size):
         leaves = per_x * (max(east[i], _ZERO) - min(west[i], _ZERO)) + per_y * (
             max(south[i], _ZERO) - min(north[i], _ZERO)
         )
@@ -305,55 +331,72 @@ def _donor_share(h: Any, west: Any, east: Any, north: Any, south: Any, per_x: An
 
 
 @_row
-def _limit(share_before: Any, share_after: Any, q: Any) -> None:
-    for i in range(q.size):
-        q[i] = q[i] * (share_before[i] if q[i] > _ZERO else share_after[i])
+def _limit(size: Any, share_before: Any, share_after: Any, q: Any, out: Any) -> None:
+    for i in range(size):
+        before = share_before[i]  # both are loaded, then one is chosen: a load under a condition is not vectorised
+        after = share_after[i]
+        out[i] = q[i] * (before if q[i] > _ZERO else after)
 
 
 @_row
-def _copy(values: Any, out: Any) -> None:
-    for i in range(out.size):
+def _copy(size: Any, values: Any, out: Any) -> None:
+    for i in range(size):
         out[i] = values[i]
 
 
 @_row
-def _speed_at_face(q: Any, root: Any) -> None:
-    """root becomes the speed: q / hf, where root was hf^(-1/3)."""
-    for i in range(q.size):
-        root[i] = q[i] * (root[i] * root[i] * root[i])
+def _clear(size: Any, out: Any) -> None:
+    for i in range(size):
+        out[i] = _ZERO
 
 
 @_row
 def _fill(
-    west: Any, east: Any, north: Any, south: Any, share: Any, per_x: Any, per_y: Any, rain: Any, depth: Any
+    size: Any, qx: Any, north: Any, south: Any, share: Any, per_x: Any, per_y: Any, rain: Any, depth: Any
 ) -> None:
-    for i in range(depth.size):
-        along = np.float64(west[i]) - np.float64(east[i])
+    for i in range(size):
+        along = np.float64(qx[i]) - np.float64(qx[i + 1])
         down = np.float64(north[i]) - np.float64(south[i])
         depth[i] = depth[i] + ((per_x * along + per_y * down) + rain * np.float64(share[i]))
 
 
 @_row
-def _peak_speed(west: Any, east: Any, north: Any, south: Any, peak: Any) -> None:
-    for i in range(peak.size):
-        u = _HALF * (west[i] + east[i])
-        v = _HALF * (north[i] + south[i])
-        speed2 = u * u + v * v
+def _settle(size: Any, depth: Any, after: Any, peak: Any) -> None:
+    for i in range(size):
+        deep = np.float32(depth[i])
+        after[i] = deep
+        peak[i] = deep if deep > peak[i] else peak[i]
+
+
+@_row
+def _peak_speed(size: Any, qx: Any, hx: Any, north: Any, hn: Any, south: Any, hs: Any, peak: Any) -> None:
+    """Of the mean speeds over opposite faces. Dry faces carry nothing, so any depth does for them."""
+    for i in range(size):
+        u = qx[i] / max(hx[i], _TINY) + qx[i + 1] / max(hx[i + 1], _TINY)
+        v = north[i] / max(hn[i], _TINY) + south[i] / max(hs[i], _TINY)
+        speed2 = _QUARTER * (u * u + v * v)
         peak[i] = speed2 if speed2 > peak[i] else peak[i]
 
 
 @_row
-def _crossings(before: Any, after: Any, wet: Any) -> Any:
+def _keep_wet(size: Any, before: Any, after: Any, out: Any) -> None:
+    for i in range(size):
+        most = before[i] if before[i] > after[i] else after[i]
+        out[i] = most if most > out[i] else out[i]
+
+
+@_row
+def _crossings(size: Any, before: Any, after: Any, wet: Any) -> Any:
     """How many cells became wet or dry."""
     count = np.int32(0)
-    for i in range(after.size):
+    for i in range(size):
         count += np.int32((before[i] > wet) != (after[i] > wet))
     return count
 
 
 @_row
-def _note_crossings(before: Any, after: Any, wet: Any, time: Any, arrival: Any, end: Any) -> None:
-    for i in range(after.size):
+def _note_crossings(size: Any, before: Any, after: Any, wet: Any, time: Any, arrival: Any, end: Any) -> None:
+    for i in range(size):
         if after[i] > wet and not before[i] > wet:
             arrival[i] = min(arrival[i], time)
         elif before[i] > wet and not after[i] > wet:
@@ -361,10 +404,10 @@ def _note_crossings(before: Any, after: Any, wet: Any, time: Any, arrival: Any, 
 
 
 @_row
-def _green_ampt(k: Any, suction: Any, deficit: Any, dt: Any, depth: Any, lost: Any) -> Any:
+def _green_ampt(size: Any, k: Any, suction: Any, deficit: Any, dt: Any, depth: Any, lost: Any) -> Any:
     """Infiltration in a step; Li, Stevens & Simons 1976: the implicit equation's increment as a root of a square."""
     any_lost = False
-    for i in range(depth.size):
+    for i in range(size):
         can = k[i] * dt
         p = can - 2.0 * lost[i]
         reach = (suction[i] + depth[i]) * deficit[i]
@@ -377,9 +420,9 @@ def _green_ampt(k: Any, suction: Any, deficit: Any, dt: Any, depth: Any, lost: A
 
 
 @_row
-def _constant_loss(k: Any, dt: Any, depth: Any, lost: Any) -> Any:
+def _constant_loss(size: Any, k: Any, dt: Any, depth: Any, lost: Any) -> Any:
     any_lost = False
-    for i in range(depth.size):
+    for i in range(size):
         takes = min(k[i] * dt, depth[i])
         depth[i] -= takes
         lost[i] += takes
@@ -388,40 +431,72 @@ def _constant_loss(k: Any, dt: Any, depth: Any, lost: Any) -> Any:
 
 
 @_row
-def _most(values: Any) -> Any:
-    most = _ZERO
-    for i in range(values.size):
-        most = values[i] if values[i] > most else most
-    return most
+def _most(size: Any, values: Any) -> Any:
+    """The largest of values that are not below 0: their bits have the same order, and integers vectorise."""
+    most = np.int32(0)
+    for i in range(size):
+        bits = _bits_of(values[i])
+        most = bits if bits > most else most
+    return _float_of(most)
 
 
 # -- one chunk of rows, one step --------------------------------------------------------------------------------------
 
 
+@_row
+def _old_row(now: Any, halo: Any, width: Any, r: Any, first: Any, stop: Any, top: Any, bottom: Any) -> Any:
+    """Row r as it was before this step: other chunks may have changed what lies outside first..stop-1."""
+    if r < top:
+        return _on(halo, (r - first + 2) * width)
+    if r >= bottom:
+        return _on(halo, (2 + r - stop) * width)
+    return _on(now, (r + PAD_ROWS) * width)
+
+
 @_plain
 def _sweep(
-    n: Any, g: Any, tiles: Any, s: Any, hd: Any, hx: Any, hy: Any, first: Any, stop: Any, top: Any, bottom: Any,
-    dt: Any, rain: Any, time_after: Any, lowest: Any, highest: Any,
+    n: Any, g: Any, tiles: Any, team: Any, s: Any, halo_row: Any, first: Any, stop: Any, top: Any, bottom: Any, dt: Any,
+    rain: Any, time_after: Any, lowest: Any, highest: Any,
 ) -> None:  # fmt: skip
     """Rows first..stop-1, in place. Rows above `top` and from `bottom` on are read from the halo."""
+    # places, not arrays, from here on: each mention of an array would count a reference, and that is slow
+    width = g.qx.shape[1]
+    depth_ = _at(g.depth, 0, 0)
+    qx_ = _at(g.qx, 0, 0)
+    qy_ = _at(g.qy, 0, 0)
+    ax_ = _at(g.ax, 0, 0)
+    bx_ = _at(g.bx, 0, 0)
+    ay_ = _at(g.ay, 0, 0)
+    by_ = _at(g.by, 0, 0)
+    friction_x_ = _at(g.friction_x, 0, 0)
+    friction_y_ = _at(g.friction_y, 0, 0)
+    rain_share_ = _at(g.rain_share, 0, 0)
+    conductivity_ = _at(g.conductivity, 0, 0)
+    suction_ = _at(g.suction, 0, 0)
+    deficit_ = _at(g.deficit, 0, 0)
+    lost_ = _at(g.lost, 0, 0)
+    peak_depth_ = _at(g.peak_depth, 0, 0)
+    peak_speed2_ = _at(g.peak_speed2, 0, 0)
+    arrival_ = _at(g.arrival, 0, 0)
+    end_ = _at(g.end, 0, 0)
+    hd = _at(team.halo_depth, halo_row, 0)
+    hx = _at(team.halo_qx, halo_row, 0)
+    hy = _at(team.halo_qy, halo_row, 0)
+    runs = tiles.runs
+    run_count = tiles.run_count
+    awake = tiles.awake
+    moving = tiles.moving
+    touch = tiles.touch
+    deepest = tiles.deepest
     theta = np.float32(n.theta)
     thin = np.float32(n.flow_depth_m)
     wet = np.float32(n.wet_depth_m)
     dt32 = np.float32(dt)
-    push_x = np.float32(GRAVITY_M_PER_S2 * dt / n.dx_m)
-    push_y = np.float32(GRAVITY_M_PER_S2 * dt / n.dy_m)
-    per_x32 = np.float32(dt / n.dx_m)
-    per_y32 = np.float32(dt / n.dy_m)
     per_x = dt / n.dx_m
     per_y = dt / n.dy_m
     rest = np.float32(n.rest_m2_per_s)
-    west_edge = PAD_COLUMNS
-    east_edge = PAD_COLUMNS + n.columns
-    is_centred = theta < _ONE
 
-    begin = max(first - 2, lowest - 2)
-    finish = min(stop + 1, highest + 2)
-    for r in range(begin, finish + 1):
+    for r in range(max(first - 2, lowest - 2), min(stop + 1, highest + 2) + 1):
         ring = r & 3
         ring1 = (r - 1) & 3
         ring2 = (r - 2) & 3
@@ -431,163 +506,181 @@ def _sweep(
         is_own = first <= r < stop
 
         # the old depth of this row, in float32
-        if -1 <= r <= n.rows and r >= first - 2:
-            depth_row = hd[r - first + 2] if r < top else (hd[2 + r - stop] if r >= bottom else g.depth[p])
-            for k in range(tiles.run_count[band]):
-                c0 = tiles.runs[band, k, 0]
-                c1 = tiles.runs[band, k, 1]
-                _narrow(depth_row[c0 - 1 : c1 + 1], s[_H + ring, c0 - 1 : c1 + 1])
+        if r <= n.rows:
+            depth_row = _old_row(depth_, hd, width, r, first, stop, top, bottom)
+            for k in range(run_count[band]):
+                c0 = runs[band, k, 0]
+                c1 = runs[band, k, 1]
+                _narrow(c1 - c0 + 2, _on(depth_row, c0 - 1), _at(s, _H + ring, c0 - 1))
+                if is_band_start and r > 0:
+                    for left in range(c0, c1, COLUMNS):
+                        if not awake[band, (left - PAD_COLUMNS) // COLUMNS + 1]:
+                            row = _old_row(depth_, hd, width, r - 1, first, stop, top, bottom)
+                            _narrow(COLUMNS, _on(row, left), _at(s, _H + ring1, left))
 
+        # new discharges: over the faces across the columns (side 0), then across the rows (side 1)
         if r >= first - 1 and 0 <= r <= n.rows:
-            qx_row = hx[r - first + 2] if r < top else (hx[2 + r - stop] if r >= bottom else g.qx[p])
-            qx_up = hx[r - 1 - first + 2] if r - 1 < top else (hx[2 + r - 1 - stop] if r - 1 >= bottom else g.qx[p - 1])
-            qy_row = hy[r - first + 2] if r < top else (hy[2 + r - stop] if r >= bottom else g.qy[p])
-            qy_up = hy[r - 1 - first + 2] if r - 1 < top else (hy[2 + r - 1 - stop] if r - 1 >= bottom else g.qy[p - 1])
-            qy_down = hy[r + 1 - first + 2] if r + 1 < top else (
-                hy[2 + r + 1 - stop] if r + 1 >= bottom else g.qy[p + 1]
-            )
             if is_own and is_band_start:
-                s[_ACT, :] = _ZERO
-                s[_DEEPEST, :] = _ZERO
-            fp = p * n.friction_stride
-
-            # faces across the columns
-            if r <= stop and r < n.rows:
-                for k in range(tiles.run_count[band]):
-                    c0 = tiles.runs[band, k, 0]
-                    c1 = tiles.runs[band, k, 1]
-                    h0 = s[_H + ring, c0 - 1 : c1]
-                    h1 = s[_H + ring, c0 : c1 + 1]
-                    a = g.ax[p, c0 : c1 + 1]
-                    b = g.bx[p, c0 : c1 + 1]
-                    hf = s[_HF, c0 : c1 + 1]
-                    drop = s[_DROP, c0 : c1 + 1]
-                    norm = s[_NORM, c0 : c1 + 1]
-                    root = s[_IX + ring, c0 : c1 + 1]
-                    out = s[_QX + ring, c0 : c1 + 1]
-                    old = qx_row[c0 : c1 + 1]
-                    _flow_depth(h0, h1, a, b, thin, hf)
-                    if c0 != west_edge:  # the tile beyond sleeps: nothing crosses
-                        hf[0] = _ZERO
-                    if c1 != east_edge:
-                        hf[c1 - c0] = _ZERO
-                    _drop(h0, h1, a, b, drop)
-                    _inverse_cube_root(hf, root)
-                    _norm(old, qy_row[c0 - 1 : c1], qy_row[c0 : c1 + 1], qy_down[c0 - 1 : c1], qy_down[c0 : c1 + 1], norm)
-                    bar = old
-                    if is_centred:
-                        bar = s[_BAR, c0 : c1 + 1]
-                        _centred(qx_row[c0 - 1 : c1], old, qx_row[c0 + 1 : c1 + 2], theta, bar)
-                    _discharge(bar, hf, drop, norm, root, g.friction_x[fp, c0 : c1 + 1], push_x, dt32, out)
-                    if is_own:
-                        _activity(out, hf, drop, push_x, s[_ACT, c0 : c1 + 1])
-                        s[_ACT, c1 - 1] = max(s[_ACT, c1 - 1], s[_ACT, c1])
-                        s[_ACT, c1] = _ZERO
-                        _keep_most(hf, s[_DEEPEST, c0 : c1 + 1])
-                        s[_DEEPEST, c1 - 1] = max(s[_DEEPEST, c1 - 1], s[_DEEPEST, c1])
-                        s[_DEEPEST, c1] = _ZERO
-
-            # faces across the rows
+                _clear(2 * s.shape[1], _at(s, _ACT, 0))  # and _DEEPEST, the row after it
             if is_band_start or r == n.rows:
-                s[_QY + ring, :] = _ZERO
-            if r < n.rows or n.is_open:
-                for k in range(tiles.run_count[band]):
-                    c0 = tiles.runs[band, k, 0]
-                    c1 = tiles.runs[band, k, 1]
-                    h0 = s[_H + ring1, c0:c1]
-                    h1 = s[_H + ring, c0:c1]
-                    a = g.ay[p, c0:c1]
-                    b = g.by[p, c0:c1]
-                    hf = s[_HF, c0:c1]
-                    drop = s[_DROP, c0:c1]
-                    norm = s[_NORM, c0:c1]
-                    root = s[_IY + ring, c0:c1]
-                    out = s[_QY + ring, c0:c1]
-                    old = qy_row[c0:c1]
-                    _flow_depth(h0, h1, a, b, thin, hf)
-                    if is_band_start and r > 0:
-                        for t in range((c0 - PAD_COLUMNS) // COLUMNS, (c1 - 1 - PAD_COLUMNS) // COLUMNS + 1):
-                            if not tiles.awake[band, t + 1]:
-                                s[_HF, PAD_COLUMNS + t * COLUMNS : min(PAD_COLUMNS + (t + 1) * COLUMNS, c1)] = _ZERO
-                    _drop(h0, h1, a, b, drop)
-                    _inverse_cube_root(hf, root)
-                    _norm(old, qx_up[c0:c1], qx_up[c0 + 1 : c1 + 1], qx_row[c0:c1], qx_row[c0 + 1 : c1 + 1], norm)
+                _clear(s.shape[1], _at(s, _QY + ring, 0))
+            for side in range(2):
+                if r == n.rows and not (side == 1 and n.is_open):
+                    continue
+                if side == 0 and r > stop:
+                    continue
+                if side == 0:
+                    q_row = _old_row(qx_, hx, width, r, first, stop, top, bottom)
+                    t_row = _old_row(qy_, hy, width, r, first, stop, top, bottom)
+                    u_row = _old_row(qy_, hy, width, r + 1, first, stop, top, bottom)
+                    before_row = q_row
+                    after_row = q_row
+                    h_row = _at(s, _H + ring, 0)
+                    a_row = _on(ax_, p * width)
+                    b_row = _on(bx_, p * width)
+                    friction = _on(friction_x_, (p * n.friction_stride) * width)
+                    hf_row = _at(s, _HX + ring, 0)
+                    out_row = _at(s, _QX + ring, 0)
+                    push = np.float32(GRAVITY_M_PER_S2 * dt / n.dx_m)
+                else:
+                    q_row = _old_row(qy_, hy, width, r, first, stop, top, bottom)
+                    t_row = _old_row(qx_, hx, width, r - 1, first, stop, top, bottom)
+                    u_row = _old_row(qx_, hx, width, r, first, stop, top, bottom)
+                    before_row = _old_row(qy_, hy, width, r - 1, first, stop, top, bottom)
+                    after_row = _old_row(qy_, hy, width, r + 1, first, stop, top, bottom)
+                    h_row = _at(s, _H + ring1, 0)
+                    a_row = _on(ay_, p * width)
+                    b_row = _on(by_, p * width)
+                    friction = _on(friction_y_, (p * n.friction_stride) * width)
+                    hf_row = _at(s, _HY + ring, 0)
+                    out_row = _at(s, _QY + ring, 0)
+                    push = np.float32(GRAVITY_M_PER_S2 * dt / n.dy_m)
+                along = 1 - side  # the next face, the next cell: a column on where faces lie across the columns
+                for k in range(run_count[band]):
+                    c0 = runs[band, k, 0]
+                    c1 = runs[band, k, 1]
+                    size = (c1 - c0) // COLUMNS * COLUMNS  # says to the compiler that nothing remains
+                    h0 = _on(h_row, c0 - along)
+                    h1 = _at(s, _H + ring, c0)
+                    a = _on(a_row, c0)
+                    b = _on(b_row, c0)
+                    hf = _on(hf_row, c0)
+                    drop = _at(s, _DROP, c0)
+                    out = _on(out_row, c0)
+                    old = _on(q_row, c0)
+                    _flow_depth(size, h0, h1, a, b, thin, hf)
+                    _drop(size, h0, h1, a, b, drop)
                     bar = old
-                    if is_centred:
-                        bar = s[_BAR, c0:c1]
-                        _centred(qy_up[c0:c1], old, qy_down[c0:c1], theta, bar)
-                    _discharge(bar, hf, drop, norm, root, g.friction_y[fp, c0:c1], push_y, dt32, out)
+                    if theta < _ONE:
+                        bar = _at(s, _BAR, c0)
+                        _centred(size, _on(before_row, c0 - along), old, _on(after_row, c0 + along), theta, bar)
+                    _discharge(
+                        size, bar, old, _on(t_row, c0 - along), _on(u_row, c0 - along), hf, drop, _on(friction, c0),
+                        push, dt32, out,
+                    )  # fmt: skip
                     if is_own or r == n.rows:
-                        _activity(out, hf, drop, push_y, s[_ACT, c0:c1])
-                        _keep_most(hf, s[_DEEPEST, c0:c1])
+                        _activity(size, out, hf, drop, push, _at(s, _ACT, c0))
+                        _keep_most(size, hf, _at(s, _DEEPEST, c0))
+                    if side == 0:  # where the tile beyond sleeps, nothing crosses
+                        if c0 != PAD_COLUMNS:
+                            out[0] = _ZERO
+                        out[size] = _ZERO
+                    elif is_band_start and r > 0:
+                        for left in range(c0, c1, COLUMNS):
+                            if not awake[band, (left - PAD_COLUMNS) // COLUMNS + 1]:
+                                _clear(COLUMNS, _on(out_row, left))
 
             # what moved in this band of tiles
             if (is_own and (r % ROWS == ROWS - 1 or r == n.rows - 1)) or (r == n.rows and stop == n.rows):
-                for k in range(tiles.run_count[band]):
-                    c0 = tiles.runs[band, k, 0]
-                    c1 = tiles.runs[band, k, 1]
-                    for t in range((c0 - PAD_COLUMNS) // COLUMNS, (c1 - 1 - PAD_COLUMNS) // COLUMNS + 1):
-                        left = PAD_COLUMNS + t * COLUMNS
-                        if _most(s[_ACT, left : min(left + COLUMNS, c1)]) > rest:
-                            tiles.moving[band + 1, t + 1] = 1
-                        tiles.deepest[band, t] = _most(s[_DEEPEST, left : min(left + COLUMNS, c1)])
+                for k in range(run_count[band]):
+                    c1 = runs[band, k, 1]
+                    for left in range(runs[band, k, 0], c1, COLUMNS):
+                        t = (left - PAD_COLUMNS) // COLUMNS
+                        if _most(COLUMNS, _at(s, _ACT, left)) > rest:
+                            moving[band + 1, t + 1] = 1
+                        deepest[band, t] = _most(COLUMNS, _at(s, _DEEPEST, left))
 
         # a row behind: what each cell can give, and the discharges that follow from it
         if r - 1 >= first - 1 and 0 <= r - 1 <= n.rows:
             above = min(r - 1, n.rows - 1) // ROWS
-            for k in range(tiles.run_count[above]):
-                c0 = tiles.runs[above, k, 0]
-                c1 = tiles.runs[above, k, 1]
+            for k in range(run_count[above]):
+                c0 = runs[above, k, 0]
+                size = (runs[above, k, 1] - c0) // COLUMNS * COLUMNS
                 if r - 1 <= stop and r - 1 < n.rows:
                     _donor_share(
-                        s[_H + ring1, c0:c1], s[_QX + ring1, c0:c1], s[_QX + ring1, c0 + 1 : c1 + 1],
-                        s[_QY + ring1, c0:c1], s[_QY + ring, c0:c1], per_x32, per_y32, s[_SHARE + ring1, c0:c1],
+                        size, _at(s, _H + ring1, c0), _at(s, _QX + ring1, c0), _at(s, _QX + ring1, c0 + 1),
+                        _at(s, _QY + ring1, c0), _at(s, _QY + ring, c0), np.float32(per_x), np.float32(per_y),
+                        _at(s, _SHARE + ring1, c0),
                     )  # fmt: skip
                 if first <= r - 1 < stop:
-                    q = s[_QX + ring1, c0 : c1 + 1]
-                    _limit(s[_SHARE + ring1, c0 - 1 : c1], s[_SHARE + ring1, c0 : c1 + 1], q)
-                    _copy(q, g.qx[p - 1, c0 : c1 + 1])
-                    _speed_at_face(q, s[_IX + ring1, c0 : c1 + 1])
+                    _limit(
+                        size, _at(s, _SHARE + ring1, c0 - 1), _at(s, _SHARE + ring1, c0),
+                        _at(s, _QX + ring1, c0), _on(qx_, (p - 1) * width + c0),
+                    )  # fmt: skip
                 if first <= r - 1 <= stop:
-                    q = s[_QY + ring1, c0:c1]
-                    _limit(s[_SHARE + ring2, c0:c1], s[_SHARE + ring1, c0:c1], q)
-                    if r - 1 < stop or r - 1 == n.rows:
-                        _copy(q, g.qy[p - 1, c0:c1])
-                    _speed_at_face(q, s[_IY + ring1, c0:c1])
+                    is_mine = r - 1 < stop or r - 1 == n.rows
+                    _limit(
+                        size, _at(s, _SHARE + ring2, c0), _at(s, _SHARE + ring1, c0), _at(s, _QY + ring1, c0),
+                        _on(qy_, (p - 1) * width + c0) if is_mine else _at(s, _BEYOND, c0),
+                    )  # fmt: skip
 
         # two rows behind: the water arrives
         if first <= r - 2 < stop:
             above = (r - 2) // ROWS
+            is_first = (r - 2) % ROWS == 0
+            is_last = (r - 2) % ROWS == ROWS - 1 or r - 2 == n.rows - 1
             lp = (p - 2) * n.loss_stride
             rp = (p - 2) * n.rain_stride
-            for k in range(tiles.run_count[above]):
-                c0 = tiles.runs[above, k, 0]
-                c1 = tiles.runs[above, k, 1]
-                depth = g.depth[p - 2, c0:c1]
-                _fill(
-                    s[_QX + ring2, c0:c1], s[_QX + ring2, c0 + 1 : c1 + 1], s[_QY + ring2, c0:c1],
-                    s[_QY + ring1, c0:c1], g.rain_share[rp, c0:c1], per_x, per_y, rain, depth,
-                )  # fmt: skip
+            for k in range(run_count[above]):
+                c0 = runs[above, k, 0]
+                c1 = runs[above, k, 1]
+                size = (c1 - c0) // COLUMNS * COLUMNS
+                depth = _on(depth_, (p - 2) * width + c0)
+                qx = _on(qx_, (p - 2) * width + c0)
+                north = _on(qy_, (p - 2) * width + c0)
+                south = _on(qy_, (p - 1) * width + c0) if r - 1 < stop or r - 1 == n.rows else _at(s, _BEYOND, c0)
+                _fill(size, qx, north, south, _on(rain_share_, rp * width + c0), per_x, per_y, rain, depth)
                 if n.loss_kind != NO_LOSS:
-                    lost = g.lost[p - 2, c0:c1]
+                    lost = _on(lost_, (p - 2) * width + c0)
+                    conductivity = _on(conductivity_, lp * width + c0)
                     if n.loss_kind == GREEN_AMPT:
                         any_lost = _green_ampt(
-                            g.conductivity[lp, c0:c1], g.suction[lp, c0:c1], g.deficit[lp, c0:c1], dt, depth, lost
+                            size, conductivity, _on(suction_, lp * width + c0), _on(deficit_, lp * width + c0), dt, depth, lost
                         )
                     else:
-                        any_lost = _constant_loss(g.conductivity[lp, c0:c1], dt, depth, lost)
+                        any_lost = _constant_loss(size, conductivity, dt, depth, lost)
                     if any_lost:
-                        tiles.moving[above + 1, (c0 - PAD_COLUMNS) // COLUMNS + 1 : (c1 - 1 - PAD_COLUMNS) // COLUMNS + 2] = 1
-                after = s[_HNEW, c0:c1]
-                _narrow(depth, after)
-                _keep_most(after, g.peak_depth[p - 2, c0:c1])
+                        for left in range(c0, c1, COLUMNS):
+                            moving[above + 1, (left - PAD_COLUMNS) // COLUMNS + 1] = 1
+                before = _at(s, _H + ring2, c0)
+                after = _at(s, _HNEW, c0)
+                _settle(size, depth, after, _on(peak_depth_, (p - 2) * width + c0))
                 _peak_speed(
-                    s[_IX + ring2, c0:c1], s[_IX + ring2, c0 + 1 : c1 + 1], s[_IY + ring2, c0:c1],
-                    s[_IY + ring1, c0:c1], g.peak_speed2[p - 2, c0:c1],
+                    size, qx, _at(s, _HX + ring2, c0), north, _at(s, _HY + ring2, c0), south,
+                    _at(s, _HY + ring1, c0), _on(peak_speed2_, (p - 2) * width + c0),
                 )  # fmt: skip
-                before = s[_H + ring2, c0:c1]
-                if _crossings(before, after, wet) > 0:
-                    _note_crossings(before, after, wet, time_after, g.arrival[p - 2, c0:c1], g.end[p - 2, c0:c1])
+                if _crossings(size, before, after, wet) > 0:
+                    arrival = _on(arrival_, (p - 2) * width + c0)
+                    _note_crossings(size, before, after, wet, time_after, arrival, _on(end_, (p - 2) * width + c0))
+
+                # where the water of each tile touches the next one
+                wetted = _at(s, _WETTED, c0)
+                if is_first:
+                    _clear(size, wetted)
+                _keep_wet(size, before, after, wetted)
+                if is_first or is_last:
+                    for left in range(c0, c1, COLUMNS):
+                        t = (left - PAD_COLUMNS) // COLUMNS
+                        touches = touch[above + 1, t + 1]
+                        if is_first:
+                            touches = NORTH if _most(COLUMNS, _at(s, _WETTED, left)) > _ZERO else 0
+                        if is_last:
+                            touches |= WEST if s[_WETTED, left] > _ZERO else 0
+                            touches |= EAST if s[_WETTED, left + COLUMNS - 1] > _ZERO else 0
+                            touches |= ANY if _most(COLUMNS, _at(s, _WETTED, left)) > _ZERO else 0
+                            if max(_most(COLUMNS, _at(s, _HNEW, left)), _most(COLUMNS, _at(s, _H + ring2, left))) > _ZERO:
+                                touches |= SOUTH
+                        touch[above + 1, t + 1] = touches
 
 
 # -- between the steps, by one thread ---------------------------------------------------------------------------------
@@ -641,49 +734,69 @@ def _wake(tiles: Any, row: Any, column: Any) -> None:
     tiles.moving[(row - PAD_ROWS) // ROWS + 1, (column - PAD_COLUMNS) // COLUMNS + 1] = 1
 
 
+@_row
+def _stir(size: Any, above: Any, here: Any, below: Any, out: Any) -> None:
+    """Tiles that move, or lie beside one that does."""
+    for i in range(1, size - 1):
+        out[i] = here[i] | here[i - 1] | here[i + 1] | above[i] | below[i]
+
+
 @_plain
 def _choose_runs(n: Any, g: Any, tiles: Any, team: Any) -> None:
-    """Which tiles are swept next: those that move and the eight around each. Sleeping faces carry nothing."""
+    """Which tiles are swept next: those that move, and those that the water of a stirred tile touches.
+
+    A face of a tile that is not swept carries nothing, and its discharge is 0.
+    """
     bands = tiles.run_count.size
     columns = tiles.never.shape[1] - 2
     every = team.counts[ALL_AWAKE] == 1
+    again = n.rest_m2_per_s > 0.0 and team.counts[STEPS] % LOOK_AGAIN == 0
+    from_band = 0 if every or again else max(team.counts[FIRST_ROW] // ROWS - 1, 0)
+    to_band = bands - 1 if every or again else min(team.counts[LAST_ROW] // ROWS + 1, bands - 1)
+    for band in range(max(from_band - 1, 0), min(to_band + 1, bands - 1) + 1):
+        m = tiles.moving
+        _stir(columns + 2, _at(m, band, 0), _at(m, band + 1, 0), _at(m, band + 2, 0), _at(tiles.stirred, band + 1, 0))
     low = bands
     high = -1
     cells = 0
-    from_band = 0 if every else max(team.counts[FIRST_ROW] // ROWS - 1, 0)
-    to_band = bands - 1 if every else min(team.counts[LAST_ROW] // ROWS + 1, bands - 1)
     for band in range(from_band, to_band + 1):
         count = 0
         is_in_run = False
         rows = min(ROWS, n.rows - band * ROWS)
-        for t in range(columns):
-            wanted = not tiles.never[band + 1, t + 1]
-            if wanted and not every:
-                m = tiles.moving
+        for t in range(1, columns + 1):
+            b = band + 1
+            wanted = every or tiles.moving[b, t] != 0 or (again and tiles.touch[b, t] != 0)
+            if not wanted:
                 wanted = (
-                    m[band, t] | m[band, t + 1] | m[band, t + 2] | m[band + 1, t] | m[band + 1, t + 1]
-                    | m[band + 1, t + 2] | m[band + 2, t] | m[band + 2, t + 1] | m[band + 2, t + 2]
-                ) != 0  # fmt: skip
-            left = PAD_COLUMNS + t * COLUMNS
-            right = min(left + COLUMNS, PAD_COLUMNS + n.columns)
-            if wanted:
-                if not is_in_run:
-                    tiles.runs[band, count, 0] = left
-                    count += 1
-                tiles.runs[band, count - 1, 1] = right
-                cells += (right - left) * rows
-            elif tiles.awake[band + 1, t + 1]:
-                top = PAD_ROWS + band * ROWS
-                g.qx[top : top + rows, left:right] = _ZERO
-                g.qy[top : top + rows, left:right] = _ZERO
-            tiles.awake[band + 1, t + 1] = wanted
+                    (tiles.stirred[b - 1, t] and tiles.touch[b - 1, t] & SOUTH)
+                    or (tiles.stirred[b + 1, t] and tiles.touch[b + 1, t] & NORTH)
+                    or (tiles.stirred[b, t - 1] and tiles.touch[b, t - 1] & EAST)
+                    or (tiles.stirred[b, t + 1] and tiles.touch[b, t + 1] & WEST)
+                ) != 0
+            wanted = wanted and not tiles.never[b, t]
+            if wanted or tiles.awake[b, t]:
+                left = PAD_COLUMNS + (t - 1) * COLUMNS
+                right = left + COLUMNS
+                if wanted:
+                    if not is_in_run:
+                        tiles.runs[band, count, 0] = left
+                        count += 1
+                    tiles.runs[band, count - 1, 1] = right
+                    cells += (min(right, PAD_COLUMNS + n.columns) - left) * rows
+                else:
+                    for p in range(PAD_ROWS + band * ROWS, PAD_ROWS + band * ROWS + rows):
+                        for c in range(left, right):
+                            g.qx[p, c] = _ZERO
+                            g.qy[p, c] = _ZERO
+                tiles.awake[b, t] = wanted
             is_in_run = wanted
         tiles.run_count[band] = count
         if count:
             low = min(low, band)
             high = band
     for band in range(from_band, to_band + 1):
-        tiles.moving[band + 1, :] = 0
+        for t in range(columns + 2):
+            tiles.moving[band + 1, t] = 0
     team.counts[FIRST_ROW] = low * ROWS
     team.counts[LAST_ROW] = min(high * ROWS + ROWS, n.rows) - 1
     team.counts[CELL_STEPS] += cells
@@ -770,7 +883,7 @@ def _conclude(n: Any, g: Any, f: Any, tiles: Any, team: Any) -> None:
     is_last = t + dt >= team.clock[STOP_AT] * (1.0 - 1e-15)
     t1 = team.clock[STOP_AT] if is_last and dt >= (team.clock[STOP_AT] - t) * (1.0 - 1e-12) else t + dt
     area = n.dx_m * n.dy_m
-    team.clock[DEEPEST] = np.float64(_most(tiles.deepest.ravel()))
+    team.clock[DEEPEST] = np.float64(_most(tiles.deepest.size, _at(tiles.deepest, 0, 0)))
 
     if n.is_open:
         left = PAD_COLUMNS
@@ -872,12 +985,7 @@ def advance(n: Any, g: Any, f: Any, tiles: Any, team: Any, thread: Any, steps: A
         after = np.float32(team.clock[TIME] + dt)
         low = team.counts[FIRST_ROW]
         high = team.counts[LAST_ROW]
-        if chunks == 1:
-            _sweep(
-                n, g, tiles, scratch, g.depth, g.qx, g.qy, 0, n.rows, -n.rows - 9, 2 * n.rows + 9,
-                dt, rain, after, low, high,
-            )  # fmt: skip
-        else:
+        if chunks > 1:
             chunk = _atomic_add(team.sync, 8)
             while chunk < chunks:
                 first = tiles.bands[chunk]
@@ -885,21 +993,23 @@ def advance(n: Any, g: Any, f: Any, tiles: Any, team: Any, thread: Any, steps: A
                 if high >= first - 2 and low <= stop + 2:
                     for k in range(HALO):
                         p = PAD_ROWS + (first - 2 + k if k < 2 else stop + k - 2)
-                        team.halo_depth[chunk, k, :] = g.depth[p]
-                        team.halo_qx[chunk, k, :] = g.qx[p]
-                        team.halo_qy[chunk, k, :] = g.qy[p]
+                        width = g.qx.shape[1]
+                        row = chunk * HALO + k
+                        _copy(width, _at(g.depth, p, 0), _at(team.halo_depth, row, 0))
+                        _copy(width, _at(g.qx, p, 0), _at(team.halo_qx, row, 0))
+                        _copy(width, _at(g.qy, p, 0), _at(team.halo_qy, row, 0))
                 chunk = _atomic_add(team.sync, 8)
             _meet(team.sync, n.threads)
+        far = 0 if chunks > 1 else 2 * n.rows + 9  # a single chunk reads no halo
+        chunk = _atomic_add(team.sync, 16)
+        while chunk < chunks:
+            first = tiles.bands[chunk]
+            stop = tiles.bands[chunk + 1]
+            if high >= first - 2 and low <= stop + 2:
+                _sweep(
+                    n, g, tiles, team, scratch, chunk * HALO, first, stop, first - far, stop + far, dt, rain, after, low, high,
+                )  # fmt: skip
             chunk = _atomic_add(team.sync, 16)
-            while chunk < chunks:
-                first = tiles.bands[chunk]
-                stop = tiles.bands[chunk + 1]
-                if high >= first - 2 and low <= stop + 2:
-                    _sweep(
-                        n, g, tiles, scratch, team.halo_depth[chunk], team.halo_qx[chunk], team.halo_qy[chunk],
-                        first, stop, first, stop, dt, rain, after, low, high,
-                    )  # fmt: skip
-                chunk = _atomic_add(team.sync, 16)
         _meet(team.sync, n.threads)
         if thread == 0:
             _conclude(n, g, f, tiles, team)

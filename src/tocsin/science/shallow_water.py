@@ -264,11 +264,11 @@ def simulate(
     duration_s: float,
     frame_times_s: Sequence[float] = (),
     wet_depth_m: float = 0.1,
-    theta: float = 1.0,
+    theta: float = 0.9,
     courant: float = 0.7,
     max_step_s: float = 60.0,
     flow_depth_m: float = 1e-4,
-    rest_m2_per_s: float = 1e-5,
+    rest_m2_per_s: float = 1e-3,
     threads: int = 1,
     memory_bytes_max: float = 16e9,
     on_progress: Progress | None = None,
@@ -367,7 +367,8 @@ class _Run:
         self.problem = problem
         self.duration_s = duration_s
         self.rows, self.columns = problem.ground_m.shape
-        self.width = 2 * steps.PAD_COLUMNS + -(-self.columns // steps.COLUMNS) * steps.COLUMNS
+        self.across = -(-(self.columns + (problem.edges == "open")) // steps.COLUMNS)  # open: and one column beyond
+        self.width = 2 * steps.PAD_COLUMNS + self.across * steps.COLUMNS
         self.height = self.rows + 2 * steps.PAD_ROWS
         self.inner = (
             slice(steps.PAD_ROWS, steps.PAD_ROWS + self.rows),
@@ -561,7 +562,7 @@ class _Run:
     def _tiles_and_team(self, threads: int) -> tuple[flood_steps.Tiles, flood_steps.Team]:
         steps = self.steps
         bands = -(-self.rows // steps.ROWS)
-        across = -(-self.columns // steps.COLUMNS)
+        across = self.across
         flags = (bands + 2, across + 2)
         chunks = 1 if threads == 1 else min(4 * threads, max(bands // 4, 1))
         first_bands = np.linspace(0, bands, chunks + 1).astype(np.int64)
@@ -569,12 +570,14 @@ class _Run:
             moving=np.zeros(flags, np.uint8),
             awake=np.zeros(flags, np.uint8),
             never=self._never(bands, across),
+            stirred=np.zeros(flags, np.uint8),
+            touch=np.zeros(flags, np.uint8),
             runs=np.zeros((bands, across // 2 + 1, 2), np.int64),
             run_count=np.zeros(bands, np.int64),
             deepest=np.zeros((bands, across), np.float32),
             bands=np.minimum(first_bands * steps.ROWS, self.rows),
         )
-        halo = (chunks if chunks > 1 else 0, steps.HALO, self.width)
+        halo = (chunks * steps.HALO, self.width)
         team = steps.Team(
             sync=np.zeros(24, np.int64),
             counts=np.zeros(8, np.int64),
