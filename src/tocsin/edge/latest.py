@@ -6,10 +6,12 @@ Checking and keeping are two steps, so that a reading which could not be written
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +22,8 @@ from tocsin.science import detect, quality
 from tocsin.vocabulary import Flag, InputError, NotFound, Observations, Quantity, Window, column
 
 Number = TypeVar("Number", bound=np.generic)
+Asked = ParamSpec("Asked")
+Told = TypeVar("Told")
 
 NEVER = np.iinfo(np.int64).min
 CELLS_AT_ONCE = 4_000_000
@@ -114,6 +118,7 @@ class _Ring:
         self.arrived_us = np.empty(0, np.int64)
         self.batches = 0
         self.digests: dict[int, str] = {}
+        self._stuck: tuple[tuple[int, int], NDArray[np.int64] | None] | None = None
         self._known: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
 
     def _blank(self, sites: int) -> list[NDArray[Any]]:
@@ -168,6 +173,12 @@ class _Ring:
 
     def stuck_since(self) -> NDArray[np.int64] | None:
         """Since when each site has been flat while a neighbour moved, (site,); the largest int64 where it is not so."""
+        version = self.batches, len(self.sites)
+        if self._stuck is None or self._stuck[0] != version:
+            self._stuck = version, self._find_stuck()
+        return self._stuck[1]
+
+    def _find_stuck(self) -> NDArray[np.int64] | None:
         check = self.check
         if check is None or check.flat_suspect_s is None or not self.neighbours.size:
             return None
@@ -209,16 +220,31 @@ def _shifted(table: NDArray[Number], by: NDArray[np.int64]) -> NDArray[Number]:
     return np.take_along_axis(table, places, 1)
 
 
+def _one_at_a_time(method: Callable[Concatenate[Latest, Asked], Told]) -> Callable[Concatenate[Latest, Asked], Told]:
+    """Readers in other threads see the ring before or after a batch, never in the middle of one."""
+
+    @functools.wraps(method)
+    def locked(self: Latest, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Told:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return locked
+
+
 class Latest:
-    """The newest `depth` readings of every stream, checked, sorted by sensor time, each once."""
+    """The newest `depth` readings of every stream, checked, sorted by sensor time, each once.
+
+    One thread writes (`check`, `keep`, `take`); others may read.
+    """
 
     def __init__(self, checks: Iterable[Check] = (), *, depth: int = 300) -> None:
         if depth < 2:
             raise InputError(f"latest readings: depth = {depth}; wanted at least 2 readings for each stream")
         self._checks = {check.quantity.name: check for check in checks}
-        self._depth = depth
+        self._depth, self._lock = depth, threading.RLock()
         self._rings: dict[str, _Ring] = {}
 
+    @_one_at_a_time
     def expect(self, quantity: Quantity, sites: Iterable[str]) -> None:
         """Name sites that ought to speak, so that one which never does is seen to be blind."""
         self._ring(quantity).add(sites)
@@ -227,6 +253,7 @@ class Latest:
         """What is measured here."""
         return tuple(ring.quantity for ring in self._rings.values())
 
+    @_one_at_a_time
     def sites(self, quantity: Quantity) -> tuple[str, ...]:
         """Who measures it, in the order of every window."""
         return self._ring(quantity).sites
@@ -243,6 +270,7 @@ class Latest:
             raise InputError(f"readings of {quantity}: this node keeps {ring.quantity}; convert them in the collector")
         return ring
 
+    @_one_at_a_time
     def check(self, batch: Observations) -> Checked:
         """Flag a batch against what is known, and drop what is known already; nothing is kept yet.
 
@@ -353,6 +381,7 @@ class Latest:
         contradicts = here[mine & ~same[again]]
         flag[contradicts] = np.maximum(flag[contradicts], np.uint8(Flag.FAIL))
 
+    @_one_at_a_time
     def keep(self, checked: Checked) -> None:
         """Put a checked batch into the ring; call it when the batch is on disk."""
         ring = self._ring(checked.observations.quantity)
@@ -373,6 +402,7 @@ class Latest:
         self.keep(checked)
         return checked
 
+    @_one_at_a_time
     def window(self, quantity: Quantity, span_s: float, now: datetime) -> Window:
         """What the sensors said in the `span_s` seconds until `now`, for rules: (site, lag), newest at the right."""
         ring = self._ring(quantity)
@@ -399,6 +429,7 @@ class Latest:
             value, age_s, good = np.where(off, np.nan, value), np.where(off, np.inf, age_s), good & ~off
         return Window(ring.quantity, ring.sites, *(column(t[:, width - lag :], t.dtype) for t in (age_s, value, good)))
 
+    @_one_at_a_time
     def streams(self, quantity: Quantity) -> Streams:
         """What the checks look at; the arrays are the ring's own, made read-only."""
         ring = self._ring(quantity)
@@ -412,6 +443,7 @@ class Latest:
             ring.stuck_since(),
         )
 
+    @_one_at_a_time
     def readings(self, quantity: Quantity, site: str, span_s: float, now: datetime, *, limit: int | None = None) -> Readings:
         """One stream's readings of the last `span_s` seconds, the newest `limit` of them, with their flags."""
         ring = self._ring(quantity)
@@ -436,6 +468,7 @@ class Latest:
         """What the console draws."""
         return self.readings(quantity, site, hours * 3600.0, now)
 
+    @_one_at_a_time
     def status(self, quantity: Quantity, site: str, now: datetime) -> GaugeStatus:
         """The last reading of a stream, with its flag, the reason for it, its age, and the trend of the last dozen readings."""
         ring = self._ring(quantity)

@@ -167,6 +167,7 @@ class Spool:
         for line in self.damage:
             log.warning("spool_damaged", extra={"folder": str(folder), "damage": line})
         self._file: io.FileIO | None = None
+        self._was_abandoned = False
         self._is_closed = False
 
     def _recover(self, segment: _Segment, *, is_last: bool) -> None:
@@ -223,25 +224,27 @@ class Spool:
                 self._file.close()
                 self._file = None
             if self._file is None:
-                reuse = bool(self._segments) and self._segments[-1].size + size <= self.segment_bytes and not self._left_open
+                reuse = bool(self._segments) and self._segments[-1].size + size <= self.segment_bytes and not self._was_abandoned
+                number = int(self._segments[-1].path.stem.rpartition("-")[2]) + 1 if self._segments else 1
+                segment = self._segments[-1] if reuse else _Segment(self.folder / f"segment-{number:010d}.log")
+                self._file = io.FileIO(segment.path, "ab")
                 if not reuse:
-                    number = int(self._segments[-1].path.stem.rpartition("-")[2]) + 1 if self._segments else 1
-                    self._segments.append(_Segment(self.folder / f"segment-{number:010d}.log"))
-                self._file = io.FileIO(self._segments[-1].path, "ab")
-                self._left_open = False
+                    self._segments.append(segment)
+                self._was_abandoned = False
                 _sync_folder(self.folder)
                 self._forget()
         except OSError as fault:
             raise Unavailable(f"spool {self.folder}: {fault}; nothing is stored, nothing is acknowledged") from fault
         return self._file
 
-    _left_open = False
-
     def _abandon(self, file: io.FileIO, segment: _Segment) -> None:
         """After a failed write nobody knows what the disk holds: cut back what can be cut, and go on in a new file."""
-        self._left_open, self._file = True, None
+        self._was_abandoned, self._file = True, None
         try:
             os.ftruncate(file.fileno(), segment.size)
+            if segment.size == 0:
+                segment.path.unlink(missing_ok=True)
+                self._segments.pop()
         except OSError as fault:
             log.warning("spool_not_cut_back", extra={"segment": str(segment.path), "fault": str(fault)})
         finally:
@@ -260,10 +263,18 @@ class Spool:
         for segment in tuple(self._segments):
             if from_us is not None and all(high < from_us for _, high in segment.spans.values()):
                 continue
-            with segment.path.open("rb") as file:
-                for header, body, _ in _blocks(file, [], segment.path.name):
-                    if from_us is None or header.to_us >= from_us:
-                        yield _decode(header, body)
+            for header, body in self._stored(segment):
+                if from_us is None or header.to_us >= from_us:
+                    yield _decode(header, body)
+
+    def _stored(self, segment: _Segment) -> Iterator[tuple[_Header, bytes]]:
+        try:
+            file = segment.path.open("rb")
+        except FileNotFoundError:  # the oldest segment was dropped while somebody read
+            return
+        with file:
+            for header, body, _ in _blocks(file, [], segment.path.name):
+                yield header, body
 
     def read(
         self, quantity: Quantity, *, sites: Iterable[str] | None = None, from_us: int | None = None, to_us: int | None = None
@@ -278,22 +289,21 @@ class Spool:
             span = segment.spans.get(quantity.name)
             if span is None or span[1] < low or span[0] >= high:
                 continue
-            with segment.path.open("rb") as file:
-                for header, body, _ in _blocks(file, [], segment.path.name):
-                    if header.quantity != quantity.name or header.to_us < low or header.from_us >= high:
-                        continue
-                    if header.unit != quantity.unit:
-                        raise InputError(
-                            f"spool {self.folder}: {quantity.name} is stored in {header.unit}; asked for in {quantity.unit}"
-                        )
-                    batch = _decode(header, body)
-                    asked = np.array([wanted is None or site in wanted for site in batch.sites])
-                    keep = asked[batch.site] & (batch.time_us >= low) & (batch.time_us < high)
-                    if keep.any():
-                        place = np.array(
-                            [names.setdefault(s, len(names)) if ok else -1 for s, ok in zip(batch.sites, asked, strict=True)]
-                        )
-                        parts.append((place[batch.site[keep]], *(getattr(batch, name)[keep] for name, _ in COLUMNS[1:])))
+            for header, body in self._stored(segment):
+                if header.quantity != quantity.name or header.to_us < low or header.from_us >= high:
+                    continue
+                if header.unit != quantity.unit:
+                    raise InputError(
+                        f"spool {self.folder}: {quantity.name} is stored in {header.unit}; asked for in {quantity.unit}"
+                    )
+                batch = _decode(header, body)
+                asked = np.array([wanted is None or site in wanted for site in batch.sites])
+                keep = asked[batch.site] & (batch.time_us >= low) & (batch.time_us < high)
+                if keep.any():
+                    place = np.array(
+                        [names.setdefault(s, len(names)) if ok else -1 for s, ok in zip(batch.sites, asked, strict=True)]
+                    )
+                    parts.append((place[batch.site[keep]], *(getattr(batch, name)[keep] for name, _ in COLUMNS[1:])))
         if not parts:
             return Observations.of(quantity, (), [], [], [])
         site, time_us, value, flag, arrived_us = (np.concatenate([part[k] for part in parts]) for k in range(len(COLUMNS)))
