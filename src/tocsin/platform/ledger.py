@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import sqlite3
 import threading
 from collections import deque
@@ -32,7 +31,9 @@ from tocsin.security.proof import (
     check_decision,
     entry_proof,
     growth_proof,
+    is_batch,
     line_of,
+    moment_text,
     record_name,
 )
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused
@@ -45,7 +46,6 @@ RECORD_BYTES_MAX = 4 * 1024 * 1024
 PAGE = 500
 CHAIN_MOST = 1_000
 _KINDS = get_args(AnyRecord)
-_BATCH = re.compile(r"obs-[0-9a-f]{64}")
 
 
 class ChainNode(msgspec.Struct, frozen=True):
@@ -129,7 +129,7 @@ class SqliteLedger:
         if key is None:
             key = SigningKey.new()
             write_node_key(self.store.folder, key)
-        began = _told(self._clock.now())
+        began = moment_text(self._clock.now())
         name = hashlib.sha256(msgspec.json.encode([purpose, began, key.public_key])).hexdigest()[:32]
         with self.store.writing() as db:
             db.execute("INSERT INTO ledger VALUES (1, ?, ?, ?)", (name, purpose, began))
@@ -212,7 +212,7 @@ class SqliteLedger:
             if name in new or _number_of(db, name) is not None:
                 continue
             for cause in record.cause:
-                if not _BATCH.fullmatch(cause) and cause not in new and _number_of(db, cause) is None:
+                if not is_batch(cause) and cause not in new and _number_of(db, cause) is None:
                     raise InputError(
                         f"ledger: {name} about {record.subject} names the cause {cause[:80]!r}, which is not in the ledger; "
                         "write the cause first, or name a batch of readings as obs- and its digest"
@@ -225,7 +225,7 @@ class SqliteLedger:
     def _write(self, db: sqlite3.Connection, actor: Actor, new: Sequence[tuple[str, bytes, AnyRecord]], key: SigningKey) -> None:
         frontier, moment = self._frontier_now(db), self._clock.now().astimezone(UTC)
         self._frontier = Frontier()  # until all of this is done there is none that could be trusted
-        written = _told(moment)
+        written = moment_text(moment)
         entries, lines, hashes = [], [], []
         at = position(0, frontier.size)
         for name, row, record in new:
@@ -442,11 +442,6 @@ class SqliteLedger:
         self.store.close()
 
 
-def _told(moment: datetime) -> str:
-    """A moment as the ledger spells it."""
-    return str(msgspec.to_builtins(moment.astimezone(UTC)))
-
-
 def _entry(row: tuple[int, str, str, str, bytes]) -> Entry:
     number, name, actor, written, record = row
     return Entry(number, name, actor, msgspec.convert(written, datetime), decode_record(record))
@@ -505,7 +500,7 @@ def _checked_line(db: sqlite3.Connection, row: tuple[int, str, str, str, bytes],
         raise InputError(f"{where}: its record was changed: what it says now is {found}")
     for cause in record.cause:
         before = _number_of(db, cause)
-        if not _BATCH.fullmatch(cause) and (before is None or before >= number):
+        if not is_batch(cause) and (before is None or before >= number):
             raise InputError(f"{where}: its cause {cause[:80]} does not come before it")
     if isinstance(record, Decision):
         check_decision(record, actor, where=where)

@@ -1,8 +1,8 @@
 """Passwords: kept as Argon2id hashes, checked a few at a time, and slower after each failure.
 
 Argon2id is RFC 9106. `Cost()` is that RFC's second recommended option (section 4): 3 passes over 64 MiB in 4 lanes, a salt of 16
-bytes and a tag of 32. No cost below the smallest that OWASP recommends (Password Storage Cheat Sheet: 7 MiB in 5 passes) can be made,
-not even for tests.
+bytes and a tag of 32. No cost below the smallest that OWASP recommends (Password Storage Cheat Sheet: 7 MiB in 5 passes) can be
+made, not even for tests.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ All functions here are pure: they read no ledger, no disk and no clock.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from tocsin.vocabulary.records import AnyRecord, Decision, decode_record
 ENTRY_FORMAT = "tocsin-entry-proof/1"
 GROWTH_FORMAT = "tocsin-growth-proof/1"
 _HEAD_PREFIX = b"tocsin tree head 1\n"
+_BATCH = re.compile(r"obs-[0-9a-f]{64}")
 PATH_MOST = 64
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -76,7 +78,7 @@ P = TypeVar("P", EntryProof, GrowthProof)
 class CheckedEntry(msgspec.Struct, frozen=True):
     """What a proof shows: this actor wrote this record as this entry, before the head was signed.
 
-    `key_is_given` is false where the checker named no key: then compare `key_fingerprint` with what its owners tell by another way.
+    `key_is_given` is false where the checker named no key: then compare `key_fingerprint` with what its owners say elsewhere.
     """
 
     ledger: str
@@ -109,6 +111,16 @@ class CheckedGrowth(msgspec.Struct, frozen=True):
 def record_name(record: AnyRecord, row: bytes) -> str:
     """The name of a record that is stored as `row`: over the bytes as they are, so that no later version can change it."""
     return f"{type(record).__name__.lower()}-{hashlib.sha256(row).hexdigest()[:32]}"
+
+
+def is_batch(cause: str) -> bool:
+    """True if a cause is a batch of readings, which the spool keeps and the ledger only names: `obs-` and its SHA-256."""
+    return _BATCH.fullmatch(cause) is not None
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as the ledger spells it: UTC, RFC 3339."""
+    return str(msgspec.to_builtins(moment.astimezone(UTC)))
 
 
 def line_of(number: int, record_id: str, actor: str, written: str, record: bytes) -> bytes:

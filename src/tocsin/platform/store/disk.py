@@ -13,9 +13,26 @@ from tocsin.vocabulary.errors import Conflict, InputError, Unavailable
 
 # SQLite's write-ahead log needs memory that processes share, and locks that hold; on these neither is sure
 # (sqlite.org/wal.html: "WAL does not work over a network filesystem").
-NETWORK_KINDS = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb2", "smb3", "smbfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs")
-)
+NETWORK_KINDS = {
+    *(
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb2",
+        "smb3",
+        "smbfs",
+    ),
+    *("fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"),
+}
 MOUNTS = Path("/proc/self/mountinfo")
 LOCK_NAME, KEY_NAME = "tocsin.lock", "node.key"
 

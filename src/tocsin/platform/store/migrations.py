@@ -25,12 +25,15 @@ _TREE = "CREATE TABLE tree (position INTEGER PRIMARY KEY, hash BLOB NOT NULL)"
 _HEAD = "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), head BLOB NOT NULL)"
 _USER = """
 CREATE TABLE user (
-  name TEXT PRIMARY KEY, password TEXT NOT NULL, roles TEXT NOT NULL, sealed_key BLOB NOT NULL, created TEXT NOT NULL, disabled TEXT
+  name TEXT PRIMARY KEY, password TEXT NOT NULL, roles TEXT NOT NULL, sealed_key BLOB NOT NULL, created TEXT NOT NULL,
+  disabled TEXT
 )
 """
 _USER_KEY = "CREATE TABLE user_key (public_key TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES user (name), since TEXT NOT NULL)"
 _SESSION = """
-CREATE TABLE session (digest TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES user (name), began TEXT NOT NULL, used TEXT NOT NULL)
+CREATE TABLE session (
+  digest TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES user (name), began TEXT NOT NULL, used TEXT NOT NULL
+)
 """
 
 
