@@ -1,0 +1,78 @@
+// The one way to the server: typed, with the session's CSRF token on everything that changes something.
+import type * as T from './types'
+
+export const ROOT = new URL('./api/v1/', document.baseURI).href
+const PATIENCE_MS = 60_000
+
+/** The server said no, or did not answer (`status` 0). `message` is for the operator to read. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly kind: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+let csrf = ''
+export const setCsrf = (token: string): void => void (csrf = token)
+
+async function call<R>(method: string, path: string, body?: unknown): Promise<R> {
+  let response: Response
+  try {
+    response = await fetch(ROOT + path, {
+      method,
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      headers: {
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(method === 'GET' ? {} : { 'X-Tocsin-CSRF': csrf }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  } catch (fault) {
+    throw new ApiError(0, 'NoContact', fault instanceof Error ? fault.message : String(fault))
+  }
+  const answer: unknown = await response.json().catch(() => null)
+  if (!response.ok) {
+    const error = (answer as { error?: { kind?: string; message?: string } } | null)?.error
+    throw new ApiError(response.status, error?.kind ?? 'Unavailable', error?.message ?? `${method} ${path}: HTTP ${response.status}`)
+  }
+  return answer as R
+}
+
+const get = <R>(path: string): Promise<R> => call<R>('GET', path)
+const part = encodeURIComponent
+
+export const api = {
+  status: () => get<T.Status>('status'),
+  session: () => get<T.Session>('session'),
+  signIn: (name: string, password: string) => call<T.Session>('POST', 'session', { name, password }),
+  signOut: () => call<unknown>('DELETE', 'session'),
+  twin: () => get<T.Twin>('twin'),
+  assets: (kind: string) => get<T.Assets>(`twin/assets/${part(kind)}`),
+  gauges: () => get<T.Gauge[]>('gauges'),
+  gauge: (site: string, hours: number) => get<T.GaugeSeries>(`gauges/${part(site)}?hours=${hours}`),
+  warnings: () => get<T.Warning[]>('warnings'),
+  alerts: () => get<T.Alert[]>('alerts'),
+  alertUrl: (id: string) => `${ROOT}alerts/${part(id)}.xml`,
+  forecasts: () => get<T.Forecast[]>('forecasts'),
+  depthUrl: (id: string, view: string, frame: string) => `${ROOT}forecasts/${part(id)}/depth.png?view=${view}&frame=${frame}`,
+  here: (id: string, [lon, lat]: T.LonLat) => get<T.Here>(`forecasts/${part(id)}/at?lon=${lon}&lat=${lat}`),
+  roadsCut: (id: string, view: string, frame: string) => get<T.RoadsCut>(`forecasts/${part(id)}/roads?view=${view}&frame=${frame}`),
+  zoneRisks: (id: string) => get<T.ZoneRisk[]>(`forecasts/${part(id)}/zones`),
+  plans: () => get<T.Plan[]>('plans'),
+  comparisons: () => get<T.Comparison[]>('comparisons'),
+  decide: (decision: { comparison: string; plan: string; plan_digest: string; verdict: T.Verdict; comment: string; password: string }) =>
+    call<{ id: string; orders: string[] }>('POST', 'decisions', decision),
+  decisions: () => get<T.Decision[]>('decisions'),
+  orders: () => get<T.Order[]>('orders'),
+  report: (order: string, state: T.OrderState, text: string) => call<{ id: string }>('POST', `orders/${part(order)}/reports`, { state, text }),
+  note: (subject: string, text: string) => call<{ id: string }>('POST', 'notes', { subject, text }),
+  records: (after: number, limit: number) => get<T.Entry[]>(`records?after=${after}&limit=${limit}`),
+  chain: (id: string) => get<T.Chain>(`records/${part(id)}/chain`),
+  ledger: () => get<T.Ledger>('ledger'),
+  verify: () => call<T.Verified>('POST', 'ledger/verify', {}),
+  progress: () => get<T.Progress | null>('progress'),
+}

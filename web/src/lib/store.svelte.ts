@@ -1,0 +1,304 @@
+// What the console knows: the server's lists, kept fresh by its events, and how long ago there was contact.
+import { api, ApiError, setCsrf } from './api'
+import { listen } from './events'
+import { router } from './route.svelte'
+import type * as T from './types'
+import { LEVEL, t } from './words'
+
+const SETTLE_MS = 300 // events of one moment are fetched once
+const RECORDS_KEPT = 500
+export const UNDO_S = 5
+const FINISHED: T.OrderState[] = ['done', 'failed', 'cancelled']
+
+const KINDS_TO_LISTS: Record<string, List[]> = {
+  warning: ['warnings', 'gauges'],
+  sensorfault: ['gauges'],
+  alertdraft: ['alerts', 'warnings'],
+  forecast: ['forecasts'],
+  comparison: ['comparisons', 'plans'],
+  decision: ['decisions', 'comparisons', 'orders'],
+  order: ['orders'],
+  report: ['orders'],
+}
+
+export type List = 'gauges' | 'warnings' | 'alerts' | 'forecasts' | 'comparisons' | 'plans' | 'decisions' | 'orders' | 'ledger' | 'records' | 'progress' | 'status'
+
+/** A report that waits so that a slip can be taken back. */
+export interface PendingReport {
+  state: T.OrderState
+  text: string
+  left_s: number
+  timer: ReturnType<typeof setInterval>
+}
+
+class Console {
+  status = $state.raw<T.Status | null>(null)
+  session = $state.raw<T.Session | null>(null)
+  started = $state(false)
+  sessionEnded = $state(false)
+
+  twin = $state.raw<T.Twin | null>(null)
+  assets = $state.raw<Record<string, T.Assets>>({})
+  gauges = $state.raw<T.Gauge[]>([])
+  warnings = $state.raw<T.Warning[]>([])
+  alerts = $state.raw<T.Alert[]>([])
+  forecasts = $state.raw<T.Forecast[]>([])
+  comparisons = $state.raw<T.Comparison[]>([])
+  plans = $state.raw<T.Plan[]>([])
+  decisions = $state.raw<T.Decision[]>([])
+  orders = $state.raw<T.Order[]>([])
+  ledger = $state.raw<T.Ledger | null>(null)
+  records = $state.raw<T.Entry[]>([])
+  progress = $state.raw<T.Progress | null>(null)
+  loaded = $state(false)
+
+  contact = $state(true)
+  lastContact = $state(new Date())
+  trouble = $state('')
+  announcement = $state('')
+  pending = $state<Record<string, PendingReport>>({})
+  private tick = $state(Date.now())
+  private clock = $state.raw({ server_ms: Date.now(), here_ms: Date.now(), speed: 1 })
+
+  /** The platform's time now: in a demo it runs faster than ours. */
+  now = $derived(this.platformTime(this.tick))
+  lostSince = $derived(this.platformTime(this.lastContact.getTime()))
+  active = $derived(this.warnings.filter((w) => w.active).sort((a, b) => b.level - a.level || b.time.localeCompare(a.time)))
+  worst = $derived(Math.max(0, ...this.active.map((w) => w.level)) as T.Level)
+  forecast = $derived(this.forecasts.find((f) => f.id === router.now.forecast) ?? this.forecasts[0] ?? null)
+  comparison = $derived(this.comparisons.find((c) => c.forecast === this.forecast?.id) ?? null)
+  overdue = $derived(this.orders.filter((o) => this.isOverdue(o)).length)
+
+  private stopListening: (() => void) | null = null
+  private waiting = new Set<List>()
+  private running = new Set<List>()
+  private seenWarnings: Set<string> | null = null
+
+  private readonly fetchers: Record<List, () => Promise<void>> = {
+    status: async () => this.takeStatus(await api.status()),
+    gauges: async () => void (this.gauges = await api.gauges()),
+    warnings: async () => this.takeWarnings(await api.warnings()),
+    alerts: async () => void (this.alerts = await api.alerts()),
+    forecasts: async () => void (this.forecasts = await api.forecasts()),
+    comparisons: async () => void (this.comparisons = await api.comparisons()),
+    plans: async () => void (this.plans = await api.plans()),
+    decisions: async () => void (this.decisions = await api.decisions()),
+    orders: async () => void (this.orders = await api.orders()),
+    ledger: async () => void (this.ledger = await api.ledger()),
+    records: () => this.fetchRecords(),
+    progress: async () => void (this.progress = await api.progress()),
+  }
+
+  constructor() {
+    setInterval(() => (this.tick = Date.now()), 1_000)
+  }
+
+  /** Find out who is there; try until the server answers. */
+  async start(): Promise<void> {
+    try {
+      this.takeStatus(await api.status())
+      if (this.status?.signed_in) await this.enter(await api.session())
+    } catch (fault) {
+      if (!(fault instanceof ApiError)) throw fault
+      if (fault.status === 0) setTimeout(() => void this.start(), 2_000)
+    } finally {
+      this.started = true
+    }
+  }
+
+  async signIn(name: string, password: string): Promise<void> {
+    await this.enter(await api.signIn(name, password))
+  }
+
+  async signOut(): Promise<void> {
+    await api.signOut()
+    this.leave(false)
+  }
+
+  private async enter(session: T.Session): Promise<void> {
+    this.session = session
+    this.sessionEnded = false
+    setCsrf(session.csrf)
+    this.stopListening = listen({
+      alive: () => this.alive(),
+      event: (kind, data) => this.hear(kind, data),
+      lost: (signedOut) => (signedOut ? this.leave(true) : this.lose()),
+    })
+    await this.fetchAll()
+  }
+
+  private leave(ended: boolean): void {
+    this.stopListening?.()
+    this.stopListening = null
+    this.session = null
+    this.sessionEnded = ended
+    this.contact = true
+    this.loaded = false
+    this.records = []
+    this.seenWarnings = null
+    setCsrf('')
+  }
+
+  private async fetchAll(): Promise<void> {
+    if (!this.twin) await this.guard(() => this.fetchTwin())
+    await Promise.all((Object.keys(this.fetchers) as List[]).map((list) => this.fetch(list)))
+    this.loaded = true
+  }
+
+  private async fetchTwin(): Promise<void> {
+    this.twin = await api.twin()
+    const kinds = ['hospitals', 'shelters', 'schools', 'depots']
+    const found = await Promise.all(kinds.map((kind) => api.assets(kind).catch(nothingThere)))
+    this.assets = Object.fromEntries(kinds.map((kind, i) => [kind, found[i] ?? NO_ASSETS]))
+  }
+
+  private async fetchRecords(): Promise<void> {
+    const last = this.records.at(-1)?.number
+    const after = last ?? Math.max(0, (await api.ledger()).size - RECORDS_KEPT)
+    const fresh = (await api.records(after, RECORDS_KEPT)).filter((e) => e.number > (this.records.at(-1)?.number ?? 0))
+    if (fresh.length) this.records = [...this.records, ...fresh].slice(-RECORDS_KEPT)
+  }
+
+  /** Fetch a list now; while it is being fetched a second wish waits and is one more fetch. */
+  async fetch(list: List): Promise<void> {
+    if (this.running.has(list)) return this.want(list)
+    this.running.add(list)
+    await this.guard(this.fetchers[list])
+    this.running.delete(list)
+  }
+
+  private want(...lists: List[]): void {
+    for (const list of lists) {
+      if (this.waiting.has(list)) continue
+      this.waiting.add(list)
+      setTimeout(() => {
+        this.waiting.delete(list)
+        if (this.session) void this.fetch(list)
+      }, SETTLE_MS)
+    }
+  }
+
+  /** Run something that asks the server; what goes wrong is shown, not thrown. */
+  private async guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.trouble = ''
+    } catch (fault) {
+      if (!(fault instanceof ApiError)) throw fault
+      if (fault.status === 401) this.leave(true)
+      else if (fault.status === 0) this.lose()
+      else this.trouble = fault.message
+    }
+  }
+
+  private alive(): void {
+    this.lastContact = new Date()
+    if (this.contact) return
+    this.contact = true
+    void this.fetchAll()
+  }
+
+  private lose(): void {
+    if (this.session) this.contact = false
+  }
+
+  private hear(kind: string, data: unknown): void {
+    switch (kind) {
+      case 'record':
+        this.want(...(KINDS_TO_LISTS[(data as { kind: string }).kind] ?? []), 'records', 'ledger')
+        break
+      case 'readings':
+        this.want('gauges')
+        break
+      case 'progress': {
+        const progress = data as T.Progress | null
+        this.progress = progress && progress.done < progress.total ? progress : null
+        break
+      }
+      case 'clock':
+        this.setClock((data as { time: string }).time)
+        break
+      case 'lost': // we read too slowly and the server dropped events
+        void this.fetchAll()
+        break
+    }
+  }
+
+  private takeStatus(status: T.Status): void {
+    this.status = status
+    this.setClock(status.time, status.clock.speed)
+  }
+
+  private setClock(time: string, speed = this.clock.speed): void {
+    this.clock = { server_ms: Date.parse(time), here_ms: Date.now(), speed }
+  }
+
+  private takeWarnings(warnings: T.Warning[]): void {
+    const seen = this.seenWarnings
+    const fresh = seen ? warnings.filter((w) => w.active && !seen.has(w.id)) : []
+    if (fresh.length) this.announcement = fresh.map((w) => t.newWarning(LEVEL[w.level], this.siteName(w.site), w.reason)).join(' ')
+    this.seenWarnings = new Set(warnings.map((w) => w.id))
+    this.warnings = warnings
+  }
+
+  private platformTime(here_ms: number): number {
+    return this.clock.server_ms + Math.max(0, here_ms - this.clock.here_ms) * this.clock.speed
+  }
+
+  siteName(site: string): string {
+    return this.gauges.find((g) => g.site === site)?.name ?? site
+  }
+
+  ageOf(time: string): number {
+    return (this.now - Date.parse(time)) / 1000
+  }
+
+  /** An order is overdue as soon as its time has passed, also between two fetches. */
+  isOverdue(order: T.Order): boolean {
+    return order.overdue || (!FINISHED.includes(order.state) && this.now > Date.parse(order.due))
+  }
+
+  /** Report on an order after UNDO_S seconds, unless it is taken back. */
+  report(order: string, state: T.OrderState, text: string): void {
+    this.takeBack(order)
+    const timer = setInterval(() => {
+      const wish = this.pending[order]
+      if (wish && --wish.left_s <= 0) void this.sendReport(order)
+    }, 1_000)
+    this.pending[order] = { state, text, left_s: UNDO_S, timer }
+  }
+
+  takeBack(order: string): void {
+    clearInterval(this.pending[order]?.timer)
+    delete this.pending[order]
+  }
+
+  async sendReport(order: string): Promise<void> {
+    const wish = this.pending[order]
+    if (!wish) return
+    this.takeBack(order)
+    await this.guard(async () => {
+      await api.report(order, wish.state, wish.text)
+      await this.fetch('orders')
+    })
+  }
+
+  async note(subject: string, text: string): Promise<boolean> {
+    let written = false
+    await this.guard(async () => {
+      await api.note(subject, text)
+      written = true
+      await this.fetch('records')
+    })
+    return written
+  }
+}
+
+const NO_ASSETS: T.Assets = { type: 'FeatureCollection', features: [] }
+
+function nothingThere(fault: unknown): T.Assets {
+  if (fault instanceof ApiError && fault.status === 404) return NO_ASSETS
+  throw fault
+}
+
+export const store = new Console()

@@ -1,0 +1,287 @@
+// What the HTTP interface says, as types. Times are UTC in ISO 8601; ids of records look like "warning-<32 hex>".
+import type { FeatureCollection, LineString, Point, Polygon, MultiPolygon } from 'geojson'
+
+export type Level = -1 | 0 | 1 | 2 | 3 | 4
+export type LimitName = 'blue' | 'yellow' | 'orange' | 'red'
+export type Flag = 1 | 2 | 3 | 4 | 9
+export type LonLat = [number, number]
+
+export interface Status {
+  version: string
+  purpose: 'actual' | 'exercise' | 'demo'
+  made_up: boolean
+  name: string
+  time: string
+  clock: { speed: number }
+  console: boolean
+  signed_in: boolean
+}
+
+export interface Session {
+  name: string
+  roles: string[]
+  csrf: string
+}
+
+export interface Estimate {
+  mean: number
+  low: number
+  middle: number
+  high: number
+  unit: string
+}
+
+export interface Twin {
+  name: string
+  made_up: boolean
+  bounds: [number, number, number, number]
+  corners: [LonLat, LonLat, LonLat, LonLat]
+  cell_m: number
+  people_night: number
+  people_day: number
+  buildings: number
+  road_km: number
+  waters: { name: string; usual_level_m: number }[]
+  zones: FeatureCollection<Polygon | MultiPolygon, { name: string; people: number }>
+  lines: FeatureCollection<LineString, { name: string; sort: string }>
+  sources: { what: string; title: string; licence: string; attribution: string }[]
+}
+
+export type Assets = FeatureCollection<Point, { id: string; name: string; sort: string; amount: number; unit: string }>
+
+export interface Gauge {
+  site: string
+  name: string
+  lon: number
+  lat: number
+  quantity: string
+  unit: string
+  value: number | null
+  time: string | null
+  flag: Flag
+  flag_reason: string
+  age_s: number | null
+  trend_per_h: number | null
+  level: Level
+  limits: Partial<Record<LimitName, number>> | null
+  sparkline: [number, number | null, Flag][]
+}
+
+export interface GaugeSeries extends Gauge {
+  series: { time_ms: number[]; value: (number | null)[]; flag: Flag[] }
+}
+
+export interface Warning {
+  id: string
+  time: string
+  site: string
+  hazard: string
+  level: Level
+  before: Level
+  reason: string
+  rule: string
+  value: number | null
+  unit: string
+  public: boolean
+  cause: string[]
+  active: boolean
+  alert: string | null
+}
+
+export interface Alert {
+  id: string
+  time: string
+  identifier: string
+  status: string
+  message_type: string
+  headline: string
+  warning: string | null
+}
+
+export interface Forecast {
+  id: string
+  time: string
+  hazard: string
+  model: string
+  source: string
+  limits: string
+  members: number
+  duration_s: number
+  frame_s: number[]
+  scenario: Record<string, string>
+  impact: Record<string, Estimate>
+  corners: [LonLat, LonLat, LonLat, LonLat]
+  made_up?: boolean
+}
+
+export interface Quantiles {
+  q05: number
+  q50: number
+  q95: number
+}
+
+export interface Here {
+  depth: Quantiles
+  chance: number
+  arrival_h: Quantiles | null
+  people: number
+}
+
+export type RoadsCut = FeatureCollection<LineString, { name: string; class: string; state: 'cut' | 'slow'; depth_m: number }>
+
+export interface ZoneRisk {
+  zone: string
+  people: number
+  exposed: Estimate
+  chance: number
+  first_arrival_h: number | null
+}
+
+export interface Condition {
+  fact: string
+  op: string
+  value: number
+}
+
+export interface Effect {
+  verb: string
+  target: string
+  amount: number
+}
+
+export interface Action {
+  name: string
+  do: string
+  role: string
+  duration: { low_min: number; usual_min: number; high_min: number }
+  effects: Effect[]
+  after: string[]
+  when: Condition[]
+  needs: Record<string, number>
+  deadline_min: number
+  cost: number
+}
+
+export interface Plan {
+  name: string
+  hazard: string
+  summary: string
+  digest: string
+  level: Level
+  authority: string
+  actions: Action[]
+  resources: Record<string, number>
+  currency: string
+  basis: string[]
+}
+
+export interface Score {
+  plan: string
+  digest: string
+  rank: number
+  harm: Estimate
+  cvar: number
+  regret_mean: number
+  regret_worst: number
+  damage: Estimate
+  cost: number
+  finished_s: Estimate
+  failed_share: number
+  best_share: number
+  reason: string
+  figures: Record<string, Estimate>
+  harm_by_future: number[]
+}
+
+export interface Comparison {
+  id: string
+  time: string
+  forecast: string
+  futures: number
+  recommended: string
+  reason: string
+  doubt: string
+  scores: Score[]
+  decision?: string | null
+}
+
+export type Verdict = 'approve' | 'reject'
+
+export interface Decision {
+  id: string
+  time: string
+  plan: string
+  verdict: Verdict
+  signer: string
+  comment: string
+  signature_ok: boolean
+}
+
+export type OrderState = 'sent' | 'acknowledged' | 'started' | 'done' | 'failed' | 'cancelled'
+
+export interface Order {
+  id: string
+  time: string
+  plan: string
+  action: string
+  do: string
+  role: string
+  target: string
+  needs: Record<string, number>
+  start: string
+  due: string
+  state: OrderState
+  overdue: boolean
+  reports: { time: string; state: OrderState; text: string; by: string }[]
+}
+
+export interface LedgerRecord {
+  kind: string
+  time: string
+  subject: string
+  [field: string]: unknown
+}
+
+export interface Entry {
+  number: number
+  id: string
+  actor: string
+  written: string
+  record: LedgerRecord
+}
+
+export interface ChainNode {
+  id: string
+  kind: string
+  time: string | null
+  actor: string | null
+  text: string
+  depth: number
+}
+
+export interface Chain {
+  nodes: ChainNode[]
+  edges: [string, string][]
+  complete?: boolean
+}
+
+export interface Ledger {
+  size: number
+  root: string
+  verified: boolean | null
+  checked_at: string | null
+}
+
+export interface Verified {
+  entries: number
+  root: string
+  ok: boolean
+  message: string
+}
+
+export interface Progress {
+  task: string
+  done: number
+  total: number
+  message: string
+}

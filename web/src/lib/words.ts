@@ -1,0 +1,317 @@
+// Every English word that the console says by itself, in one place; another language is another file of this shape.
+import type { Flag, Level, LedgerRecord, OrderState } from './types'
+import { number, percent, words } from './format'
+
+export const LEVEL: Record<Level, string> = { [-1]: 'blind', 0: 'normal', 1: 'blue', 2: 'yellow', 3: 'orange', 4: 'red' }
+
+export const FLAG: Record<Flag, string> = { 1: 'good', 2: 'not checked', 3: 'suspect', 4: 'fail', 9: 'missing' }
+
+export const STATE: Record<OrderState, string> = {
+  sent: 'sent',
+  acknowledged: 'acknowledged',
+  started: 'started',
+  done: 'done',
+  failed: 'failed',
+  cancelled: 'cancelled',
+}
+
+export const REPORT: Partial<Record<OrderState, string>> = { acknowledged: 'Acknowledge', started: 'Started', done: 'Done', failed: 'Failed', cancelled: 'Cancel' }
+
+export const KIND: Record<string, string> = {
+  readings: 'Batch',
+  evidence: 'Readings',
+  sensorfault: 'Sensor fault',
+  warning: 'Warning',
+  alertdraft: 'Alert draft',
+  forecast: 'Forecast',
+  comparison: 'Comparison',
+  decision: 'Decision',
+  order: 'Order',
+  report: 'Report',
+  incident: 'Incident',
+  note: 'Note',
+}
+
+export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTRATION' }
+
+export const VIEWS = { q05: 'Low', q50: 'Middle', q95: 'High', chance: 'Chance', member: 'One future' }
+
+export const VIEW_MEANS = {
+  q05: 'Depth that 95 in 100 futures exceed',
+  q50: 'Depth that half of the futures exceed',
+  q95: 'Depth that 5 in 100 futures exceed',
+  chance: 'Share of the futures with more than 0.3 m of water',
+  member: 'One of the simulated futures, as it would unfold',
+}
+
+const ASSET_KINDS: Record<string, string> = { hospitals: 'Hospital', shelters: 'Shelter', schools: 'School', depots: 'Depot' }
+export const assetKind = (kind: string): string => ASSET_KINDS[kind] ?? words(kind)
+
+const METRICS: Record<string, string> = {
+  people_exposed: 'People in dangerous water',
+  buildings_flooded: 'Buildings flooded',
+  roads_cut_km: 'Roads cut',
+  road_km_cut: 'Roads cut',
+  damage: 'Damage to buildings',
+}
+export const metric = (name: string): string => METRICS[name] ?? words(name)
+
+const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level' }
+export const quantity = (name: string): string => QUANTITIES[name] ?? words(name)
+
+export const t = {
+  product: 'Tocsin',
+  skipWarnings: 'Skip to warnings and gauges',
+  skipMap: 'Skip to the map',
+  skipPlans: 'Skip to risk, plans and orders',
+  situation: 'Situation',
+  warnings: 'Warnings',
+  gauges: 'Gauges',
+  map: 'Map',
+  riskPlans: 'Risk & plans',
+  orders: 'Orders',
+  log: 'Log',
+  ledger: 'Ledger',
+  close: 'Close',
+  loading: 'Loading…',
+
+  signIn: 'Sign in',
+  signOut: 'Sign out',
+  name: 'Name',
+  password: 'Password',
+  signInWhy: 'What this console shows is for people on duty. Everything that is done here is recorded under your name.',
+  sessionEnded: 'Your session has ended. Sign in again; nothing was lost.',
+  signingIn: 'Signing in…',
+  noServer: 'The server does not answer. This page tries again by itself.',
+
+  madeUp: 'MADE UP',
+  madeUpWhy: 'This place and its people do not exist. Nothing here is a real emergency.',
+  exerciseWhy: 'This is an exercise. Nothing leaves this system.',
+  demoWhy: 'A demonstration, not operations.',
+  faster: (speed: number) => `Time runs ${number(speed)} times as fast as in life.`,
+  lost: (since: string) => `No contact since ${since}; showing what was known then.`,
+  lostNow: 'Trying to reconnect by itself. Decisions and reports cannot be sent until contact is back.',
+  live: 'Live',
+  noContact: 'No contact',
+
+  noWarnings: 'No warning in force. The rules judge every reading as it comes.',
+  earlier: (n: number) => `Earlier (${n})`,
+  cause: 'Cause',
+  noGauges: 'No gauge is set up in this twin.',
+  noReading: 'no reading',
+  ago: (age: string) => `${age} ago`,
+  was: (level: string) => `was ${level}`,
+  ended: 'ended',
+  over: 'over',
+  notPublic: 'Not for the public: one of the numbers behind this rule has not been compared with its source.',
+  trend: (perHour: string, unit: string) => `${perHour} ${unit} per hour`,
+  rising: 'rising',
+  falling: 'falling',
+  steady: 'steady',
+  noTrend: 'no trend',
+  limits: 'Limits',
+  lastReadings: 'Last readings',
+  time: 'Time',
+  value: 'Value',
+  quality: 'Quality',
+  hoursShown: (h: number) => (h < 48 ? `${h} h` : `${h / 24} days`),
+  onMap: 'Show on map',
+  alertDraft: 'Alert draft (CAP 1.2)',
+  alertOpen: 'Open the XML',
+  noAlert: 'No alert was drafted for this warning.',
+  rule: 'Rule',
+  raised: 'Raised',
+  level: 'Level',
+
+  forecast: 'Forecast',
+  noForecast: 'No forecast yet. One starts by itself when a warning calls for it.',
+  atRisk: 'At risk',
+  lowMiddleHigh: 'low · middle · high of the futures',
+  byZone: 'By zone',
+  zone: 'Zone',
+  people: 'People',
+  inWater: 'In the water',
+  chance: 'Chance',
+  firstWater: 'First water',
+  about: 'About this forecast',
+  model: 'Model',
+  source: 'Source',
+  limitsOfModel: 'Limits',
+  futures: (n: number) => `${n} futures`,
+  covers: 'Covers',
+  made: 'Made',
+  depth: 'Water depth',
+  chanceOf: 'Chance of more than 0.3 m',
+  dry: 'below: not drawn',
+  roadCut: 'Road cut',
+  roadSlow: 'Road slowed',
+  terrain3d: '3-D',
+  legend: 'Legend',
+  layers: 'Map layers',
+  futureNumber: 'Future',
+  peak: 'Peak',
+  peakWhy: 'worst at each place',
+  play: 'Play',
+  pause: 'Pause',
+  moment: 'Moment of the forecast',
+  here: 'At this place',
+  hereAsk: 'Look at the middle of the map',
+  arrival: 'Water arrives',
+  never: 'not in these futures',
+  peopleHere: 'People in this cell',
+  chanceHere: 'Chance of > 0.3 m',
+  outside: 'This place lies outside the twin.',
+  mapFailed: 'The map cannot be drawn on this machine (no WebGL). All lists and plans work without it.',
+
+  plans: 'Plans',
+  noPlans: 'No plans compared yet. They are run on every future as soon as a forecast is there.',
+  recommended: 'Recommended',
+  runnerUp: 'Runner-up',
+  rank: (n: number) => `Rank ${n}`,
+  sideBySide: 'Side by side',
+  expectedHarm: 'Expected harm',
+  harmMeans: 'Persons whom dangerous water reaches and whom the plan did not move: expected, and low to high over the futures.',
+  harmRange: 'Harm, low to high',
+  cvar: 'Worst tenth (CVaR)',
+  regretMean: 'Regret, mean',
+  regretWorst: 'Regret, worst',
+  damage: 'Damage',
+  cost: 'Cost',
+  finished: 'Finished after',
+  failedShare: 'Fails in',
+  bestShare: 'Best in',
+  ofFutures: 'of futures',
+  eachFuture: 'Harm in each future',
+  doubt: 'Doubt',
+  actions: 'Actions',
+  does: 'What is done',
+  role: 'Who',
+  needs: 'Needs',
+  afterWhat: 'After',
+  when: 'If',
+  duration: 'Duration',
+  schedule: 'Earliest schedule',
+  minutes: 'min',
+  authority: 'Authority',
+  basis: 'Rests on',
+  digest: 'Digest',
+  wakes: 'From level',
+  approve: 'Approve…',
+  reject: 'Reject…',
+  approveThis: (plan: string) => `Approve “${plan}”`,
+  rejectThis: (plan: string) => `Reject “${plan}”`,
+  comment: 'Comment (goes into the record)',
+  signWith: 'Your password, to sign with your own key',
+  confirmApprove: (orders: number) => `I have read this plan and approve it. ${orders} ${orders === 1 ? 'order goes' : 'orders go'} out at once.`,
+  confirmReject: 'I have read this plan and reject it.',
+  signApprove: 'Sign and send orders',
+  signReject: 'Sign the rejection',
+  signing: 'Signing…',
+  cancel: 'Cancel',
+  decided: (verdict: string, plan: string, who: string) => `${verdict === 'approve' ? 'Approved' : 'Rejected'}: ${plan}, by ${who}`,
+  signatureHolds: 'signature holds',
+  signatureBroken: 'SIGNATURE DOES NOT HOLD',
+  mayNotDecide: 'Your role may not decide.',
+
+  noOrders: 'No orders yet. They go out when a plan is approved.',
+  due: 'due',
+  overdue: 'OVERDUE',
+  target: 'Target',
+  sendsIn: (state: string, s: number) => `“${state}” will be sent in ${s} s`,
+  undo: 'Undo',
+  sendNow: 'Send now',
+  why: 'Why (one line)',
+  history: 'Reports',
+
+  logLine: 'Line for the log',
+  logSubject: 'Subject',
+  write: 'Write',
+  filter: 'Filter',
+  noLog: 'Nothing in the log matches.',
+
+  chain: 'How it came to this',
+  chainWhy: 'Each step names the records that caused it, down to the readings.',
+  chainLong: 'The chain is longer than what is shown here.',
+  because: 'because of',
+  thisRecord: 'this record',
+  noCause: 'no cause on record',
+  proof: 'Proof',
+  entries: 'entries',
+  root: 'Root',
+  verify: 'Verify the whole ledger',
+  verifying: 'Verifying…',
+  verified: 'verified',
+  broken: 'DOES NOT HOLD',
+  notChecked: 'not checked yet',
+  checkedAt: 'checked',
+  records: 'Latest records',
+  number: 'No.',
+  what: 'What',
+  who: 'By',
+
+  shortcuts: 'Keyboard shortcuts',
+  help: 'Keyboard shortcuts (?)',
+  larger: 'Larger',
+  smaller: 'Smaller',
+  attribution: 'Sources',
+  noSuch: (what: string) => `There is no such ${what}, or it has not arrived yet.`,
+  newWarning: (level: string, site: string, reason: string) => `New warning, ${level}, ${site}: ${reason}`,
+}
+
+export const SHORTCUTS: [string, string][] = [
+  ['g', 'Warnings and gauges'],
+  ['m', 'Map'],
+  ['p', 'Risk and plans'],
+  ['o', 'Orders'],
+  ['l', 'Log: write a line'],
+  ['1 2 3', 'Depth: low, middle, high'],
+  ['4', 'Chance of more than 0.3 m'],
+  ['5', 'One future; [ and ] for the one before and after'],
+  ['← →', 'Moment before, moment after'],
+  ['k', 'Peak of all moments'],
+  ['Space', 'Play or pause'],
+  ['x', 'What may happen in the middle of the map'],
+  ['t', '3-D terrain on or off'],
+  ['Esc', 'Close what is open'],
+  ['?', 'This list'],
+]
+
+/** What a record says, in one line. */
+export function sentence(record: LedgerRecord): string {
+  const f = (name: string): string => String(record[name] ?? '')
+  switch (record.kind) {
+    case 'warning':
+      return `${LEVEL[(record.level as Level) ?? 0]}: ${f('reason')}`
+    case 'evidence':
+      return `${(record.value as unknown[]).length} readings of ${quantity(f('quantity')).toLowerCase()}`
+    case 'sensorfault':
+      return record.healed ? `healed: ${f('reason')}` : f('reason')
+    case 'alertdraft':
+      return `${f('message_type')}: ${f('headline')}`
+    case 'forecast':
+      return `${f('members')} futures by ${f('model')}`
+    case 'comparison':
+      return f('reason')
+    case 'decision':
+      return `${f('verdict') === 'approve' ? 'approved' : 'rejected'} by ${f('signer')}${record.comment ? `: ${f('comment')}` : ''}`
+    case 'order':
+      return `${f('do')} (${f('role')})`
+    case 'report':
+      return `${f('state')}${record.text ? `: ${f('text')}` : ''}`
+    case 'note':
+      return f('text')
+    default:
+      return words(record.kind)
+  }
+}
+
+/** "2 crews, 40 sandbags" */
+export const needs = (wanted: Record<string, number>): string =>
+  Object.entries(wanted)
+    .map(([what, n]) => `${number(n)} ${what.replaceAll('_', ' ')}`)
+    .join(', ') || '–'
+
+export const shareOfFutures = (share: number): string => `${percent(share)} ${t.ofFutures}`
+/** "0 to 610", without the unit: it stands beside. */
+export const range = (low: number, high: number, unit: string): string => `${number(low, unit)} to ${number(high, unit)}`
+export const planTitle = (name: string): string => words(name.replaceAll('-', ' '))
