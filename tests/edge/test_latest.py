@@ -310,3 +310,19 @@ def test_single_sites_may_have_spans_of_their_own() -> None:
 def test_a_check_of_nonsense_is_refused(nonsense: dict[str, object]) -> None:
     with pytest.raises(InputError, match="check of river_level"):
         changed(CHECK, **nonsense)
+
+
+def test_a_late_reading_does_not_clear_flags_whose_reason_the_ring_has_forgotten() -> None:
+    latest = Latest([CHECK], depth=20)
+    now = START + timedelta(hours=6)
+    rising = [1.0 + 0.01 * k for k in range(60)]
+    stuck = [*rising[:20], *[1.2] * 21, *rising[41:]]
+    latest.take(one(*stuck))
+    before = latest.series(LEVEL, "weir", 48.0, now)
+    held = (before.time_us - T0_US) // STEP_US
+    assert held[0] < 30  # the ring still holds part of the stuck stretch, and has lost its beginning
+    late = Observations.of(LEVEL, SITES, [0], [T0_US + 30 * STEP_US + STEP_US // 2], [1.2], arrived_us=[microseconds(now)])
+    latest.take(late)
+    after = latest.series(LEVEL, "weir", 48.0, now)
+    in_stretch = (after.time_us >= T0_US + 31 * STEP_US) & (after.time_us <= T0_US + 40 * STEP_US)
+    assert set(after.flag[in_stretch].tolist()) == {Flag.FAIL}
