@@ -1,0 +1,328 @@
+"""A twin that was built: opened lazily, and seen as a world at any moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from tocsin.pack.rule import Limits
+from tocsin.platform.twin.manifest import check_files, read_manifest
+from tocsin.platform.twin.rasters import read_field
+from tocsin.platform.twin.vectors import read_geoparquet
+from tocsin.vocabulary import (
+    Assets,
+    Grid,
+    InputError,
+    Level,
+    Line,
+    NotFound,
+    Quantity,
+    Roads,
+    Water,
+    Window,
+    World,
+    Zones,
+    column,
+)
+
+Readings = Callable[[Quantity, float], Window]
+
+DAY_FROM_H, DAY_TO_H = (
+    8.0,
+    18.0,
+)  # an assumption: people are at work from 8 to 18 h; an hour before and after, half are on their way
+NEARBY_M = 750.0
+FIELD_FILES = {"elevation_m": "elevation"}
+
+
+class Gauge(msgspec.Struct, frozen=True):
+    """A sensor's place in the twin. `zero_m` is its zero in the terrain's datum, NaN where nobody said."""
+
+    site: str
+    name: str
+    quantity: str
+    x_m: float
+    y_m: float
+    lon: float
+    lat: float
+    place: int
+    zero_m: float
+    limits: Limits | None
+
+
+class Twin:
+    """A twin folder. Layers are read when they are first asked for; nothing in it is ever written. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.manifest = folder, read_manifest(folder)
+        self.grid: Grid = self.manifest.grid
+        self._fields: dict[str, NDArray[np.float32]] = {}
+        self._assets: dict[str, Assets] = {}
+        self._lock = threading.RLock()
+        self._to_lonlat = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
+
+    def world(self, time: datetime, *, readings: Readings | None = None) -> World:
+        """The twin at one moment, with what the sensors say if there are any."""
+        return _World(self, time, readings)
+
+    def field_names(self) -> tuple[str, ...]:
+        """The fields that there are."""
+        return tuple(sorted(path.stem for path in (self.folder / "fields").glob("*.tif")))
+
+    def field(self, name: str) -> NDArray[np.float32]:
+        """One field, (row, col), read-only; raises NotFound with those that there are."""
+        with self._lock:
+            if name not in self._fields:
+                if name not in self.field_names():
+                    raise NotFound(f"twin {self.manifest.name}: no field {name!r}; there are: {', '.join(self.field_names())}")
+                self._fields[name] = read_field(self.folder / "fields" / f"{name}.tif", self.grid)
+            return self._fields[name]
+
+    @cached_property
+    def roads(self) -> Roads:
+        """The road graph; an empty one where the twin has none."""
+        if not (self.folder / "roads").is_dir():
+            nothing: dict[str, Any] = dict.fromkeys(("source", "target"), column([], np.int32))
+            nothing |= dict.fromkeys(
+                ("node_x_m", "node_y_m", "length_m", "speed_km_per_h", "line_x_m", "line_y_m"), column([], np.float64)
+            )
+            nothing |= dict.fromkeys(("way", "places"), column([], np.int64)) | dict.fromkeys(
+                ("start", "line_start"), column([0], np.int64)
+            )
+            return Roads(**nothing, highway=(), name=(), bridge=column([], bool))
+        lines, edge = read_geoparquet(self.folder / "roads" / "edges.parquet")
+        nodes, _ = read_geoparquet(self.folder / "roads" / "nodes.parquet")
+        points, owner = shapely.get_coordinates(lines, return_index=True)
+        with np.load(self.folder / "roads" / "places.npz") as cells:
+            start, places = cells["start"], cells["places"]
+        return Roads(
+            node_x_m=column(shapely.get_x(nodes), np.float64),
+            node_y_m=column(shapely.get_y(nodes), np.float64),
+            source=column(edge["source"], np.int32),
+            target=column(edge["target"], np.int32),
+            length_m=column(edge["length_m"], np.float64),
+            speed_km_per_h=column(edge["speed_km_per_h"], np.float64),
+            way=column(edge["way"], np.int64),
+            highway=tuple(map(str, edge["highway"])),
+            name=tuple(map(str, edge["name"])),
+            bridge=column(edge["bridge"], bool),
+            start=column(start, np.int64),
+            places=column(places, np.int64),
+            line_start=column(np.append(0, np.cumsum(np.bincount(owner, minlength=len(lines)))), np.int64),
+            line_x_m=column(points[:, 0], np.float64),
+            line_y_m=column(points[:, 1], np.float64),
+        )
+
+    @cached_property
+    def zone_shapes(self) -> dict[str, Any]:
+        """The zones' outlines in the twin's metres, by name."""
+        path = self.folder / "zones.parquet"
+        if not path.is_file():
+            return {}
+        shapes, columns = read_geoparquet(path)
+        return dict(zip(map(str, columns["name"]), shapes, strict=True))
+
+    @cached_property
+    def zones(self) -> Zones:
+        """Which zone each cell's middle lies in; where zones overlap, the first."""
+        from tocsin.platform.twin.people import cells_of
+
+        zone_of = np.full(self.grid.cells, -1, np.int32)
+        for number, shape in reversed(list(enumerate(self.zone_shapes.values()))):
+            zone_of[cells_of(shape, self.grid)] = number
+        return Zones(tuple(self.zone_shapes), column(zone_of, np.int32))
+
+    @cached_property
+    def lines(self) -> dict[str, Line]:
+        """Named lines: barriers, dikes."""
+        path = self.folder / "lines.parquet"
+        if not path.is_file():
+            return {}
+        shapes, columns = read_geoparquet(path)
+        found = {}
+        for row, shape in enumerate(shapes):
+            points, crest_m = shapely.get_coordinates(shape), float(columns["crest_m"][row])
+            name = str(columns["name"][row])
+            found[name] = Line(
+                name,
+                str(columns["sort"][row]),
+                column(points[:, 0], np.float64),
+                column(points[:, 1], np.float64),
+                crest_m if np.isfinite(crest_m) else None,
+            )
+        return found
+
+    @cached_property
+    def waters(self) -> dict[str, Water]:
+        """Water bodies that a level can be given for."""
+        if not self.manifest.waters:
+            return {}
+        with np.load(self.folder / "waters.npz") as cells:
+            return {
+                note.name: Water(note.name, column(cells[note.name], np.int64), note.usual_level_m, note.gauge_zero_m, note.note)
+                for note in self.manifest.waters
+            }
+
+    def asset_kinds(self) -> tuple[str, ...]:
+        """The kinds of assets that there are, buildings included."""
+        kinds = sorted(path.stem for path in (self.folder / "assets").glob("*.parquet"))
+        return ("buildings", *kinds) if (self.folder / "buildings.parquet").is_file() else tuple(kinds)
+
+    def assets(self, kind: str) -> Assets:
+        """All assets of a kind; none is an empty set of columns."""
+        with self._lock:
+            if kind not in self._assets:
+                self._assets[kind] = self._read_assets(kind)
+            return self._assets[kind]
+
+    def _read_assets(self, kind: str) -> Assets:
+        if kind not in self.asset_kinds():
+            empty = column([], np.float64)
+            return Assets(kind, "", (), (), (), empty, empty, column([], np.int64), empty)
+        path = self.folder / ("buildings.parquet" if kind == "buildings" else f"assets/{kind}.parquet")
+        shapes, columns = read_geoparquet(path)
+        middle = shapely.centroid(shapes)
+        x_m, y_m = shapely.get_x(middle), shapely.get_y(middle)
+        return Assets(
+            kind,
+            "m2" if kind == "buildings" else str(columns["unit"][0]),
+            tuple(map(str, columns["id"])),
+            tuple(map(str, columns["name"])),
+            tuple(map(str, columns["sort"])),
+            column(x_m, np.float64),
+            column(y_m, np.float64),
+            column(self.grid.place(x_m, y_m), np.int64),
+            column(columns["amount"], np.float64),
+        )
+
+    @cached_property
+    def gauges(self) -> tuple[Gauge, ...]:
+        """The sensors that the twin knows of."""
+        path = self.folder / "gauges.parquet"
+        if not path.is_file():
+            return ()
+        shapes, columns = read_geoparquet(path)
+        found = []
+        for row, shape in enumerate(shapes):
+            lon, lat = self._to_lonlat.transform(shape.x, shape.y)
+            at = {
+                level: float(columns[level.word][row])
+                for level in (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
+                if np.isfinite(columns[level.word][row])
+            }
+            source = str(columns["limits_source"][row])
+            limits = Limits(at, "", source or "set with the gauge, source not named", verified=bool(source)) if at else None
+            found.append(
+                Gauge(
+                    str(columns["site"][row]),
+                    str(columns["name"][row]),
+                    str(columns["quantity"][row]),
+                    float(shape.x),
+                    float(shape.y),
+                    float(lon),
+                    float(lat),
+                    int(self.grid.place(shape.x, shape.y)),
+                    float(columns["zero_m"][row]),
+                    limits,
+                )
+            )
+        return tuple(found)
+
+    def lonlat(self, shape: Any) -> Any:
+        """A geometry of the twin in longitude and latitude."""
+        return shapely.transform(shape, lambda points: np.column_stack(self._to_lonlat.transform(points[:, 0], points[:, 1])))
+
+    def surroundings(self, gauge: Gauge) -> tuple[str, Any]:
+        """Whom a warning at a gauge concerns: the zones near it, as a name and an outline in longitude and latitude."""
+        here = shapely.Point(gauge.x_m, gauge.y_m).buffer(NEARBY_M)
+        near = {name: shape for name, shape in self.zone_shapes.items() if shape.intersects(here)}
+        if not near:
+            return gauge.name or gauge.site, self.lonlat(here)
+        return ", ".join(near), self.lonlat(shapely.union_all(list(near.values())))
+
+
+class _World:
+    """A twin at one moment. See `World` for what each part promises."""
+
+    def __init__(self, twin: Twin, time: datetime, readings: Readings | None) -> None:
+        self._twin, self._time, self._readings = twin, time, readings
+
+    @property
+    def time(self) -> datetime:
+        return self._time
+
+    @property
+    def grid(self) -> Grid:
+        return self._twin.grid
+
+    @property
+    def made_up(self) -> bool:
+        return self._twin.manifest.made_up
+
+    def window(self, quantity: Quantity, span_s: float) -> Window:
+        if self._readings is not None:
+            return self._readings(quantity, span_s)
+        nothing = np.zeros((0, 0))
+        return Window(quantity, (), nothing, nothing, nothing.astype(bool))
+
+    def field(self, quantity: Quantity) -> NDArray[np.float32]:
+        return self._twin.field(FIELD_FILES.get(quantity.name, quantity.name))
+
+    def assets(self, kind: str) -> Assets:
+        return self._twin.assets(kind)
+
+    def people(self, hour: float) -> NDArray[np.float64]:
+        if not 0 <= hour <= 24:
+            raise InputError(f"people at hour {hour}; wanted 0..24")
+        if "population_night" not in self._twin.field_names():
+            return np.zeros(self.grid.cells)
+        share = float(np.interp(hour, (DAY_FROM_H - 1, DAY_FROM_H, DAY_TO_H, DAY_TO_H + 1), (0.0, 1.0, 1.0, 0.0)))
+        night, day = (self._twin.field(f"population_{part}").reshape(-1).astype(np.float64) for part in ("night", "day"))
+        return np.asarray((1.0 - share) * night + share * day)
+
+    @property
+    def roads(self) -> Roads:
+        return self._twin.roads
+
+    @property
+    def zones(self) -> Zones:
+        return self._twin.zones
+
+    def water(self, name: str) -> Water:
+        if name not in self._twin.waters:
+            raise NotFound(
+                f"twin {self._twin.manifest.name}: no water {name!r}; there are: {', '.join(self._twin.waters) or 'none'}"
+            )
+        return self._twin.waters[name]
+
+    def line(self, name: str) -> Line:
+        if name not in self._twin.lines:
+            raise NotFound(
+                f"twin {self._twin.manifest.name}: no line {name!r}; there are: {', '.join(self._twin.lines) or 'none'}"
+            )
+        return self._twin.lines[name]
+
+
+def open_twin(folder: Path, *, verify: bool = False) -> Twin:
+    """Open a twin folder; with `verify` every file is held to its checksum first."""
+    twin = Twin(folder)
+    if verify:
+        check_files(folder, twin.manifest)
+    return twin
+
+
+def local_hour(world: World, time: datetime) -> float:
+    """The hour of the day by the sun, 0..24: UTC plus the longitude's share of it. Legal time may differ by an hour or two."""
+    west, south, east, north = world.grid.bounds_m
+    lon, _ = Transformer.from_crs(world.grid.crs, "EPSG:4326", always_xy=True).transform((west + east) / 2, (south + north) / 2)
+    return float((time.hour + time.minute / 60.0 + lon / 15.0) % 24.0)
