@@ -317,12 +317,12 @@ def test_a_late_reading_does_not_clear_flags_whose_reason_the_ring_has_forgotten
     now = START + timedelta(hours=6)
     rising = [1.0 + 0.01 * k for k in range(60)]
     stuck = [*rising[:20], *[1.2] * 21, *rising[41:]]
-    latest.take(one(*stuck))
+    latest.take(Observations.of(LEVEL, SITES, [0] * 60, T0_US + np.arange(60) * STEP_US, stuck))
     before = latest.series(LEVEL, "weir", 48.0, now)
     held = (before.time_us - T0_US) // STEP_US
     assert held[0] < 30  # the ring still holds part of the stuck stretch, and has lost its beginning
-    late = Observations.of(LEVEL, SITES, [0], [T0_US + 30 * STEP_US + STEP_US // 2], [1.2], arrived_us=[microseconds(now)])
-    latest.take(late)
+    weir_late, quay = T0_US + 30 * STEP_US + STEP_US // 2, T0_US + np.arange(3) * STEP_US
+    latest.take(Observations.of(LEVEL, SITES, [0, 1, 1, 1], [weir_late, *quay], [1.2, 1.0, 1.0, 1.0]))
     after = latest.series(LEVEL, "weir", 48.0, now)
     in_stretch = (after.time_us >= T0_US + 31 * STEP_US) & (after.time_us <= T0_US + 40 * STEP_US)
     assert set(after.flag[in_stretch].tolist()) == {Flag.FAIL}

@@ -352,8 +352,9 @@ class Latest:
             first = max(0, earliest - quality.REACH)
             codes = ring.check.judge(time_us, value, ring.spans[row], first=first)
             # a reading that has lost its own past to the ring's end keeps what was said of it when it had one
-            judged = np.arange(first, time_us.shape[1])
-            forgotten = (judged[None, :] < ring.check.context) & ~fresh[:, first:] & (time_us[:, :1] != NEVER)
+            was_full = known.time_us[row, :1] != NEVER
+            remembered = np.arange(first, time_us.shape[1]) - (time_us == NEVER).sum(axis=1)[:, None]
+            forgotten = was_full & (remembered < ring.check.context) & ~fresh[:, first:]
             packed[:, first:] = np.where(forgotten, packed[:, first:], codes)
         told = flags(packed, given, value)
         flag[source[fresh]] = told[fresh]
