@@ -9,12 +9,16 @@ How a step is laid out, and why:
 - Each inner loop writes one array and reads few, so that the compiler proves them independent and vectorises them.
 - The depth is float64, everything else that is swept is float32. What leaves a cell is what enters the next to 2^-53.
 - Tiles of ROWS x COLUMNS cells sleep while nothing can move in them or in the eight tiles around them.
+- One file, though long: Numba's cache on the disk looks only at the file of the function that is called from outside.
 - Threads take bands of rows, more bands than threads. Each band first copies the old rows around it, so that the sum
   in every cell is the same sum, bit by bit, with any number of threads.
 """
 
+# ruff: noqa: ARG001  (Numba calls the code generators of its intrinsics with arguments that some do not need)
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,15 +149,17 @@ class Team(NamedTuple):
 STEPS, CELL_STEPS, FIRST_ROW, LAST_ROW, STOP, ALL_AWAKE, BROKEN = range(7)
 TIME, DT, RAIN, STOP_AT, INFLOW_M3, BOUNDARY_IN_M3, BOUNDARY_OUT_M3, OUTFLOW_M3, RAIN_M, DEEPEST = range(10)
 
+_Compile = Callable[[Callable[..., Any]], Any]
 _FAST: Any = {"nnan", "ninf", "nsz", "contract"}  # no reassociation: the order of sums is part of the answer
-_row = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
-_plain = njit(nogil=True, cache=True, error_model="numpy")
+_row: _Compile = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
+_plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
+_word: _Compile = intrinsic
 
 
 # -- three words of the machine that Numba has no name for -----------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _bits_of(typingctx: Any, value: Any) -> Any:
     """The bits of a float32, as an int32."""
 
@@ -163,7 +169,7 @@ def _bits_of(typingctx: Any, value: Any) -> Any:
     return types.int32(types.float32), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _float_of(typingctx: Any, bits: Any) -> Any:
     """The float32 with these bits."""
 
@@ -178,7 +184,7 @@ def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return cgutils.get_item_pointer(context, builder, array_type, view, [index])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _at(typingctx: Any, array: Any, row: Any, column: Any) -> Any:
     """The place of an element of a 2-D array. Unlike a slice it counts no references, wraps no index and is one word."""
 
@@ -189,7 +195,7 @@ def _at(typingctx: Any, array: Any, row: Any, column: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _on(typingctx: Any, place: Any, count: Any) -> Any:
     """The place `count` elements further on."""
 
@@ -199,7 +205,7 @@ def _on(typingctx: Any, place: Any, count: Any) -> Any:
     return place(place, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _atomic_add(typingctx: Any, array: Any, index: Any) -> Any:
     """Add one to an int64 that threads share; the value before."""
 
@@ -210,7 +216,7 @@ def _atomic_add(typingctx: Any, array: Any, index: Any) -> Any:
     return types.int64(array, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_word
 def _atomic_read(typingctx: Any, array: Any, index: Any) -> Any:
     """An int64 that threads share, as it is now."""
 
@@ -221,7 +227,7 @@ def _atomic_read(typingctx: Any, array: Any, index: Any) -> Any:
     return types.int64(array, types.intp), codegen
 
 
-_sched_yield = types.ExternalFunction("sched_yield", types.int32())
+_sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
 @_plain
@@ -326,7 +332,7 @@ def _donor_share(size: Any, h: Any, west: Any, east: Any, north: Any, south: Any
         leaves = per_x * (max(east[i], _ZERO) - min(west[i], _ZERO)) + per_y * (
             max(south[i], _ZERO) - min(north[i], _ZERO)
         )
-        can = _SPARED * h[i]
+        can = _SPARED * max(h[i], _ZERO)  # beyond an open edge the depth is a slope's, and may be below 0
         out[i] = can / leaves if leaves > can else _ONE
 
 
@@ -824,34 +830,36 @@ def _step_length(n: Any, f: Any, g: Any, team: Any) -> Any:
 
 
 @_plain
+def _outfall(depth_m: Any, friction: Any, fall_of_bed_m: Any, length_m: Any) -> Any:
+    """How far the surface falls beyond an open edge: as at critical flow, g n^2 / h^(1/3), or as the bed if steeper."""
+    if depth_m <= 0.0:
+        return 0.0
+    critical = min(np.float64(friction) / depth_m ** (1.0 / 3.0), 1.0) * length_m
+    return max(critical, fall_of_bed_m if fall_of_bed_m < 1e5 else 0.0)  # beside a blocked cell the bed says nothing
+
+
+@_plain
 def _outer_depths(n: Any, g: Any) -> None:
-    """Open edges: beyond the edge the surface goes on falling as it does before it, and never rises."""
+    """Open edges are a free outfall: the cells beyond stand lower, and are set anew before each step."""
     left = PAD_COLUMNS
     right = PAD_COLUMNS + n.columns - 1
     top = PAD_ROWS
     bottom = PAD_ROWS + n.rows - 1
     for p in range(top, bottom + 1):
-        for side in range(2):
-            c = left if side == 0 else right
-            inner = c + 1 if side == 0 else c - 1
-            face = c + 1 if side == 0 else c
-            fall = 0.0
-            if n.columns > 1:
-                a = np.float64(g.bx[p, face] if side == 0 else g.ax[p, face])  # face bed above the inner cell
-                b = np.float64(g.ax[p, face] if side == 0 else g.bx[p, face])  # ... above the edge cell
-                fall = max((g.depth[p, inner] - a) - (g.depth[p, c] - b), 0.0)
-            g.depth[p, c - 1 if side == 0 else c + 1] = g.depth[p, c] - fall
+        fp = p * n.friction_stride
+        west_bed = np.float64(g.ax[p, left + 1]) - np.float64(g.bx[p, left + 1]) if n.columns > 1 else 0.0
+        east_bed = np.float64(g.bx[p, right]) - np.float64(g.ax[p, right]) if n.columns > 1 else 0.0
+        h = g.depth[p, left]
+        g.depth[p, left - 1] = h - _outfall(h, g.friction_x[fp, left], west_bed, n.dx_m)
+        h = g.depth[p, right]
+        g.depth[p, right + 1] = h - _outfall(h, g.friction_x[fp, right + 1], east_bed, n.dx_m)
     for c in range(left, right + 1):
-        for side in range(2):
-            p = top if side == 0 else bottom
-            inner = p + 1 if side == 0 else p - 1
-            face = p + 1 if side == 0 else p
-            fall = 0.0
-            if n.rows > 1:
-                a = np.float64(g.by[face, c] if side == 0 else g.ay[face, c])
-                b = np.float64(g.ay[face, c] if side == 0 else g.by[face, c])
-                fall = max((g.depth[inner, c] - a) - (g.depth[p, c] - b), 0.0)
-            g.depth[p - 1 if side == 0 else p + 1, c] = g.depth[p, c] - fall
+        north_bed = np.float64(g.ay[top + 1, c]) - np.float64(g.by[top + 1, c]) if n.rows > 1 else 0.0
+        south_bed = np.float64(g.by[bottom, c]) - np.float64(g.ay[bottom, c]) if n.rows > 1 else 0.0
+        h = g.depth[top, c]
+        g.depth[top - 1, c] = h - _outfall(h, g.friction_y[top * n.friction_stride, c], north_bed, n.dy_m)
+        h = g.depth[bottom, c]
+        g.depth[bottom + 1, c] = h - _outfall(h, g.friction_y[(bottom + 1) * n.friction_stride, c], south_bed, n.dy_m)
 
 
 @_plain

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -121,9 +122,9 @@ class Wall(msgspec.Struct, frozen=True):
 class FloodProblem(msgspec.Struct, frozen=True):
     """Ground, roughness, what water is there, what comes and what holds it. Arrays are (row, col).
 
-    `cell_m` is the side of a cell, or (east-west, north-south). `edges` closed is a wall round the grid; open lets water
-    leave as if the surface went on falling outside as it does in the outermost two cells (a zero-gradient outflow, never
-    an inflow). `blocked` cells (buildings) hold no water and get no rain.
+    `cell_m` is the side of a cell, or (east-west, north-south). `edges` closed is a wall round the grid; open is a free
+    outfall: water leaves at critical flow (Froude 1: the surface falls by g n^2 / h^(1/3)), or down the slope of the
+    outermost two cells where that is steeper, and none comes in. `blocked` cells (buildings) hold no water and get no rain.
     """
 
     ground_m: Floats
@@ -349,7 +350,7 @@ def _check_settings(
 
 def _frame_times(frame_times_s: Sequence[float], duration_s: float) -> tuple[float, ...]:
     times = tuple(float(t) for t in frame_times_s)
-    if any(not 0.0 <= t <= duration_s for t in times) or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+    if any(not 0.0 <= t <= duration_s for t in times) or any(b <= a for a, b in pairwise(times)):
         raise InputError(f"simulate: frame times {times[:8]} s; wanted rising times within 0..{duration_s:g} s")
     return times
 
@@ -363,7 +364,7 @@ class _Run:
     def __init__(self, problem: FloodProblem, *, duration_s: float, threads: int, always_all: bool = False, **settings: float) -> None:
         from tocsin.science import flood_steps as steps  # imports Numba: 0.3 s that only a run has to pay
 
-        self.steps = steps
+        self.steps: Any = steps
         self.problem = problem
         self.duration_s = duration_s
         self.rows, self.columns = problem.ground_m.shape
@@ -508,8 +509,10 @@ class _Run:
         )
         wet = np.float32(self.numbers.wet_depth_m)
         arrival = np.where(depth.astype(np.float32) > wet, np.float32(0.0), np.float32(np.inf))
-        rain = self._rain_share() if self._rain_varies() else 1.0
-        return steps.Grids(
+        rain = self._field(self._rain_share() if self._rain_varies() else 0.0, np.float32)
+        if not self._rain_varies():
+            rain[0, self.inner[1]] = 1.0
+        grids: flood_steps.Grids = steps.Grids(
             depth=self._padded(depth, 0.0, np.float64),
             qx=self._padded(None, 0.0, np.float32),
             qy=self._padded(None, 0.0, np.float32),
@@ -519,7 +522,7 @@ class _Run:
             by=self._padded(None, _CLOSED_M, np.float32),
             friction_x=along,
             friction_y=down,
-            rain_share=self._field(rain, np.float32),
+            rain_share=rain,
             conductivity=k,
             suction=s,
             deficit=d,
@@ -529,6 +532,7 @@ class _Run:
             arrival=self._padded(arrival, np.inf, np.float32),
             end=self._padded(None, np.inf, np.float32),
         )
+        return grids
 
     def _forcing(self) -> flood_steps.Forcing:
         steps, problem = self.steps, self.problem
@@ -543,7 +547,7 @@ class _Run:
         depth = np.maximum(at_start[stage_of] - bed, 0.0)
         padded = held + pad
         self.grids.depth[tuple(padded.T)] = depth
-        return steps.Forcing(
+        forcing: flood_steps.Forcing = steps.Forcing(
             rain_s=rain_s,
             rain_m=rain_m,
             inflow_from=_starts([i.discharge_m3_per_s.time_s for i in problem.inflows]),
@@ -558,6 +562,7 @@ class _Run:
             held_bed=bed,
             held_depth=depth,
         )
+        return forcing
 
     def _tiles_and_team(self, threads: int) -> tuple[flood_steps.Tiles, flood_steps.Team]:
         steps = self.steps
@@ -616,7 +621,7 @@ class _Run:
                     frames[frames_at.index(stop)] = self._depth()
                 if stop in changes:
                     self._set_faces(stop)
-        if counts[steps.BROKEN]:
+        if counts[steps.BROKEN] or not np.isfinite(self.grids.peak_depth[self.inner]).all():
             raise InputError(
                 f"simulate: the water broke away at {clock[steps.TIME]:.1f} s (deepest flow {clock[steps.DEEPEST]:g} m); "
                 "lower courant or theta, or look for a cliff in ground_m"
@@ -632,11 +637,12 @@ class _Run:
         while clock[steps.TIME] < stop and not counts[steps.BROKEN]:
             before = int(counts[steps.CELL_STEPS]), int(counts[steps.STEPS])
             arguments = (self.numbers, self.grids, self.forcing, self.tiles, self.team)
+            advance: Callable[..., None] = steps.advance
             if self.numbers.threads == 1:
-                steps.advance(*arguments, 0, per_call)
+                advance(*arguments, 0, per_call)
             else:
-                others = [pool.submit(steps.advance, *arguments, k, per_call) for k in range(1, self.numbers.threads)]
-                steps.advance(*arguments, 0, per_call)
+                others = [pool.submit(advance, *arguments, k, per_call) for k in range(1, self.numbers.threads)]
+                advance(*arguments, 0, per_call)
                 for other in others:
                     other.result()
             if on_progress is not None and not on_progress(float(clock[steps.TIME])):
