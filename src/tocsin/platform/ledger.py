@@ -490,10 +490,12 @@ def _checked_line(db: sqlite3.Connection, row: tuple[int, str, str, str, bytes],
     if number != wanted:
         raise InputError(f"ledger: entry {wanted} is missing: after {wanted - 1} comes {number}")
     where = f"ledger: entry {number} ({name})"
+    if [type(value) for value in row] != [int, str, str, str, bytes]:
+        raise InputError(f"{where}: its record was changed: the columns hold {', '.join(type(value).__name__ for value in row)}")
     try:
         record = decode_record(raw)
         line = line_of(number, name, actor, written, raw)
-    except (InputError, TypeError, UnicodeError) as fault:
+    except (InputError, UnicodeError) as fault:
         raise InputError(f"{where}: its record was changed: {fault}") from fault
     found = record_name(record, raw)
     if found != name:

@@ -62,7 +62,7 @@ def _bytes(password: str) -> bytes:
 
 def check_worthy(password: str, *, name: str) -> None:
     """Raises InputError where a new password is too short, too long, or says the person's name."""
-    spelt = _spelt(password)
+    spelt = _spelt(password[: LENGTH_MAX + 1])
     if not LENGTH_MIN <= len(spelt) <= LENGTH_MAX:
         raise InputError(f"password of {name}: {len(spelt)} characters; wanted {LENGTH_MIN} to {LENGTH_MAX}: a sentence is best")
     if name.casefold() in spelt.casefold() or len(set(spelt)) < 5:

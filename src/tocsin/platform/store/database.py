@@ -107,11 +107,11 @@ class Store:
                 raise Unavailable(f"{where}: another program holds the file for over {BUSY_MS / 1_000:g} s; close it") from fault
             if "not a database" in words:
                 raise InputError(f"{where}: the file is not a database; move it away, or put the right one back") from fault
-            if "malformed" in words or "corrupt" in words:
+            if "malformed" in words or "corrupt" in words or "decode" in words:
                 raise InputError(f"{where}: the file is damaged ({words}); put the last backup back") from fault
             if "append-only" in words:
                 raise Conflict(f"{where}: {words}") from fault
-            raise Unavailable(f"{where}: {words}; nothing was written") from fault
+            raise Unavailable(f"{where}: {words}; what was asked was not done") from fault
 
     def _check(self, db: sqlite3.Connection) -> None:
         """Return if this is a store that this version knows."""

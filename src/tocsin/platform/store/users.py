@@ -13,11 +13,12 @@ from tocsin.platform.store.database import Store
 from tocsin.security.actor import Actor
 from tocsin.security.gate import known_roles
 from tocsin.security.keys import SealedKey, SigningKey, seal
-from tocsin.security.passwords import LENGTH_MAX, Attempts, Passwords, check_worthy
+from tocsin.security.passwords import Attempts, Passwords, check_worthy
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused, Unavailable
 from tocsin.vocabulary.records import Decision, Note
 
 NAME_MOST = 64
+RESERVED = {"platform", "model", "system", "tocsin"}  # the platform's own actors sign entries with these
 PLATFORM = Actor("platform", frozenset({"system"}))
 
 
@@ -210,8 +211,8 @@ class Users:
 
     def _create(self, actor: Actor, name: str, password: str, roles: frozenset[str], *, first: bool) -> User:
         spelt = user_name(name)
-        if len(password) > LENGTH_MAX:
-            raise InputError(f"password of {spelt}: {len(password)} characters; wanted at most {LENGTH_MAX}")
+        if spelt in RESERVED:
+            raise InputError(f"user name {spelt!r}: is the platform's own; wanted another than {', '.join(sorted(RESERVED))}")
         check_worthy(password, name=spelt)
         known_roles(roles, of=spelt)
         digest, sealed = self._passwords.hash(password), self._new_key(spelt, password)
