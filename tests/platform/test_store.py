@@ -145,6 +145,15 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     os.close(writer)
 
 
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with store.writing() as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    store.close()
+
+
 def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
     store = opened(tmp_path)
 
