@@ -9,6 +9,7 @@ import msgspec
 
 from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
 from tocsin.pack.plan import Action, Condition, Duration, Plan
+from tocsin.pack.ready_rules import accumulation, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import NotFound, PackFault
@@ -32,8 +33,11 @@ __all__ = [
     "Scenario",
     "Spread",
     "Verdict",
+    "accumulation",
     "find_pack",
     "find_packs",
+    "rise",
+    "threshold",
 ]
 
 
@@ -49,13 +53,20 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Harm(msgspec.Struct, frozen=True):
-    """How a hazard harms what it meets: the numbers that decide, each with its source."""
+    """How a hazard harms what it meets: the numbers that decide, each with its source.
+
+    A place is dangerous to people where `danger` exceeds `danger_from`. `damage` and `worth_per_m2` (of floor) are by sort of building;
+    a sort that is not there counts as the first.
+    """
 
     danger: Quantity
     danger_from: float
     danger_source: str
     road_speed: Curve | None
     damage: Mapping[str, Curve]
+    worth_per_m2: Mapping[str, float]
+    worth_unit: str
+    worth_source: str
 
 
 class Pack(msgspec.Struct, frozen=True):

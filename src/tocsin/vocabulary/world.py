@@ -16,7 +16,8 @@ from tocsin.vocabulary.quantity import Quantity
 class Window(msgspec.Struct, frozen=True):
     """The latest readings of one quantity at all sites, arrays (site, lag), oldest first, right-aligned.
 
-    `age_s` is seconds before the window's moment (>= 0); `good` is true for readings that a rule may use (QARTOD 1 or 2).
+    `age_s` is seconds before the window's moment (>= 0); `good` is true for readings that a rule may use: QARTOD 1,
+    2 and 3, since the manual's flag 3 is "suspect or of high interest" and the front of a flood is both.
     Cells that no reading filled have good = False, value NaN and age +inf.
     """
 
@@ -61,6 +62,14 @@ class World(Protocol):
     def zones(self) -> Zones: ...
     def water(self, name: str) -> Water:
         """A water body by name; raises NotFound with the names that there are."""
+        ...
+
+    def waters(self) -> tuple[str, ...]:
+        """The names of the water bodies."""
+        ...
+
+    def lines(self) -> tuple[str, ...]:
+        """The names of the lines."""
         ...
 
     def line(self, name: str) -> Line:

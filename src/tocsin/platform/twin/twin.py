@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -71,9 +71,11 @@ class Twin:
         self._lock = threading.RLock()
         self._to_lonlat = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
 
-    def world(self, time: datetime, *, readings: Readings | None = None) -> World:
-        """The twin at one moment, with what the sensors say if there are any."""
-        return _World(self, time, readings)
+    def world(
+        self, time: datetime, *, readings: Readings | None = None, fields: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> World:
+        """The twin at one moment, with what the sensors say, and fields that hold at this moment only (the water that stands now)."""
+        return _World(self, time, readings, fields or {})
 
     def field_names(self) -> tuple[str, ...]:
         """The fields that there are."""
@@ -254,8 +256,8 @@ class Twin:
 class _World:
     """A twin at one moment. See `World` for what each part promises."""
 
-    def __init__(self, twin: Twin, time: datetime, readings: Readings | None) -> None:
-        self._twin, self._time, self._readings = twin, time, readings
+    def __init__(self, twin: Twin, time: datetime, readings: Readings | None, fields: Mapping[str, NDArray[np.float32]]) -> None:
+        self._twin, self._time, self._readings, self._fields = twin, time, readings, fields
 
     @property
     def time(self) -> datetime:
@@ -276,6 +278,8 @@ class _World:
         return Window(quantity, (), nothing, nothing, nothing.astype(bool))
 
     def field(self, quantity: Quantity) -> NDArray[np.float32]:
+        if quantity.name in self._fields:
+            return self._fields[quantity.name]
         return self._twin.field(FIELD_FILES.get(quantity.name, quantity.name))
 
     def assets(self, kind: str) -> Assets:
@@ -304,6 +308,12 @@ class _World:
                 f"twin {self._twin.manifest.name}: no water {name!r}; there are: {', '.join(self._twin.waters) or 'none'}"
             )
         return self._twin.waters[name]
+
+    def waters(self) -> tuple[str, ...]:
+        return tuple(self._twin.waters)
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self._twin.lines)
 
     def line(self, name: str) -> Line:
         if name not in self._twin.lines:

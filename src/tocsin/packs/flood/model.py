@@ -1,0 +1,143 @@
+"""How the water spreads: the twin's ground, what comes down, in and up, and what a plan raises or opens, given to the flood kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.pack import Effect, Future, Knob, Model
+from tocsin.packs.flood.quantities import (
+    DISCHARGE,
+    ELEVATION,
+    FLOOD_DEPTH,
+    FLOOD_SPEED,
+    MANNING,
+    RAIN_RATE,
+    RIVER_LEVEL,
+    WATER_DEPTH,
+)
+from tocsin.science.faces import faces_of_line
+from tocsin.science.shallow_water import ConstantLoss, FloodProblem, Inflow, Rain, Stage, Wall, simulate
+from tocsin.vocabulary import InputError, Line, Member, NotFound, Series, World
+
+ARRIVES_AT_M = 0.1  # from this depth on water is said to have arrived; the kernel's own `wet_depth_m`
+OPEN_CREST_M = -1_000.0  # a crest below all ground: the ground counts
+
+
+def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
+    """Two-dimensional shallow water on the twin's grid, with rain, inflow, levels held at lakes, and barriers raised or breached."""
+    knobs, grid = future.knobs, world.grid
+    ground_m = world.field(ELEVATION).astype(np.float64)
+    inflows, stages = [], []
+    rain = None
+    for name, series in future.series.items():
+        kind, _, where = name.partition("@")
+        if kind == "rain":
+            rain = Rain(Series.of(series.time_s, series.value * knobs["rain_factor"]))
+        elif kind == "inflow":
+            cells = _entry(world, where, ground_m)
+            inflows.append(Inflow(cells, Series.of(series.time_s, series.value * knobs["inflow_factor"])))
+        else:
+            water = world.water(where)
+            cells = np.column_stack(np.divmod(water.place, grid.cols))
+            stages.append(Stage(cells, Series.of(series.time_s, series.value + water.gauge_zero_m + knobs["level_offset_m"])))
+    run = simulate(
+        FloodProblem(
+            ground_m=ground_m,
+            cell_m=grid.cell_m,
+            manning=world.field(MANNING).astype(np.float64) * knobs["manning_factor"],
+            initial_depth_m=_water_now(world),
+            rain=rain,
+            infiltration=ConstantLoss(knobs["loss_mm_per_h"]) if knobs["loss_mm_per_h"] > 0 else None,
+            inflows=tuple(inflows),
+            stages=tuple(stages),
+            walls=_walls(world, effects),
+            edges="open",
+        ),
+        duration_s=future.duration_s,
+        frame_times_s=tuple(frame_s),
+        wet_depth_m=ARRIVES_AT_M,
+    )
+    balance = run.balance
+    frames = run.frames_m.reshape(len(frame_s), -1) if len(frame_s) else None
+    return Member(
+        run.peak_depth_m.reshape(-1),
+        run.arrival_s.reshape(-1),
+        run.end_s.reshape(-1),
+        {FLOOD_SPEED.name: run.peak_speed_m_per_s.reshape(-1)},
+        frames,
+        {
+            "steps": float(run.steps),
+            "cell_steps": float(run.cell_steps),
+            "rain_m3": balance.rain_m3,
+            "inflow_m3": balance.inflow_m3,
+            "stored_m3": balance.stored_m3,
+            "balance_error_share": balance.error_share,
+        },
+    )
+
+
+def _water_now(world: World) -> np.ndarray | None:  # type: ignore[type-arg]
+    """The water that stands on the ground as the run begins, if the twin knows it."""
+    try:
+        return world.field(WATER_DEPTH).astype(np.float64)
+    except NotFound:
+        return None
+
+
+def _entry(world: World, where: str, ground_m: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """The cells where a river comes in: the lowest along a line of sort `inflow`, all within a metre of the lowest."""
+    line = world.line(where)
+    points = np.linspace(0.0, line.x_m.size - 1.0, 20 * line.x_m.size * max(2, int(_length_m(line) / world.grid.cell_m)))
+    k = np.arange(line.x_m.size)
+    place = np.unique(world.grid.place(np.interp(points, k, line.x_m), np.interp(points, k, line.y_m)))
+    place = place[place >= 0]
+    if not place.size:
+        raise InputError(f"inflow@{where}: the line lies outside the twin")
+    bed_m = ground_m.reshape(-1)[place]
+    return np.column_stack(np.divmod(place[bed_m <= bed_m.min() + 1.0], world.grid.cols))
+
+
+def _length_m(line: Line) -> float:
+    return float(np.hypot(np.diff(line.x_m), np.diff(line.y_m)).sum())
+
+
+def _walls(world: World, effects: Sequence[Effect]) -> tuple[Wall, ...]:
+    """Barriers stand from when they are raised; a line that is breached stands from the start and opens then."""
+    walls = []
+    for effect in effects:
+        line = world.line(effect.target)
+        west_of, north_of = faces_of_line(world.grid, line.x_m, line.y_m)
+        if not len(west_of) + len(north_of):
+            raise InputError(
+                f"{effect.verb} {effect.target}: the line parts no two cells of {world.grid.cell_m:g} m; draw it longer"
+            )
+        if effect.verb == "raise_barrier":
+            crest_m = line.crest_m if line.crest_m is not None else effect.amount
+            crest = Series.of([effect.start_s], [crest_m])
+        else:
+            if line.crest_m is None:
+                raise InputError(f"breach {effect.target}: the line has no crest_m; give it one in the twin's lines")
+            crest = Series.of([0.0, max(effect.start_s, 1e-3)], [line.crest_m, OPEN_CREST_M])
+        walls.append(Wall(crest, west_of, north_of))
+    return tuple(walls)
+
+
+WATER_RUNS_OVER_THE_GROUND = Model(
+    name="water_runs_over_the_ground",
+    reads=(ELEVATION, MANNING),
+    makes=FLOOD_DEPTH,
+    run=water_runs_over_the_ground,
+    knobs={
+        "rain_factor": Knob("1", 0.0, 1.0, 5.0, "multiplies the rain"),
+        "inflow_factor": Knob("1", 0.0, 1.0, 5.0, "multiplies every inflow"),
+        "level_offset_m": Knob("m", -3.0, 0.0, 3.0, "added to every level that is held"),
+        "manning_factor": Knob("1", 0.3, 1.0, 3.0, "multiplies the ground's roughness"),
+        "loss_mm_per_h": Knob("mm/h", 0.0, 0.0, 100.0, "rain that soaks in or is drained; 0 is the cautious end"),
+    },
+    series={"rain": RAIN_RATE, "level@": RIVER_LEVEL, "inflow@": DISCHARGE},
+    acts_on=frozenset({"raise_barrier", "breach"}),
+    source="Bates et al. 2010, J. Hydrology 387:33-45; de Almeida et al. 2012, Water Resour. Res. 48:W05528; de Almeida & Bates 2013, Water Resour. Res. 49:4833-4844",
+    limits="no sewers, culverts or pumps; no dikes that the terrain does not show; not for dam-break fronts or flow faster than its own waves; as good as the terrain",
+)

@@ -1,0 +1,153 @@
+"""What can be done about a flood: templates that fit themselves to a twin's zones, shelters and barriers.
+
+Durations and costs are planning assumptions, marked `unverified`: an operations centre replaces them by its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tocsin.pack import Action, Condition, Duration, Effect, Plan
+from tocsin.packs.flood.quantities import ELEVATION
+from tocsin.vocabulary import Level, World
+
+ZONES_MOST = 5
+UNVERIFIED = "durations, crews and costs: planning assumptions (unverified)"
+WATCH = Action(
+    name="watch",
+    do="Go on watching gauges and forecast; look again in an hour",
+    role="operator",
+    duration=Duration(60.0, 60.0, 60.0),
+)
+
+
+def _warn(cost: float = 500.0) -> Action:
+    return Action(
+        name="warn everybody",
+        do="Warn the public by all channels: leave low ground, do not drive through water",
+        role="commander",
+        duration=Duration(10.0, 15.0, 30.0),
+        effects=(Effect("warn_people", "all", 1.0),),
+        cost=cost,
+    )
+
+
+def lowest_zones(world: World) -> tuple[str, ...]:
+    """The inhabited zones with the most people on low ground: the lowest fifth of the ground that people live on."""
+    people, ground_m = world.people(3.0), world.field(ELEVATION).reshape(-1)
+    lived = people > 0
+    if not lived.any():
+        return ()
+    low = lived & (ground_m <= np.quantile(ground_m[lived], 0.2))
+    at_risk = {
+        name: float(people[places][low[places]].sum()) for name in world.zones.name for places in [world.zones.places(name)]
+    }
+    worst = sorted((name for name, count in at_risk.items() if count > 0), key=lambda name: (-at_risk[name], name))
+    return tuple(worst[:ZONES_MOST])
+
+
+def plans(world: World) -> tuple[Plan, ...]:
+    """Wait, warn, close roads, evacuate, and raise what barriers there are: each as a plan of its own."""
+    zones, shelters = lowest_zones(world), world.assets("shelters")
+    barriers = [line for name in world.lines() if (line := world.line(name)).sort == "barrier"]
+    crews = max(4, int(world.assets("depots").amount.sum()))
+    resources = {"crew": crews, "bus": 12}
+    basis = (UNVERIFIED,)
+    made = [
+        Plan("wait and watch", "flood", "Do nothing but watch: what every other plan is measured against", (WATCH,), basis=basis),
+        Plan("warn", "flood", "Warn the public and leave it to them", (_warn(),), basis=basis),
+    ]
+    opening = tuple(
+        Action(
+            name=f"open {shelters.name[k] or shelters.id[k]}",
+            do=f"Open {shelters.name[k] or shelters.id[k]} as a shelter",
+            role="welfare",
+            duration=Duration(30.0, 45.0, 90.0),
+            effects=(Effect("open_shelter", shelters.id[k], float(shelters.amount[k])),),
+            needs={"crew": 1},
+            cost=2_000.0,
+        )
+        for k in range(len(shelters))
+    )
+    closing = Action(
+        name="close flooded roads",
+        do="Close the roads that the forecast shows under water, and keep them closed",
+        role="police",
+        duration=Duration(20.0, 40.0, 60.0),
+        effects=(Effect("close_roads", "flooded", 0.3),),
+        needs={"crew": 2},
+        cost=3_000.0,
+    )
+    evacuation = tuple(
+        Action(
+            name=f"evacuate {zone}",
+            do=f"Move the people of {zone} to shelters and higher ground, door by door",
+            role="police",
+            duration=Duration(90.0, 120.0, 210.0),
+            effects=(Effect("move_population", zone, 0.85),),
+            after=("warn everybody",),
+            needs={"crew": 2, "bus": 4},
+            when=(Condition(f"flooded_share@{zone}", "<", 0.5),),
+            cost=8_000.0,
+            gradual=True,
+        )
+        for zone in zones
+    )
+    raising = tuple(
+        Action(
+            name=f"raise {line.name}",
+            do=f"Raise the barrier at {line.name}" + (f" to {line.crest_m:.2f} m" if line.crest_m is not None else ""),
+            role="fire",
+            duration=Duration(60.0, 90.0, 150.0),
+            effects=(Effect("raise_barrier", line.name, line.crest_m if line.crest_m is not None else 0.0),),
+            needs={"crew": 2},
+            cost=15_000.0,
+        )
+        for line in barriers
+    )
+    made.append(
+        Plan(
+            "close roads and open shelters",
+            "flood",
+            "Keep people off flooded roads, and have room for those who come",
+            (_warn(), closing, *opening),
+            resources=resources,
+            basis=basis,
+        )
+    )
+    if evacuation:
+        made.append(
+            Plan(
+                "evacuate",
+                "flood",
+                f"Move people out of {', '.join(zones)}",
+                (_warn(), *opening, *evacuation),
+                level=Level.ORANGE,
+                resources=resources,
+                basis=basis,
+            )
+        )
+    if raising:
+        made.append(
+            Plan(
+                "raise barriers",
+                "flood",
+                "Keep the water out where a barrier can be raised",
+                (_warn(), *raising),
+                resources=resources,
+                basis=basis,
+            )
+        )
+    if raising and evacuation:
+        made.append(
+            Plan(
+                "raise barriers and evacuate",
+                "flood",
+                "Keep the water out and move people all the same, in case it does not hold",
+                (_warn(), *raising, *opening, *evacuation),
+                level=Level.ORANGE,
+                resources=resources,
+                basis=basis,
+            )
+        )
+    return tuple(made)
