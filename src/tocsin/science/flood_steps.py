@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -154,6 +154,8 @@ _FAST: Any = {"nnan", "ninf", "nsz", "contract"}  # no reassociation: the order 
 _row: _Compile = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, forceinline=True)
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _word: _Compile = intrinsic
+_item_pointer: Any = cgutils.get_item_pointer
+_pointer_to: Any = types.CPointer
 
 
 # -- three words of the machine that Numba has no name for -----------------------------------------------------------
@@ -181,7 +183,7 @@ def _float_of(typingctx: Any, bits: Any) -> Any:
 
 def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     view = context.make_array(array_type)(context, builder, array)
-    return cgutils.get_item_pointer(context, builder, array_type, view, [index])
+    return _item_pointer(context, builder, array_type, view, [index])
 
 
 @_word
@@ -190,9 +192,9 @@ def _at(typingctx: Any, array: Any, row: Any, column: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, args[0])
-        return cgutils.get_item_pointer(context, builder, signature.args[0], view, [args[1], args[2]])
+        return _item_pointer(context, builder, signature.args[0], view, [args[1], args[2]])
 
-    return types.CPointer(array.dtype)(array, types.intp, types.intp), codegen
+    return _pointer_to(array.dtype)(array, types.intp, types.intp), codegen
 
 
 @_word
