@@ -336,6 +336,15 @@ def test_a_click_on_the_map_tells_what_may_happen_there(looking: Desk) -> None:
     expect(card).to_have_count(0)
 
 
+def test_a_click_on_a_gauge_on_the_map_opens_it(looking: Desk) -> None:
+    box = looking.see("map").bounding_box()
+    red = abs(looking.map_picture() - [255, 95, 95]).sum(axis=2) < 12  # the red octagon; roads that are cut have another red
+    rows, cols = np.nonzero(red[60:-120, 20:-60])
+    looking.page.mouse.click(box["x"] + 20 + float(np.median(cols)), box["y"] + 60 + float(np.median(rows)))
+    expect(looking.see("gauge-detail")).to_contain_text("Ferry Quay")
+    expect(looking.see("gauge-level-quay")).to_have_attribute("aria-current", "true")
+
+
 def test_people_at_risk_are_told_low_middle_and_high_and_zone_by_zone(looking: Desk) -> None:
     row = looking.see("impact-people_exposed")
     expect(row).to_contain_text("1,240")

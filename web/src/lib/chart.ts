@@ -21,7 +21,7 @@ export function chart(box: HTMLElement, gauge: GaugeSeries): () => void {
       height: Math.max(120, box.clientHeight),
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), 'UTC'),
       legend: { show: false },
-      cursor: { points: { size: 7 } },
+      cursor: { show: false },
       scales: { y: { range: (_, low, high) => span(gauge, trusted, low, high) } },
       axes: [
         { stroke: INK, font: FONT, grid: { stroke: '#22303b', width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((s) => utc(s * 1000)) },

@@ -14,6 +14,7 @@ setWorkerUrl(new URL(workerUrl, import.meta.url).href)
 addProtocol('pmtiles', new Protocol().tile)
 
 const CALM = matchMedia('(prefers-reduced-motion: reduce)').matches
+const HIT_PX = 5 // a hand that shakes at 3 a.m. still hits a gauge
 const FLY_MS = CALM ? 0 : 600
 
 /** A gauge's value for its label; a value that nobody trusts says so. */
@@ -64,13 +65,12 @@ export class TwinMap {
     for (const [name, image] of symbols()) this.map.addImage(name, image, { pixelRatio: PIXEL_RATIO })
     this.map.getCanvas().setAttribute('aria-label', twin.name)
     this.map.on('click', (click) => {
-      const gauge = this.map.queryRenderedFeatures(click.point, { layers: ['gauges'] })[0]
-      if (gauge) asked.gauge(String(gauge.properties['site']))
+      const site = this.gaugeNear(click.point)
+      if (site) asked.gauge(site)
       else asked.place([click.lngLat.lng, click.lngLat.lat])
     })
     this.map.on('mousemove', (move) => {
-      const over = this.map.queryRenderedFeatures(move.point, { layers: ['gauges'] }).length > 0
-      this.map.getCanvas().style.cursor = over ? 'pointer' : 'crosshair'
+      this.map.getCanvas().style.cursor = this.gaugeNear(move.point) ? 'pointer' : 'crosshair'
     })
   }
 
@@ -133,6 +133,17 @@ export class TwinMap {
 
   destroy(): void {
     this.map.remove()
+  }
+
+  private gaugeNear({ x, y }: { x: number; y: number }): string {
+    const gauges = this.map.queryRenderedFeatures(
+      [
+        [x - HIT_PX, y - HIT_PX],
+        [x + HIT_PX, y + HIT_PX],
+      ],
+      { layers: ['gauges'] },
+    )
+    return String(gauges[0]?.properties['site'] ?? '')
   }
 
   private pour(source: string, data: FeatureCollection): void {

@@ -7,6 +7,9 @@ import type { Twin } from './types'
 const EMPTY: SourceSpecification = { type: 'geojson', data: { type: 'FeatureCollection', features: [] } }
 const TEXT = { 'text-color': '#e8eef3', 'text-halo-color': '#0c1116', 'text-halo-width': 1.6 } as const
 
+// As .wall in style.css: a wall display is read from across the room.
+const SCALE = matchMedia('(min-width: 2200px)').matches ? 1.35 : 1
+
 /** Nothing here names another host: tiles come from the server, letters from the machine's own fonts. */
 export function style(twin: Twin): StyleSpecification {
   const dem: SourceSpecification = {
@@ -81,7 +84,7 @@ function layers(): LayerSpecification[] {
       source: 'cut',
       minzoom: 13,
       filter: ['==', ['get', 'state'], 'cut'],
-      layout: { 'symbol-placement': 'line-center', 'text-field': '✕', 'text-size': 13, 'text-keep-upright': false },
+      layout: { 'symbol-placement': 'line-center', 'text-field': '✕', 'text-size': 13 * SCALE, 'text-keep-upright': false },
       paint: { 'text-color': '#ffffff', 'text-halo-color': '#7a1010', 'text-halo-width': 2 },
     },
     {
@@ -90,14 +93,14 @@ function layers(): LayerSpecification[] {
       source: 'base',
       'source-layer': 'roads',
       minzoom: 14.5,
-      layout: { 'symbol-placement': 'line', 'text-field': ['coalesce', ['get', 'name'], ''], 'text-size': 11 },
+      layout: { 'symbol-placement': 'line', 'text-field': ['coalesce', ['get', 'name'], ''], 'text-size': 11 * SCALE },
       paint: { ...TEXT, 'text-color': '#c4ced6' },
     },
     {
       id: 'zone-names',
       type: 'symbol',
       source: 'zones',
-      layout: { 'text-field': ['get', 'name'], 'text-size': 12, 'text-letter-spacing': 0.08, 'text-transform': 'uppercase' },
+      layout: { 'text-field': ['get', 'name'], 'text-size': 12 * SCALE, 'text-letter-spacing': 0.08, 'text-transform': 'uppercase' },
       paint: { ...TEXT, 'text-color': '#f1e6c8' },
     },
     {
@@ -105,7 +108,7 @@ function layers(): LayerSpecification[] {
       type: 'symbol',
       source: 'lines',
       minzoom: 13,
-      layout: { 'symbol-placement': 'line-center', 'text-field': ['get', 'name'], 'text-size': 11, 'text-offset': [0, 1.1] },
+      layout: { 'symbol-placement': 'line-center', 'text-field': ['get', 'name'], 'text-size': 11 * SCALE, 'text-offset': [0, 1.1] },
       paint: { ...TEXT, 'text-color': '#e2ccff' },
     },
     {
@@ -114,10 +117,10 @@ function layers(): LayerSpecification[] {
       source: 'assets',
       layout: {
         'icon-image': ['match', ['get', 'kind'], ASSET_KINDS, ['get', 'kind'], 'depots'],
-        'icon-size': 0.9,
+        'icon-size': 0.9 * SCALE,
         'icon-allow-overlap': true,
         'text-field': ['step', ['zoom'], '', 13.5, ['get', 'name']],
-        'text-size': 11,
+        'text-size': 11 * SCALE,
         'text-offset': [0, 1.2],
         'text-anchor': 'top',
         'text-optional': true,
@@ -129,7 +132,7 @@ function layers(): LayerSpecification[] {
       type: 'circle',
       source: 'gauges',
       filter: ['==', ['get', 'site'], ''],
-      paint: { 'circle-radius': 17, 'circle-color': 'rgba(255,255,255,0.12)', 'circle-stroke-color': '#ffffff', 'circle-stroke-width': 2.5 },
+      paint: { 'circle-radius': 17 * SCALE, 'circle-color': 'rgba(255,255,255,0.12)', 'circle-stroke-color': '#ffffff', 'circle-stroke-width': 2.5 },
     },
     {
       id: 'gauges',
@@ -137,10 +140,11 @@ function layers(): LayerSpecification[] {
       source: 'gauges',
       layout: {
         'icon-image': ['concat', 'level', ['get', 'level']],
+        'icon-size': SCALE,
         'icon-allow-overlap': true,
         'symbol-sort-key': ['-', ['get', 'level']],
         'text-field': ['get', 'label'],
-        'text-size': 12,
+        'text-size': 12 * SCALE,
         'text-offset': [0, 1],
         'text-anchor': 'top',
         'text-optional': true,
