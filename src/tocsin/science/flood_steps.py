@@ -312,19 +312,14 @@ def _discharge(
 
 
 @_row
-def _activity(size: Any, q: Any, hf: Any, drop: Any, push: Any, out: Any) -> None:
-    """What moves, or is about to: the discharge, and what the slope adds to it in a step."""
+def _activity(size: Any, q: Any, hf: Any, drop: Any, push: Any, most: Any, deepest: Any) -> None:
+    """What moves, or is about to (the discharge, and what the slope adds to it in a step), and how deep it is."""
     for i in range(size):
         moved = abs(q[i])
         pushed = _HASTE * abs(push * hf[i] * drop[i])
-        most = moved if moved > pushed else pushed
-        out[i] = most if most > out[i] else out[i]
-
-
-@_row
-def _keep_most(size: Any, values: Any, out: Any) -> None:
-    for i in range(size):
-        out[i] = values[i] if values[i] > out[i] else out[i]
+        more = moved if moved > pushed else pushed
+        most[i] = more if more > most[i] else most[i]
+        deepest[i] = hf[i] if hf[i] > deepest[i] else deepest[i]
 
 
 @_row
@@ -387,17 +382,12 @@ def _peak_speed(size: Any, qx: Any, hx: Any, north: Any, hn: Any, south: Any, hs
 
 
 @_row
-def _keep_wet(size: Any, before: Any, after: Any, out: Any) -> None:
-    for i in range(size):
-        most = before[i] if before[i] > after[i] else after[i]
-        out[i] = most if most > out[i] else out[i]
-
-
-@_row
-def _crossings(size: Any, before: Any, after: Any, wet: Any) -> Any:
-    """How many cells became wet or dry."""
+def _cross(size: Any, before: Any, after: Any, wet: Any, wetted: Any) -> Any:
+    """How many cells became wet or dry; and in `wetted`, the most water that each has held."""
     count = np.int32(0)
     for i in range(size):
+        most = before[i] if before[i] > after[i] else after[i]
+        wetted[i] = most if most > wetted[i] else wetted[i]
         count += np.int32((before[i] > wet) != (after[i] > wet))
     return count
 
@@ -587,8 +577,7 @@ def _sweep(
                         push, dt32, out,
                     )  # fmt: skip
                     if is_own or r == n.rows:
-                        _activity(size, out, hf, drop, push, _at(s, _ACT, c0))
-                        _keep_most(size, hf, _at(s, _DEEPEST, c0))
+                        _activity(size, out, hf, drop, push, _at(s, _ACT, c0), _at(s, _DEEPEST, c0))
                     if side == 0:  # where the tile beyond sleeps, nothing crosses
                         if c0 != PAD_COLUMNS:
                             out[0] = _ZERO
@@ -667,15 +656,14 @@ def _sweep(
                     size, qx, _at(s, _HX + ring2, c0), north, _at(s, _HY + ring2, c0), south,
                     _at(s, _HY + ring1, c0), _on(peak_speed2_, (p - 2) * width + c0),
                 )  # fmt: skip
-                if _crossings(size, before, after, wet) > 0:
+                wetted = _at(s, _WETTED, c0)
+                if is_first:
+                    _clear(size, wetted)
+                if _cross(size, before, after, wet, wetted) > 0:
                     arrival = _on(arrival_, (p - 2) * width + c0)
                     _note_crossings(size, before, after, wet, time_after, arrival, _on(end_, (p - 2) * width + c0))
 
                 # where the water of each tile touches the next one
-                wetted = _at(s, _WETTED, c0)
-                if is_first:
-                    _clear(size, wetted)
-                _keep_wet(size, before, after, wetted)
                 if is_first or is_last:
                     for left in range(c0, c1, COLUMNS):
                         t = (left - PAD_COLUMNS) // COLUMNS
