@@ -747,7 +747,7 @@ class Mock:
         self.progress: dict[str, Any] | None = None
         self.verified: bool | None = None
         self.requests: list[tuple[str, str, Any]] = []
-        self.signed_in = False
+        self.roles = ["commander", "operator"]
         self.entries: list[dict[str, Any]] = []
         self._listeners: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[tuple[str, Any]]]] = []
         self._write(
@@ -1001,13 +1001,14 @@ def make_app(mock: Mock) -> Starlette:
             }
         )
 
-    who = {"name": NAME, "roles": ["commander", "operator"], "csrf": CSRF}
+    def who() -> dict[str, Any]:
+        return {"name": NAME, "roles": mock.roles, "csrf": CSRF}
 
     async def sign_in(request: Request) -> Response:
         body = await request.json()
         if (body["name"], body["password"]) != (NAME, PASSWORD):
             return answer(error("Refused", "name or password is wrong"), 403)
-        response = answer(who)
+        response = answer(who())
         response.set_cookie("tocsin_session", "mock", httponly=True, samesite="strict")
         return response
 
@@ -1064,7 +1065,7 @@ def make_app(mock: Mock) -> Starlette:
     routes: list[Route | Mount] = [
         Route("/api/v1/status", status),
         Route("/api/v1/session", sign_in, methods=["POST"]),
-        route("/session", lambda r, b: who),
+        route("/session", lambda r, b: who()),
         route("/session", sign_out, "DELETE"),
         route("/twin", lambda r, b: TWIN),
         route("/twin/assets/{kind}", assets),

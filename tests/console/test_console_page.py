@@ -15,6 +15,7 @@ from PIL import Image
 
 from conftest import missing
 from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES
+from tocsin.security.gate import ACTS, ROLES
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -34,6 +35,13 @@ ARGUMENTS = [
 ]
 SCREEN = {"width": 1366, "height": 768}
 PLAN = "barrier_then_evacuate"
+
+
+def one_order() -> list[dict[str, Any]]:
+    """What the mock sends out for a plan of one action."""
+    sample = mock.Mock()
+    sample.decide({"password": mock.PASSWORD, "plan": "warn_only", "verdict": "approve", "comment": ""})
+    return sample.orders
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +186,24 @@ def test_made_up_and_exercise_are_said_before_and_after_sign_in(desk: Desk) -> N
     desk.sign_in()
     expect(desk.see("who")).to_be_visible()
     expect(desk.see("banner-purpose")).to_contain_text("MADE UP")
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "system"])
+def test_a_role_is_offered_what_the_gate_permits_and_nothing_else(desk: Desk, role: str) -> None:
+    permitted = {act.name for act in ACTS if role in act.roles}
+    desk.mock.orders = one_order()
+    desk.mock.roles = [role]
+    desk.sign_in(f"#/plan/{mock.COMPARISON}/{PLAN}")
+    expect(desk.see("plan-detail")).to_be_visible()
+    expect(desk.see("approve")).to_have_count(int("write decision" in permitted))
+    expect(desk.see("ledger-chip")).to_have_count(int("read ledger" in permitted))
+    desk.see("tab-orders").click()
+    expect(desk.see("order")).to_have_count(1)
+    expect(desk.see("report-done")).to_have_count(int("write report" in permitted))
+    desk.see("tab-log").click()
+    expect(desk.see("log-filter")).to_be_visible()
+    expect(desk.see("log-line")).to_have_count(int("write note" in permitted))
+    assert any(p.startswith("/api/v1/records") for _, p, _ in desk.mock.requests) == ("read ledger" in permitted)
 
 
 def test_a_view_can_be_opened_by_its_address_with_the_map_as_it_was(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 // What the console knows: the server's lists, kept fresh by its events, and how long ago there was contact.
 import { api, ApiError, setCsrf } from './api'
 import { listen } from './events'
+import { may, type Act } from './roles'
 import { router } from './route.svelte'
 import type * as T from './types'
 import { LEVEL, t } from './words'
@@ -22,6 +23,8 @@ const KINDS_TO_LISTS: Record<string, List[]> = {
 }
 
 export type List = 'gauges' | 'warnings' | 'alerts' | 'forecasts' | 'comparisons' | 'plans' | 'decisions' | 'orders' | 'ledger' | 'records' | 'progress' | 'status'
+
+const OF_LEDGER: List[] = ['ledger', 'records']
 
 /** A report that waits so that a slip can be taken back. */
 export interface PendingReport {
@@ -161,6 +164,7 @@ class Console {
 
   /** Fetch a list now; while it is being fetched a second wish waits and is one more fetch. */
   async fetch(list: List): Promise<void> {
+    if (OF_LEDGER.includes(list) && !this.may('read ledger')) return
     if (this.running.has(list)) return this.want(list)
     this.running.add(list)
     await this.guard(this.fetchers[list])
@@ -243,6 +247,10 @@ class Console {
 
   private platformTime(here_ms: number): number {
     return this.clock.server_ms + Math.max(0, here_ms - this.clock.here_ms) * this.clock.speed
+  }
+
+  may(act: Act): boolean {
+    return may(this.session?.roles ?? [], act)
   }
 
   siteName(site: string): string {

@@ -143,18 +143,11 @@ export interface Condition {
   value: number
 }
 
-export interface Effect {
-  verb: string
-  target: string
-  amount: number
-}
-
 export interface Action {
   name: string
   do: string
   role: string
   duration: { low_min: number; usual_min: number; high_min: number }
-  effects: Effect[]
   after: string[]
   when: Condition[]
   needs: Record<string, number>

@@ -1,6 +1,6 @@
 // Every English word that the console says by itself, in one place; another language is another file of this shape.
 import type { Flag, Level, LedgerRecord, OrderState } from './types'
-import { number, percent, words } from './format'
+import { number, words } from './format'
 
 export const LEVEL: Record<Level, string> = { [-1]: 'blind', 0: 'normal', 1: 'blue', 2: 'yellow', 3: 'orange', 4: 'red' }
 
@@ -101,21 +101,17 @@ export const t = {
   noReading: 'no reading',
   ago: (age: string) => `${age} ago`,
   was: (level: string) => `was ${level}`,
-  ended: 'ended',
   over: 'over',
   notPublic: 'Not for the public: one of the numbers behind this rule has not been compared with its source.',
-  trend: (perHour: string, unit: string) => `${perHour} ${unit} per hour`,
   rising: 'rising',
   falling: 'falling',
   steady: 'steady',
   noTrend: 'no trend',
   limits: 'Limits',
-  lastReadings: 'Last readings',
   time: 'Time',
   value: 'Value',
   quality: 'Quality',
   hoursShown: (h: number) => (h < 48 ? `${h} h` : `${h / 24} days`),
-  onMap: 'Show on map',
   alertDraft: 'Alert draft (CAP 1.2)',
   alertOpen: 'Open the XML',
   noAlert: 'No alert was drafted for this warning.',
@@ -142,7 +138,6 @@ export const t = {
   made: 'Made',
   depth: 'Water depth',
   chanceOf: 'Chance of more than 0.3 m',
-  dry: 'below: not drawn',
   roadCut: 'Road cut',
   roadSlow: 'Road slowed',
   terrain3d: '3-D',
@@ -183,7 +178,6 @@ export const t = {
   ofFutures: 'of futures',
   eachFuture: 'Harm in each future',
   doubt: 'Doubt',
-  actions: 'Actions',
   does: 'What is done',
   role: 'Who',
   needs: 'Needs',
@@ -211,7 +205,7 @@ export const t = {
   decided: (verdict: string, plan: string, who: string) => `${verdict === 'approve' ? 'Approved' : 'Rejected'}: ${plan}, by ${who}`,
   signatureHolds: 'signature holds',
   signatureBroken: 'SIGNATURE DOES NOT HOLD',
-  mayNotDecide: 'Your role may not decide.',
+  mayNotDecide: 'Only a commander may decide.',
 
   noOrders: 'No orders yet. They go out when a plan is approved.',
   due: 'due',
@@ -233,8 +227,6 @@ export const t = {
   chainWhy: 'Each step names the records that caused it, down to the readings.',
   chainLong: 'The chain is longer than what is shown here.',
   because: 'because of',
-  thisRecord: 'this record',
-  noCause: 'no cause on record',
   proof: 'Proof',
   entries: 'entries',
   root: 'Root',
@@ -253,7 +245,6 @@ export const t = {
   help: 'Keyboard shortcuts (?)',
   larger: 'Larger',
   smaller: 'Smaller',
-  attribution: 'Sources',
   noSuch: (what: string) => `There is no such ${what}, or it has not arrived yet.`,
   newWarning: (level: string, site: string, reason: string) => `New warning, ${level}, ${site}: ${reason}`,
 }
@@ -311,7 +302,6 @@ export const needs = (wanted: Record<string, number>): string =>
     .map(([what, n]) => `${number(n)} ${what.replaceAll('_', ' ')}`)
     .join(', ') || '–'
 
-export const shareOfFutures = (share: number): string => `${percent(share)} ${t.ofFutures}`
 /** "0 to 610", without the unit: it stands beside. */
 export const range = (low: number, high: number, unit: string): string => `${number(low, unit)} to ${number(high, unit)}`
 export const planTitle = (name: string): string => words(name.replaceAll('-', ' '))
