@@ -540,6 +540,8 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
             "buildings_flooded": estimate(96, 288, 541, "buildings"),
             "roads_cut_km": estimate(2.1, 6.8, 13.4, "km"),
             "damage": estimate(2.1e6, 8.4e6, 19.7e6, "EUR"),
+            "people_cut_off": estimate(12, 96, 180, "persons"),
+            "hospitals_lost": estimate(0, 0.5, 1, "hospitals"),
         },
         "corners": corners(),
         "made_up": True,

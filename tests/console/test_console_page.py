@@ -375,9 +375,12 @@ def test_people_at_risk_are_told_low_middle_and_high_and_zone_by_zone(looking: D
     row = looking.see("impact-people_exposed")
     expect(row).to_contain_text("1,240")
     expect(row).to_contain_text("310 to 2,870")
+    assert looking.see("impact-hospitals_lost").is_hidden()
+    looking.see("more-figures").locator("summary").click()
+    expect(looking.see("impact-hospitals_lost")).to_contain_text(re.compile(r"<1\s*hospitals"))
     looking.see("zones").locator("summary").click()
     first = looking.see("zones").locator("tbody tr").first
-    for words in ("Ferry Quay", "690", "190 to 1,310", "100 %", "+36 min"):
+    for words in ("Ferry Quay", "690", "190 to 1,310", "100 %", "14:32"):
         expect(first).to_contain_text(words)
     looking.see("about-forecast").locator("summary").click()
     expect(looking.see("about-forecast")).to_contain_text("Local inertia: too slow where a front runs faster")

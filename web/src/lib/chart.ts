@@ -64,6 +64,8 @@ function drawLimits(u: uPlot, gauge: GaugeSeries): void {
   pen.font = `${12 * devicePixelRatio}px system-ui, sans-serif`
   pen.textAlign = 'left'
   pen.textBaseline = 'bottom'
+  let x = left
+  let before = Infinity // labels of limits that lie close stand beside each other
   for (const [level, name] of LIMITS) {
     const limit = gauge.limits[name]
     const y = limit === undefined ? NaN : u.valToPos(limit, 'y', true)
@@ -75,7 +77,10 @@ function drawLimits(u: uPlot, gauge: GaugeSeries): void {
     pen.moveTo(left, y)
     pen.lineTo(left + width, y)
     pen.stroke()
-    pen.fillText(`${LEVEL[level]} ${number(limit, gauge.unit)}`, left + 6 * devicePixelRatio, y - 2 * devicePixelRatio)
+    const words = `${LEVEL[level]} ${number(limit, gauge.unit)}`
+    x = Math.abs(y - before) < 14 * devicePixelRatio ? x + pen.measureText(words).width + 16 * devicePixelRatio : left + 6 * devicePixelRatio
+    before = y
+    pen.fillText(words, x, y - 2 * devicePixelRatio)
   }
   pen.restore()
 }

@@ -7,13 +7,14 @@ const two = digits(2)
 const short = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
 
 const UNITS: Record<string, string> = { persons: '', m: 'm', km: 'km' }
-const COUNTED = new Set(['persons', 'buildings', 'crews', 'futures', 'assets', ''])
+// What is measured has decimals; all else is counted.
+const MEASURED = new Set(['m', 'km', 'm/h', 'mm', 'mm/h', 'm/s', 'm3/s', 'h', '%'])
 
 /** A number in its unit's usual precision, without the unit. */
 export function number(value: number, unit = ''): string {
   if (!Number.isFinite(value)) return '–'
-  if (COUNTED.has(unit) || value === 0) return Math.abs(value) > 0 && Math.abs(value) < 1 ? '<1' : whole.format(value)
   if (Math.abs(value) >= 1e6) return short.format(value)
+  if (value === 0 || !MEASURED.has(unit)) return value > 0 && value < 1 ? '<1' : whole.format(value)
   if (Math.abs(value) >= 1000) return whole.format(value)
   return unit === 'm' ? two.format(value) : one.format(value)
 }
@@ -53,7 +54,6 @@ export function span(seconds: number): string {
 /** "+03:30" after the start of a forecast. */
 export const after = (seconds: number): string => `+${pad(Math.floor(seconds / 3600))}:${pad(Math.round((seconds % 3600) / 60))}`
 
-export const hours = (h: number): string => (h < 1 ? `${Math.max(1, Math.round(h * 60))} min` : one.format(h) + ' h')
 
 export const briefId = (id: string): string => id.replace(/-([0-9a-f]{8})[0-9a-f]*$/, ' $1')
 

@@ -21,7 +21,7 @@ export function style(twin: Twin): StyleSpecification {
     maxzoom: 14,
     bounds: twin.bounds,
   }
-  const attribution = [...new Set(twin.sources.map((s) => s.attribution || s.title).filter(Boolean))].map(escapeHtml).join(' · ')
+  const attribution = [...new Set(twin.sources.map((s) => s.attribution || s.licence).filter(Boolean))].map(escapeHtml).join(' · ')
   return {
     version: 8,
     sources: {
@@ -73,10 +73,11 @@ function layers(): LayerSpecification[] {
       id: 'cut-case',
       type: 'line',
       source: 'cut',
+      filter: ['==', ['get', 'state'], 'cut'],
       layout: { 'line-cap': 'round' },
       paint: { 'line-color': '#0c1116', 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 2.5, 15, 6] },
     },
-    { id: 'cut-slow', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'slow'], paint: { 'line-color': '#ffc46b', 'line-dasharray': [1, 1.2], 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1.2, 15, 3.5] } },
+    { id: 'cut-slow', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'slow'], paint: { 'line-color': '#ffc46b', 'line-dasharray': [1, 1.5], 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1, 15, 2.2] } },
     { id: 'cut', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'cut'], paint: { 'line-color': '#ff7a7a', 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1.2, 15, 3.5] } },
     {
       id: 'cut-sign',

@@ -123,6 +123,7 @@ export const t = {
   noForecast: 'No forecast yet. One starts by itself when a warning calls for it.',
   atRisk: 'At risk',
   lowMiddleHigh: 'low · middle · high of the futures',
+  more: (n: number) => `${n} more figures`,
   byZone: 'By zone',
   zone: 'Zone',
   people: 'People',
@@ -300,7 +301,7 @@ export function sentence(record: LedgerRecord): string {
 export const needs = (wanted: Record<string, number>): string =>
   Object.entries(wanted)
     .map(([what, n]) => `${number(n)} ${what.replaceAll('_', ' ')}`)
-    .join(', ') || '–'
+    .join(', ')
 
 /** "0 to 610", without the unit: it stands beside. */
 export const range = (low: number, high: number, unit: string): string => `${number(low, unit)} to ${number(high, unit)}`
