@@ -124,7 +124,7 @@ class FloodProblem(msgspec.Struct, frozen=True):
 
     `cell_m` is the side of a cell, or (east-west, north-south). `edges` closed is a wall round the grid; open is a free
     outfall: water leaves at critical flow (Froude 1: the surface falls by g n^2 / h^(1/3)), or down the slope of the
-    outermost two cells where that is steeper, and none comes in. `blocked` cells (buildings) hold no water and get no rain.
+    outermost two cells where that is steeper, and none comes in; an edge cell with an inflow is shut to it. `blocked` cells (buildings) hold no water and get no rain.
     """
 
     ground_m: Floats
@@ -472,6 +472,8 @@ class _Run:
             b[where] = face - after
         if self.problem.edges == "open":
             edge = np.where(self.bed < _CLOSED_M, 0.0, _CLOSED_M)
+            for inflow in self.problem.inflows:  # where a river comes in it does not go out
+                edge[tuple(inflow.cells.T)] = _CLOSED_M
             rise_x = np.maximum(crest_x[:, [0, -1]] - self.bed[:, [0, -1]], edge[:, [0, -1]])
             rise_y = np.maximum(crest_y[[0, -1]] - self.bed[[0, -1]], edge[[0, -1]])
             for k, face_column in enumerate((left, left + columns)):
@@ -599,6 +601,8 @@ class _Run:
         steps = self.steps
         live = np.zeros((bands * steps.ROWS, across * steps.COLUMNS), bool)
         live[: self.rows, : self.columns] = self.is_free | self.is_shore
+        if live.shape[1] > self.columns:  # the face of an open edge belongs to the column one beyond, which has to be swept too
+            live[: self.rows, self.columns] = live[: self.rows, self.columns - 1]
         tiled = live.reshape(bands, steps.ROWS, across, steps.COLUMNS).any(axis=(1, 3))
         never = np.ones((bands + 2, across + 2), np.uint8)
         never[1:-1, 1:-1] = ~tiled
