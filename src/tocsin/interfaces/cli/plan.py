@@ -1,0 +1,333 @@
+"""tocsin plan: the plans that there are for a place, and how each would do on the same futures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.interfaces.cli.desk import AsJson, desk
+from tocsin.interfaces.cli.scenario import (
+    Asked,
+    HoursOption,
+    InflowOption,
+    KnobOption,
+    LevelOption,
+    RainOption,
+    RiseOption,
+    SeedOption,
+    StartOption,
+    scenario_of,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tocsin.decision.compare import Compared
+    from tocsin.flows.information import ForecastResult
+    from tocsin.pack import Plan
+    from tocsin.platform.twin import Twin
+
+app = typer.Typer(help="Response plans as data: list, show, check and compare them on the same futures.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")]
+Hazard = Annotated[str, typer.Option(help="The hazard: any installed pack.", metavar="NAME")]
+PLAN_BYTES_MAX = 2**20
+
+
+class Step(StrEnum):
+    """The warning levels that a comparison may start from."""
+
+    NONE = "none"
+    BLUE = "blue"
+    YELLOW = "yellow"
+    ORANGE = "orange"
+    RED = "red"
+
+
+@app.command("list")
+def list_plans(folder: Folder, hazard: Hazard = "flood", as_json: AsJson = False) -> None:
+    """List the pack's own plans, fitted to a place. Example: tocsin plan list my-city"""
+    with desk(as_json=as_json) as at:
+        from tocsin.flows.decision import own_plans
+
+        found = own_plans(_world(_open(folder)), hazard)
+        rows = [
+            {"name": p.name, "summary": p.summary, "level": p.level.word, "actions": len(p.actions), "digest": p.digest()}
+            for p in found.values()
+        ]
+
+        def text(console: Console) -> None:
+            for plan in found.values():
+                console.print(f"{plan.name} (from {plan.level.word}, {len(plan.actions)} actions): {plan.summary}")
+
+        at.answer(rows, text)
+
+
+@app.command("show")
+def show(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="A plan of the pack by name, or a plan TOML file.", metavar="NAME")],
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print it as TOML, to be changed and compared. Default: text for people.")
+    ] = False,
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a plan would do. Example: tocsin plan show my-city evacuate --toml"""
+    with desk(as_json=as_json) as at:
+        import msgspec
+
+        from tocsin.flows.decision import plan_to_toml
+
+        plan = _plans(_open(folder), hazard, [name])[0]
+        if toml and not as_json:
+            sys.stdout.write(plan_to_toml(plan))
+            return
+        facts = msgspec.to_builtins(plan) | {"digest": plan.digest()} | ({"toml": plan_to_toml(plan)} if toml else {})
+        at.answer(facts, lambda console: _tell_plan(console, plan))
+
+
+@app.command("check")
+def check(
+    folder: Folder,
+    plan: Annotated[str, typer.Argument(help="A plan TOML file, or a plan of the pack by name.", metavar="PLAN")],
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Check that a plan could be carried out in a place. Exit code 1 where it never could. Example: tocsin plan check my-city mine.toml"""
+    with desk(as_json=as_json) as at:
+        from tocsin.flows.decision import check as check_plan
+
+        twin = _open(folder)
+        found = _plans(twin, hazard, [plan])[0]
+        check_plan(found, _world(twin))
+        facts = {"ok": True, "name": found.name, "actions": len(found.actions), "digest": found.digest()}
+        at.answer(
+            facts,
+            lambda console: console.print(
+                f"{found.name}: {len(found.actions)} actions, can be carried out; digest {found.digest()[:16]}..."
+            ),
+        )
+
+
+@app.command("compare")
+def compare(
+    folder: Folder,
+    plan: Annotated[
+        list[str] | None,
+        typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="[PLAN]..."),
+    ] = None,
+    level: LevelOption = None,
+    rain: RainOption = None,
+    inflow: InflowOption = None,
+    rise: RiseOption = "6h",
+    start: StartOption = "",
+    hours: HoursOption = 24.0,
+    members: Annotated[int, typer.Option(help="How many futures each plan is run on.", min=1, max=100_000)] = 50,
+    seed: SeedOption = 0,
+    knob: KnobOption = None,
+    model: Annotated[str, typer.Option(help="The pack's model by name. Default: its first.", metavar="NAME")] = "",
+    hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
+    warning: Annotated[
+        Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
+    ] = Step.NONE,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the comparison as JSON, with the harm of each plan in each future. Default: none.", metavar="OUT.json"
+        ),
+    ] = None,
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Run each plan on the same futures and rank the plans, with reasons and doubt.
+
+    Example: tocsin plan compare my-city evacuate mine.toml --level 5.35m@lake --members 50
+    """
+    with desk(as_json=as_json) as at:
+        from tocsin.flows.decision import check as check_plan
+        from tocsin.flows.decision import compare_plans
+        from tocsin.flows.information import foresee, model_of
+        from tocsin.host import WallClock
+        from tocsin.interfaces.exports import check_target
+        from tocsin.pack import find_pack
+        from tocsin.vocabulary import Level
+
+        if save is not None:
+            check_target(save)
+        twin, now = _open(folder), WallClock().now()
+        world = twin.world(now)
+        plans = _plans(twin, hazard, plan or [])
+        for one in plans:
+            check_plan(one, world, model)
+        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
+        scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
+        began = time.perf_counter()
+        at.progress("futures", 0, members)
+        result = foresee(
+            twin,
+            hazard,
+            scenario,
+            time=now,
+            model=model,
+            asked=asked.words(),
+            on_done=lambda done, total: at.progress("futures", done, total),
+        )
+        compared = compare_plans(result, plans, hour=hour, warning_level=Level[warning.name], on_progress=at.progress)
+        run_s = time.perf_counter() - began
+        facts = _facts(result, compared, hour, run_s)
+        if save is not None:
+            import msgspec
+
+            from tocsin.interfaces.files import write_whole
+
+            write_whole(save, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+            at.wrote(save)
+        at.answer(facts, lambda console: _tell(console, result, compared, hour, run_s))
+
+
+def _open(folder: Path) -> Twin:
+    from tocsin.platform.twin import open_twin
+
+    return open_twin(folder)
+
+
+def _world(twin: Twin) -> Any:
+    from tocsin.host import WallClock
+
+    return twin.world(WallClock().now())
+
+
+def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
+    """The plans that were named: a file where there is one of that name or it ends in .toml, else one of the pack's own."""
+    from tocsin.flows.decision import own_plans, plan_from_toml
+    from tocsin.interfaces.files import read_bounded
+    from tocsin.vocabulary import InputError, NotFound
+
+    own = own_plans(_world(twin), hazard)
+    found = []
+    for name in asked or own:
+        if name in own:
+            found.append(own[name])
+        elif name.lower().endswith(".toml") or Path(name).is_file():
+            try:
+                text = read_bounded(Path(name), PLAN_BYTES_MAX).decode()
+            except UnicodeDecodeError as fault:
+                raise InputError(f"{name}: byte {fault.start} is not UTF-8 text; wanted a plan as TOML") from fault
+            plan = plan_from_toml(text, where=name)
+            if plan.hazard != hazard:
+                raise InputError(f"{name}: is a plan for {plan.hazard!r}; wanted {hazard!r}: give --hazard")
+            found.append(plan)
+        else:
+            raise NotFound(f"plan {name!r}: is no file and no plan of the {hazard} pack here; there are: {', '.join(own)}")
+    return found
+
+
+def _facts(result: ForecastResult, compared: Compared, hour: float, run_s: float) -> dict[str, Any]:
+    import msgspec
+
+    return {
+        "place": result.place,
+        "made_up": result.made_up,
+        "hazard": result.pack.hazard,
+        "model": result.model.name,
+        "source": result.model.source,
+        "limits": result.model.limits,
+        "asked": dict(result.asked),
+        "futures": result.scenario.members,
+        "seed": result.scenario.seed,
+        "hour": hour,
+        "recommended": compared.recommended,
+        "reason": compared.reason,
+        "doubt": compared.doubt,
+        "runner_up": compared.scores[1].plan if len(compared.scores) > 1 else None,
+        "scores": msgspec.to_builtins(compared.scores),
+        "harm_by_future": {name: values.tolist() for name, values in compared.harm_by_future.items()},
+        "harm_by_zone": {name: dict(values) for name, values in compared.harm_by_zone.items()},
+        "hazard_runs": compared.hazard_runs,
+        "run_s": round(run_s, 3),
+    }
+
+
+def _tell_plan(console: Console, plan: Plan) -> None:
+    console.print(f"{plan.name}: {plan.summary}", style="bold")
+    console.print(f"{plan.hazard}, from {plan.level.word}, decided by the {plan.authority}; digest {plan.digest()[:16]}...")
+    if plan.resources:
+        console.print(f"resources: {', '.join(f'{count} {name}' for name, count in plan.resources.items())}")
+    for number, action in enumerate(plan.actions, 1):
+        d = action.duration
+        console.print(
+            f"\n{number}. {action.name} ({action.role}, {d.low_min:g} to {d.high_min:g} min, usually {d.usual_min:g})",
+            style="bold",
+        )
+        console.print(f"   {action.do}")
+        if action.after:
+            console.print(f"   after: {', '.join(action.after)}")
+        for condition in action.when:
+            console.print(f"   only while: {condition.fact} {condition.op} {condition.value:g}")
+        if action.needs:
+            console.print(f"   needs: {', '.join(f'{count} {name}' for name, count in action.needs.items())}")
+        for effect in action.effects:
+            console.print(f"   effect: {effect.verb} {effect.target} {effect.amount:g}")
+        if action.cost:
+            console.print(f"   cost: {action.cost:,.0f} {plan.currency}")
+    for basis in plan.basis:
+        console.print(f"\nrests on: {basis}")
+
+
+def _tell(console: Console, result: ForecastResult, compared: Compared, hour: float, run_s: float) -> None:
+    """The ranking as a page: the sentence that decides, the table, what speaks for and against each plan."""
+    from rich.table import Table
+
+    mark = "  MADE UP" if result.made_up else ""
+    scenario = result.scenario
+    console.print(
+        f"{result.place}{mark}: {len(compared.scores)} plans, each on the same {scenario.members} futures of {scenario.duration_s / 3600.0:g} h "
+        f"of {result.pack.hazard}, seed {scenario.seed}, people as at {hour:g} h",
+        style="bold",
+    )
+    console.print("; ".join(f"{name} {text}" for name, text in result.asked.items() if name != "hours"))
+    console.print(f"\nRecommended: {compared.recommended}", style="bold")
+    console.print(f"{compared.reason}\n{compared.doubt}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, justify in (
+        ("", "right"),
+        ("plan", "left"),
+        ("people in danger\nmean (5 to 95 %)", "right"),
+        ("worst\ntenth", "right"),
+        ("regret\nmean", "right"),
+        ("leave\nin time", "right"),
+        ("damage", "right"),
+        ("cost", "right"),
+        ("done\nafter h", "right"),
+        ("best\nin", "right"),
+        ("fails\nin", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for s in compared.scores:
+        table.add_row(
+            str(s.rank),
+            s.plan,
+            f"{s.harm.mean:,.0f} ({s.harm.low:,.0f} to {s.harm.high:,.0f})",
+            f"{s.cvar:,.0f}",
+            f"{s.regret_mean:,.0f}",
+            f"{s.figures['people_moved'].mean:,.0f}" if "people_moved" in s.figures else "",
+            f"{s.damage.mean:,.0f}",
+            f"{s.cost:,.0f}",
+            f"{s.finished_s.mean / 3600.0:.1f}",
+            f"{s.best_share:.0%}",
+            f"{s.failed_share:.0%}",
+        )
+    console.print(table)
+    console.print()
+    for s in compared.scores:
+        console.print(f"{s.rank}. {s.plan}: {s.reason}")
+    console.print(
+        f"\nmodel {result.model.name}: {compared.hazard_runs} hazard runs, {run_s:.1f} s; damage in {compared.scores[0].damage.unit}"
+    )
+    console.print(f"limits: {result.model.limits}; durations and costs are those that the plans say")
