@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tocsin.vocabulary.errors import InputError, NotFound
+from tocsin.vocabulary.errors import InputError, NotFound, Unavailable
 from tocsin.vocabulary.place import Grid
 
 FORMAT = 1
@@ -24,6 +24,7 @@ class Source(msgspec.Struct, frozen=True):
     size_bytes: int
     licence: str = ""
     attribution: str = ""
+    title: str = ""
 
 
 class WaterNote(msgspec.Struct, frozen=True):
@@ -50,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
     counts: dict[str, float]
     remarks: tuple[str, ...]
     files: dict[str, str]  # path inside the folder -> SHA-256
+    time_zone: str = ""  # IANA name; empty: the hour of the day goes by the sun
 
 
 def sha256_of(path: Path) -> str:
@@ -61,27 +63,48 @@ def sha256_of(path: Path) -> str:
     return told.hexdigest()
 
 
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder but the manifest itself, by its path in it."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    return {p.relative_to(folder).as_posix(): sha256_of(p) for p in paths}
+
+
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a twin folder; raises NotFound where there is none, InputError where it cannot be read."""
+    """The manifest of a twin folder whose files are all there; raises NotFound where there is none, InputError where it is broken."""
     path = folder / MANIFEST
     if not path.is_file():
         raise NotFound(f"{folder}: is no twin: it has no {MANIFEST}; make one with `tocsin twin build {folder} --elevation ...`")
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.MsgspecError as fault:
+        text = path.read_bytes()
+        version = msgspec.json.decode(text, type=_Version).format
+        if version != FORMAT:
+            raise InputError(f"{path}: format {version}; this version of Tocsin reads format {FORMAT}: build the twin again")
+        manifest = msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise InputError(f"{path}: cannot be read: {fault}; build the twin again") from fault
-    if manifest.format != FORMAT:
-        raise InputError(f"{path}: format {manifest.format}; this version of Tocsin reads format {FORMAT}: build the twin again")
+    except OSError as fault:
+        raise Unavailable(f"{path}: cannot be read: {fault}") from fault
+    for name in manifest.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"{path}: names a file outside the twin: {name!r}; do not use it, build the twin again")
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: is missing from the twin; copy it again, or build the twin again")
     return manifest
 
 
+class _Version(msgspec.Struct):
+    format: int
+
+
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Raise InputError at the first file that is missing or not what the manifest says."""
+    """Raise InputError at the first file that is missing, changed, or not of the twin."""
+    there = checksums(folder)
     for name, wanted in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise InputError(f"{path}: is missing from the twin; build it again")
-        if (got := sha256_of(path)) != wanted:
+        if name not in there:
+            raise InputError(f"{folder / name}: is missing from the twin; build it again")
+        if (got := there[name]) != wanted:
             raise InputError(
-                f"{path}: SHA-256 is {got[:16]}..., the manifest says {wanted[:16]}...: the file was changed; build it again"
+                f"{folder / name}: SHA-256 is {got[:16]}..., the manifest says {wanted[:16]}...: the file was changed; build it again"
             )
+    if strange := sorted(there.keys() - manifest.files.keys()):
+        raise InputError(f"{folder / strange[0]}: is not in the manifest; the twin did not come with it: take it out")

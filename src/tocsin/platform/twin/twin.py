@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import zoneinfo
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tocsin.pack.rule import Limits
 from tocsin.platform.twin.manifest import check_files, read_manifest
 from tocsin.platform.twin.rasters import read_field
 from tocsin.platform.twin.vectors import read_geoparquet
+from tocsin.platform.twin.waters import read_waters
 from tocsin.vocabulary import (
     Assets,
     Grid,
@@ -40,13 +42,15 @@ Readings = Callable[[Quantity, float], Window]
 DAY_FROM_H, DAY_TO_H = (
     8.0,
     18.0,
-)  # an assumption: people are at work from 8 to 18 h; an hour before and after, half are on their way
+)  # an assumption: people are at work from 8 to 18 h; an hour before and after, a part is on its way
 NEARBY_M = 750.0
 FIELD_FILES = {"elevation_m": "elevation"}
+EDGE_COLUMNS = ("source", "target", "length_m", "speed_km_per_h", "way", "highway", "name", "bridge", "places")
+LEVELS = (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A sensor's place in the twin. `zero_m` is its zero in the terrain's datum, NaN where nobody said."""
+    """A sensor's place in the twin. `zero_m` is its zero in the terrain's datum, NaN where nobody said; `water` is what it stands in."""
 
     site: str
     name: str
@@ -58,6 +62,8 @@ class Gauge(msgspec.Struct, frozen=True):
     place: int
     zero_m: float
     limits: Limits | None
+    unit: str = ""
+    water: str = ""
 
 
 class Twin:
@@ -79,7 +85,7 @@ class Twin:
 
     def field_names(self) -> tuple[str, ...]:
         """The fields that there are."""
-        return tuple(sorted(path.stem for path in (self.folder / "fields").glob("*.tif")))
+        return tuple(sorted(Path(name).stem for name in self.manifest.files if name.startswith("fields/")))
 
     def field(self, name: str) -> NDArray[np.float32]:
         """One field, (row, col), read-only; raises NotFound with those that there are."""
@@ -87,13 +93,39 @@ class Twin:
             if name not in self._fields:
                 if name not in self.field_names():
                     raise NotFound(f"twin {self.manifest.name}: no field {name!r}; there are: {', '.join(self.field_names())}")
-                self._fields[name] = read_field(self.folder / "fields" / f"{name}.tif", self.grid)
+                self._fields[name] = column(read_field(self.folder / "fields" / f"{name}.tif", self.grid), np.float32)
             return self._fields[name]
+
+    @cached_property
+    def _people(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Persons per cell by night and by day, in full precision."""
+        if "population_night" not in self.field_names():
+            return column(np.zeros(self.grid.cells), np.float64), column(np.zeros(self.grid.cells), np.float64)
+        night, day = (read_field(self.folder / "fields" / f"population_{part}.tif", self.grid) for part in ("night", "day"))
+        return column(night.reshape(-1), np.float64), column(day.reshape(-1), np.float64)
+
+    def people(self, hour: float) -> NDArray[np.float64]:
+        """Persons per cell, (place,), at an hour of the local day: by night until 7, by day from 8 to 18, by night from 19, lines between.
+
+        The hours are an assumption of ours, the same everywhere and on every day of the week.
+        """
+        if not 0 <= hour <= 24:
+            raise InputError(f"people at hour {hour}; wanted 0..24")
+        share = float(np.interp(hour, (DAY_FROM_H - 1, DAY_FROM_H, DAY_TO_H, DAY_TO_H + 1), (0.0, 1.0, 1.0, 0.0)))
+        night, day = self._people
+        return np.asarray((1.0 - share) * night + share * day)
+
+    def local_hour(self, time: datetime) -> float:
+        """The hour of the local day, 0..24: by the twin's time zone where it has one, otherwise by the sun (legal time may differ)."""
+        if self.manifest.time_zone:
+            time = time.astimezone(zoneinfo.ZoneInfo(self.manifest.time_zone))
+            return time.hour + time.minute / 60.0 + time.second / 3600.0
+        return _sun_hour(self.grid, time)
 
     @cached_property
     def roads(self) -> Roads:
         """The road graph; an empty one where the twin has none."""
-        if not (self.folder / "roads").is_dir():
+        if "roads/edges.parquet" not in self.manifest.files:
             nothing: dict[str, Any] = dict.fromkeys(("source", "target"), column([], np.int32))
             nothing |= dict.fromkeys(
                 ("node_x_m", "node_y_m", "length_m", "speed_km_per_h", "line_x_m", "line_y_m"), column([], np.float64)
@@ -102,11 +134,19 @@ class Twin:
                 ("start", "line_start"), column([0], np.int64)
             )
             return Roads(**nothing, highway=(), name=(), bridge=column([], bool))
-        lines, edge = read_geoparquet(self.folder / "roads" / "edges.parquet")
+        path = self.folder / "roads" / "edges.parquet"
+        lines, edge = read_geoparquet(path, *EDGE_COLUMNS)
         nodes, _ = read_geoparquet(self.folder / "roads" / "nodes.parquet")
         points, owner = shapely.get_coordinates(lines, return_index=True)
-        with np.load(self.folder / "roads" / "places.npz") as cells:
-            start, places = cells["start"], cells["places"]
+        places = np.concatenate(edge["places"])
+        start = np.append(0, np.cumsum([len(cells) for cells in edge["places"]]))
+        ends = np.concatenate([edge["source"], edge["target"]])
+        if (
+            ends.min() < 0
+            or ends.max() >= len(nodes)
+            or (places.size and not (places.min() >= 0 and places.max() < self.grid.cells))
+        ):
+            raise InputError(f"{path}: names nodes or cells that the twin does not have; build the twin again")
         return Roads(
             node_x_m=column(shapely.get_x(nodes), np.float64),
             node_y_m=column(shapely.get_y(nodes), np.float64),
@@ -129,9 +169,9 @@ class Twin:
     def zone_shapes(self) -> dict[str, Any]:
         """The zones' outlines in the twin's metres, by name."""
         path = self.folder / "zones.parquet"
-        if not path.is_file():
+        if "zones.parquet" not in self.manifest.files:
             return {}
-        shapes, columns = read_geoparquet(path)
+        shapes, columns = read_geoparquet(path, "name")
         return dict(zip(map(str, columns["name"]), shapes, strict=True))
 
     @cached_property
@@ -148,9 +188,9 @@ class Twin:
     def lines(self) -> dict[str, Line]:
         """Named lines: barriers, dikes."""
         path = self.folder / "lines.parquet"
-        if not path.is_file():
+        if "lines.parquet" not in self.manifest.files:
             return {}
-        shapes, columns = read_geoparquet(path)
+        shapes, columns = read_geoparquet(path, "name", "sort", "crest_m")
         found = {}
         for row, shape in enumerate(shapes):
             points, crest_m = shapely.get_coordinates(shape), float(columns["crest_m"][row])
@@ -164,21 +204,32 @@ class Twin:
             )
         return found
 
-    @cached_property
+    @property
     def waters(self) -> dict[str, Water]:
         """Water bodies that a level can be given for."""
-        if not self.manifest.waters:
-            return {}
-        with np.load(self.folder / "waters.npz") as cells:
-            return {
-                note.name: Water(note.name, column(cells[note.name], np.int64), note.usual_level_m, note.gauge_zero_m, note.note)
-                for note in self.manifest.waters
-            }
+        return self._waters[0]
+
+    @property
+    def water_shapes(self) -> dict[str, Any]:
+        """The waters' outlines in the twin's metres, by name."""
+        return self._waters[1]
+
+    @cached_property
+    def _waters(self) -> tuple[dict[str, Water], dict[str, Any]]:
+        return read_waters(self.folder, self.manifest.waters, self.grid)
+
+    @cached_property
+    def buildings(self) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """The footprints of the buildings in the twin's metres, and what each is for."""
+        if "buildings.parquet" not in self.manifest.files:
+            return np.empty(0, object), ()
+        shapes, columns = read_geoparquet(self.folder / "buildings.parquet", "sort")
+        return shapes, tuple(map(str, columns["sort"]))
 
     def asset_kinds(self) -> tuple[str, ...]:
         """The kinds of assets that there are, buildings included."""
-        kinds = sorted(path.stem for path in (self.folder / "assets").glob("*.parquet"))
-        return ("buildings", *kinds) if (self.folder / "buildings.parquet").is_file() else tuple(kinds)
+        kinds = sorted(Path(name).stem for name in self.manifest.files if name.startswith("assets/"))
+        return ("buildings", *kinds) if "buildings.parquet" in self.manifest.files else tuple(kinds)
 
     def assets(self, kind: str) -> Assets:
         """All assets of a kind; none is an empty set of columns."""
@@ -192,7 +243,7 @@ class Twin:
             empty = column([], np.float64)
             return Assets(kind, "", (), (), (), empty, empty, column([], np.int64), empty)
         path = self.folder / ("buildings.parquet" if kind == "buildings" else f"assets/{kind}.parquet")
-        shapes, columns = read_geoparquet(path)
+        shapes, columns = read_geoparquet(path, "id", "name", "sort", "amount", *(() if kind == "buildings" else ("unit",)))
         middle = shapely.centroid(shapes)
         x_m, y_m = shapely.get_x(middle), shapely.get_y(middle)
         return Assets(
@@ -211,19 +262,17 @@ class Twin:
     def gauges(self) -> tuple[Gauge, ...]:
         """The sensors that the twin knows of."""
         path = self.folder / "gauges.parquet"
-        if not path.is_file():
+        if "gauges.parquet" not in self.manifest.files:
             return ()
-        shapes, columns = read_geoparquet(path)
+        colours = tuple(level.word for level in LEVELS)
+        shapes, columns = read_geoparquet(path, "site", "name", "quantity", "unit", "water", "zero_m", "limits_source", *colours)
         found = []
         for row, shape in enumerate(shapes):
             lon, lat = self._to_lonlat.transform(shape.x, shape.y)
-            at = {
-                level: float(columns[level.word][row])
-                for level in (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
-                if np.isfinite(columns[level.word][row])
-            }
+            at = {level: float(columns[level.word][row]) for level in LEVELS if np.isfinite(columns[level.word][row])}
             source = str(columns["limits_source"][row])
-            limits = Limits(at, "", source or "set with the gauge, source not named", verified=bool(source)) if at else None
+            unit = str(columns["unit"][row])
+            limits = Limits(at, unit, source or "set with the gauge, source not named", verified=bool(source)) if at else None
             found.append(
                 Gauge(
                     str(columns["site"][row]),
@@ -236,6 +285,8 @@ class Twin:
                     int(self.grid.place(shape.x, shape.y)),
                     float(columns["zero_m"][row]),
                     limits,
+                    unit,
+                    str(columns["water"][row]),
                 )
             )
         return tuple(found)
@@ -286,13 +337,10 @@ class _World:
         return self._twin.assets(kind)
 
     def people(self, hour: float) -> NDArray[np.float64]:
-        if not 0 <= hour <= 24:
-            raise InputError(f"people at hour {hour}; wanted 0..24")
-        if "population_night" not in self._twin.field_names():
-            return np.zeros(self.grid.cells)
-        share = float(np.interp(hour, (DAY_FROM_H - 1, DAY_FROM_H, DAY_TO_H, DAY_TO_H + 1), (0.0, 1.0, 1.0, 0.0)))
-        night, day = (self._twin.field(f"population_{part}").reshape(-1).astype(np.float64) for part in ("night", "day"))
-        return np.asarray((1.0 - share) * night + share * day)
+        return self._twin.people(hour)
+
+    def local_hour(self, time: datetime) -> float:
+        return self._twin.local_hour(time)
 
     @property
     def roads(self) -> Roads:
@@ -332,7 +380,13 @@ def open_twin(folder: Path, *, verify: bool = False) -> Twin:
 
 
 def local_hour(world: World, time: datetime) -> float:
-    """The hour of the day by the sun, 0..24: UTC plus the longitude's share of it. Legal time may differ by an hour or two."""
-    west, south, east, north = world.grid.bounds_m
-    lon, _ = Transformer.from_crs(world.grid.crs, "EPSG:4326", always_xy=True).transform((west + east) / 2, (south + north) / 2)
-    return float((time.hour + time.minute / 60.0 + lon / 15.0) % 24.0)
+    """The hour of the local day, 0..24, by the twin's time zone or the sun. See `Twin.local_hour`."""
+    return world.local_hour(time) if isinstance(world, _World) else _sun_hour(world.grid, time)
+
+
+def _sun_hour(grid: Grid, time: datetime) -> float:
+    """UTC plus the longitude's share of a day."""
+    west, south, east, north = grid.bounds_m
+    lon, _ = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform((west + east) / 2, (south + north) / 2)
+    time = time.astimezone(UTC)
+    return float((time.hour + time.minute / 60.0 + time.second / 3600.0 + lon / 15.0) % 24.0)
