@@ -34,7 +34,14 @@ def identifier_of(sender: str, warning_id: str) -> str:
 
 
 def draft_for(
-    warning: Warning, warning_id: str, *, sender: str, place: str, ground: shapely.Geometry, now: datetime, earlier: Alert | None = None
+    warning: Warning,
+    warning_id: str,
+    *,
+    sender: str,
+    place: str,
+    ground: shapely.Geometry,
+    now: datetime,
+    earlier: Alert | None = None,
 ) -> Alert:
     """The message for a warning that was raised, lowered or ended; an update or a cancel where there was one before.
 

@@ -105,7 +105,9 @@ class ForecastView:
         number = which.removeprefix("member:")
         if number.isdigit() and int(number) < self.footprint.members:
             return np.asarray(members[int(number)])
-        raise InputError(f"view = {which!r}; wanted {', '.join(QUANTILES)}, chance, or member:0 to member:{self.footprint.members - 1}")
+        raise InputError(
+            f"view = {which!r}; wanted {', '.join(QUANTILES)}, chance, or member:0 to member:{self.footprint.members - 1}"
+        )
 
     def at(self, lon: float, lat: float) -> dict[str, Any]:
         """What may happen at one place."""

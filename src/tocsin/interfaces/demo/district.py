@@ -21,8 +21,15 @@ WIDTH_M, HEIGHT_M, CELL_M = 3_200.0, 2_400.0, 25.0
 RIVER_DEEP_M = 1.5
 LEVEE_FROM_RIVER_M, LEVEE_HEIGHT_M = 75.0, 1.6
 POLDER_FROM_M, POLDER_TO_M, POLDER_SUNK_M = 500.0, 2_700.0, 0.8
+FLOOD_STAGES_M = {  # yellow, orange, red above each gauge's zero
+    "level-weir": (1.70, 1.85, 1.94),
+    "level-quay": (1.70, 1.85, 1.95),
+    "level-mill": (1.75, 1.90, 2.05),
+    "level-end": (1.10, 1.25, 1.40),
+}
 GAP_FROM_M, GAP_TO_M = 1_450.0, 1_650.0  # where the levee is open to the ferry quay, and a barrier can be raised
 NAME = "Bellmere (made up)"
+ENTRY = "river from the west"
 
 
 def river_y_m(x_m: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,7 +59,9 @@ def terrain_m(seed: int) -> NDArray[np.float32]:
     ground = np.where(from_river > 0, np.minimum(ground, side_valley), ground)
     polder = (from_river < -LEVEE_FROM_RIVER_M) & (x > POLDER_FROM_M) & (x < POLDER_TO_M)
     ground = np.where(polder, ground - POLDER_SUNK_M * np.exp(-beyond_plain / 60.0), ground)
-    beside_river = (np.abs(from_river + LEVEE_FROM_RIVER_M) < 0.75 * CELL_M) & (x > POLDER_FROM_M - 20.0) & (x < POLDER_TO_M + 20.0)
+    beside_river = (
+        (np.abs(from_river + LEVEE_FROM_RIVER_M) < 0.75 * CELL_M) & (x > POLDER_FROM_M - 20.0) & (x < POLDER_TO_M + 20.0)
+    )
     in_gap = (x > GAP_FROM_M) & (x < GAP_TO_M)
     at_the_ends = (np.minimum(np.abs(x - POLDER_FROM_M), np.abs(x - POLDER_TO_M)) < 0.75 * CELL_M) & (
         (from_river < -LEVEE_FROM_RIVER_M) & (from_river > -470.0)
@@ -134,7 +143,10 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
         "Stream Side": (1_700.0, 3_000.0, 1),
     }
     _write_geojson(folder / "zones.geojson", [_quarter(where, name, *spec) for name, spec in quarters.items()])
-    gap_y = [float(river_y_m(np.array(x))) - LEVEE_FROM_RIVER_M for x in (GAP_FROM_M - 40.0, (GAP_FROM_M + GAP_TO_M) / 2, GAP_TO_M + 40.0)]
+    gap_y = [
+        float(river_y_m(np.array(x))) - LEVEE_FROM_RIVER_M
+        for x in (GAP_FROM_M - 40.0, (GAP_FROM_M + GAP_TO_M) / 2, GAP_TO_M + 40.0)
+    ]
     crest_m = float(valley_floor_m(GAP_FROM_M)) + LEVEE_HEIGHT_M
     _write_geojson(
         folder / "lines.geojson",
@@ -144,17 +156,28 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
                 name="quay gap",
                 sort="barrier",
                 crest_m=round(crest_m, 2),
-            )
+            ),
+            where.line(
+                [(6.0, float(river_y_m(np.array(6.0))) - 60.0), (6.0, float(river_y_m(np.array(6.0))) + 60.0)],
+                name=ENTRY,
+                sort="inflow",
+            ),
         ],
     )
     assets = {
-        "hospitals": [where.point(2_600.0, 900.0, id="hospital-1", name="Lower Mill Hospital", sort="hospital", amount=120, unit="persons")],
+        "hospitals": [
+            where.point(2_600.0, 900.0, id="hospital-1", name="Lower Mill Hospital", sort="hospital", amount=120, unit="persons")
+        ],
         "shelters": [
             where.point(1_000.0, 1_990.0, id="shelter-1", name="Hill School", sort="school", amount=1_500, unit="persons"),
             where.point(1_800.0, 310.0, id="shelter-2", name="South Arena", sort="arena", amount=3_000, unit="persons"),
         ],
-        "schools": [where.point(1_250.0, 880.0, id="school-1", name="Riverside School", sort="school", amount=400, unit="persons")],
-        "depots": [where.point(2_200.0, 310.0, id="depot-1", name="Fire Station South", sort="fire_station", amount=6, unit="crews")],
+        "schools": [
+            where.point(1_250.0, 880.0, id="school-1", name="Riverside School", sort="school", amount=400, unit="persons")
+        ],
+        "depots": [
+            where.point(2_200.0, 310.0, id="depot-1", name="Fire Station South", sort="fire_station", amount=6, unit="crews")
+        ],
     }
     for kind, features in assets.items():
         _write_geojson(folder / f"{kind}.geojson", features)
@@ -171,7 +194,9 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
         "assets": {kind: folder / f"{kind}.geojson" for kind in assets},
         "name": NAME,
         "made_up": True,
-        "licences": dict.fromkeys(("elevation", "roads", "population", "buildings", "zones", "lines", "gauges", *assets), made_up),
+        "licences": dict.fromkeys(
+            ("elevation", "roads", "population", "buildings", "zones", "lines", "gauges", *assets), made_up
+        ),
     }
 
 
@@ -232,11 +257,23 @@ def _quarter(where: _Map, name: str, west: float, east: float, side: int) -> dic
 
 def _gauges(where: _Map) -> list[dict[str, Any]]:
     """Three rain gauges and four level gauges; a level is given above the river's bed at the gauge."""
-    rain = [("rain-north", "North Hill", 1_300.0, 2_150.0), ("rain-town", "Town Hall", 1_600.0, 760.0), ("rain-east", "East Farm", 2_900.0, 1_900.0)]
-    level = [("level-weir", "Weir", 420.0), ("level-quay", "Ferry Quay", 1_550.0), ("level-mill", "Lower Mill", 2_450.0), ("level-end", "East Bridge", 3_050.0)]
+    rain = [
+        ("rain-north", "North Hill", 1_300.0, 2_150.0),
+        ("rain-town", "Town Hall", 1_600.0, 760.0),
+        ("rain-east", "East Farm", 2_900.0, 1_900.0),
+    ]
+    level = [
+        ("level-weir", "Weir", 420.0),
+        ("level-quay", "Ferry Quay", 1_550.0),
+        ("level-mill", "Lower Mill", 2_450.0),
+        ("level-end", "East Bridge", 3_050.0),
+    ]
     features = [where.point(x, y, site=site, name=name, quantity="rain_amount") for site, name, x, y in rain]
     for site, name, x in level:
         y = float(river_y_m(np.array(x)))
         zero_m = float(valley_floor_m(x)) - RIVER_DEEP_M
-        features.append(where.point(x, y, site=site, name=name, quantity="river_level", zero_m=round(zero_m, 2)))
+        limits = dict(zip(("yellow", "orange", "red"), FLOOD_STAGES_M[site], strict=True)) | {
+            "limits_source": "flood stages made up with the district"
+        }
+        features.append(where.point(x, y, site=site, name=name, quantity="river_level", zero_m=round(zero_m, 2), **limits))
     return features

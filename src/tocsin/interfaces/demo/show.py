@@ -59,7 +59,9 @@ class Show:
         if self._json:
             self.line("compare", comparison.reason, comparison=msgspec.to_builtins(comparison))
             return
-        table = Table(title=f"{len(comparison.scores)} plans, each on the same {comparison.futures} futures", title_justify="left")
+        table = Table(
+            title=f"{len(comparison.scores)} plans, each on the same {comparison.futures} futures", title_justify="left"
+        )
         for heading, justify in (
             ("", "right"),
             ("plan", "left"),

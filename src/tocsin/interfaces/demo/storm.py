@@ -15,7 +15,9 @@ import numpy as np
 from tocsin.vocabulary import Series
 
 TITLE = "Storm of 22-23 August 2005, Ebnit on the Dornbirner Ach (Austria): 241 mm in 24 h"
-SOURCE = "KIT-HYD/model-evaluation, commit 0a37147dace7 (MIT): hourly rain and discharge at Ebnit, rows 84,515-84,538; dates inferred"
+SOURCE = (
+    "KIT-HYD/model-evaluation, commit 0a37147dace7 (MIT): hourly rain and discharge at Ebnit, rows 84,515-84,538; dates inferred"
+)
 START = datetime(2005, 8, 22, 11, tzinfo=UTC)
 HOUR_S = 3600.0
 # fmt: off

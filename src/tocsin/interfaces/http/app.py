@@ -69,7 +69,9 @@ def make_app(centre: Centre) -> Starlette:
                 raise Refused("sign-in: the request comes from another site; open the console itself and sign in there")
             body = await body_of(request)
             name, password = text_of(body, "name", most=200), text_of(body, "password", most=1_000)
-            session, token = await asyncio.to_thread(centre.sign_in, name, password)
+            session, token = await asyncio.to_thread(
+                centre.sign_in, name, password, request.client.host if request.client else ""
+            )
         except TocsinError as fault:
             return refusal(fault)
         response = answer({"name": session.actor.name, "roles": sorted(session.actor.roles), "csrf": session.csrf})

@@ -69,7 +69,9 @@ def text_of(body: dict[str, Any], name: str, *, most: int = 2_000, needed: bool 
     """A string of the body; raises InputError where it is missing, of another type or too long."""
     value = body.get(name, "")
     if not isinstance(value, str) or len(value) > most or (needed and not value.strip()):
-        raise InputError(f"body: {name!r} is {str(value)[:40]!r}; wanted {'a' if needed else 'an optional'} text of at most {most} characters")
+        raise InputError(
+            f"body: {name!r} is {str(value)[:40]!r}; wanted {'a' if needed else 'an optional'} text of at most {most} characters"
+        )
     return value
 
 

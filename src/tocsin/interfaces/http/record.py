@@ -70,4 +70,6 @@ def events(centre: Centre, request: Request, actor: Actor) -> StreamingResponse:
                 except TimeoutError:
                     yield b": still here\n\n"
 
-    return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )

@@ -25,7 +25,9 @@ def assets(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 
 def base_map(centre: Centre, request: Request, actor: Actor) -> Response:
     """The base map as one PMTiles file; the browser asks for the ranges that it needs."""
-    return FileResponse(centre.base_map(), media_type="application/vnd.pmtiles", headers={"Cache-Control": f"private, max-age={DAY_S}"})
+    return FileResponse(
+        centre.base_map(), media_type="application/vnd.pmtiles", headers={"Cache-Control": f"private, max-age={DAY_S}"}
+    )
 
 
 def terrain(centre: Centre, request: Request, actor: Actor) -> Response:

@@ -17,7 +17,7 @@ from tocsin.packs.flood.quantities import (
     RIVER_LEVEL,
     WATER_DEPTH,
 )
-from tocsin.science.faces import faces_of_line
+from tocsin.science.faces import along
 from tocsin.science.shallow_water import ConstantLoss, FloodProblem, Inflow, Rain, Stage, Wall, simulate
 from tocsin.vocabulary import InputError, Line, Member, NotFound, Series, World
 
@@ -108,7 +108,9 @@ def _walls(world: World, effects: Sequence[Effect]) -> tuple[Wall, ...]:
     walls = []
     for effect in effects:
         line = world.line(effect.target)
-        west_of, north_of = faces_of_line(world.grid, line.x_m, line.y_m)
+        grid = world.grid
+        corners = np.column_stack([(grid.y_max_m - line.y_m) / grid.cell_m, (line.x_m - grid.x_min_m) / grid.cell_m])
+        west_of, north_of = along(corners, grid.shape)
         if not len(west_of) + len(north_of):
             raise InputError(
                 f"{effect.verb} {effect.target}: the line parts no two cells of {world.grid.cell_m:g} m; draw it longer"

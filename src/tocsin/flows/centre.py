@@ -1,0 +1,622 @@
+"""The centre: the running platform for one twin. What it owns is made in one place and passed in; here it is put to work.
+
+Readings come in through the node. A change of warning level wakes an assessment: the hazard is simulated on many futures, every plan is run
+on all of them, and the ranking waits for a person. Everything that happens is a record; the board is folded from the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.decision.compare import compare
+from tocsin.decision.futures import Foreseen, foresee
+from tocsin.decision.impact import impact
+from tocsin.decision.interpret import in_order
+from tocsin.edge.latest import Latest, Readings
+from tocsin.flows.alerts import approved, draft_for, record_of
+from tocsin.flows.board import NEXT_STATES, Board
+from tocsin.flows.bus import Bus
+from tocsin.flows.views import ForecastView, LonLat
+from tocsin.flows.words import in_words
+from tocsin.host import Entry
+from tocsin.pack import Pack, Plan, Scenario
+from tocsin.platform.exchange import Alert, read_cap
+from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
+from tocsin.platform.ledger import SqliteLedger
+from tocsin.platform.local import LocalHost
+from tocsin.platform.store import Sessions, Users
+from tocsin.platform.tiles import BaseMap, terrain_tile
+from tocsin.platform.twin import Gauge, Twin, local_hour
+from tocsin.security.actor import Actor
+from tocsin.security.gate import must_hold
+from tocsin.security.keys import signature_holds
+from tocsin.vocabulary import (
+    AlertDraft,
+    Comparison,
+    Conflict,
+    Decision,
+    Forecast,
+    Incident,
+    InputError,
+    Level,
+    NotFound,
+    Observations,
+    Order,
+    Quantity,
+    Report,
+    Warning,
+    World,
+    record_id,
+)
+
+log = logging.getLogger(__name__)
+
+Scenarios = Callable[[World, datetime], Scenario]
+FieldsNow = Callable[[datetime], Mapping[str, NDArray[np.float32]]]
+
+PLATFORM = Actor("platform", frozenset({"system"}))
+VIEWS_KEPT = 4
+VERDICTS = ("approve", "reject")
+ASSESS_FROM = Level.YELLOW
+FORECASTS = "forecasts"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What is being computed."""
+
+    task: str
+    done: int
+    total: int
+    message: str = ""
+
+
+class Centre:
+    """One twin, one ledger, one node, and the people who are signed in. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        host: LocalHost,
+        ledger: SqliteLedger,
+        twin: Twin,
+        pack: Pack,
+        latest: Latest,
+        users: Users,
+        sessions: Sessions,
+        scenarios: Scenarios,
+        sender: str,
+        fields_now: FieldsNow | None = None,
+        plans: Sequence[Plan] = (),
+        speed: float = 1.0,
+        frame_step_s: float = 1800.0,
+    ) -> None:
+        self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
+        self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
+        self._scenarios, self._fields_now = scenarios, fields_now
+        self._plans, self._frame_step_s = tuple(plans), frame_step_s
+        self.bus, self.board = Bus(), Board(ledger.read())
+        self.on_entry: list[Callable[[Entry], None]] = []
+        self.progress: Progress | None = None
+        self.harm_by_future: dict[str, dict[str, list[float]]] = {}
+        self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
+        self._views: dict[str, ForecastView] = {}
+        self._base_map = BaseMap(twin)
+        self._verified: datetime | None = None
+        self._stop_listening = ledger.subscribe(self._heard)
+
+    def close(self) -> None:
+        """Hear no more of the ledger."""
+        self._stop_listening()
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def _heard(self, entries: tuple[Entry, ...]) -> None:
+        """The ledger has new entries: post them, tell those who listen, and let a warning set things going."""
+        for entry in entries:
+            self.board.post(entry)
+            record = entry.record
+            kind = type(record).__name__.lower()
+            self.bus.tell("record", {"number": entry.number, "id": entry.id, "kind": kind, "subject": record.subject})
+            for heard in self.on_entry:
+                heard(entry)
+
+    def heard_readings(self, batch: Observations) -> None:
+        """Readings were stored and judged; those who listen fetch the gauges again."""
+        self.bus.tell("readings", {"quantity": batch.quantity.name, "count": len(batch)})
+
+    # -- the world -----------------------------------------------------------------------------------------------------
+
+    def world(self, *, with_fields: bool = False) -> World:
+        """The twin as it is now, with what the sensors say; with the fields that hold now only if they are asked for: they take a while."""
+        now = self.host.clock.now()
+        fields = self._fields_now(now) if with_fields and self._fields_now is not None else {}
+        return self.twin.world(now, readings=lambda quantity, span_s: self.latest.window(quantity, span_s, now), fields=fields)
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        return self.twin.gauges
+
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans that were given, or else the pack's own for this twin."""
+        return self._plans or self.pack.plans(self.world())
+
+    # -- sense to warn: alerts -----------------------------------------------------------------------------------------
+
+    def draft_alert(self, warning_id: str, warning: Warning) -> str | None:
+        """Draft the CAP message for a change of level; None where the warning may not warn the public or there is nothing to say."""
+        gauge = next((g for g in self.gauges if g.site == warning.subject), None)
+        earlier = self._message_before(warning)
+        if (
+            not warning.public
+            or gauge is None
+            or warning.level == Level.BLIND
+            or (warning.level == Level.NONE and earlier is None)
+        ):
+            return None
+        place, ground = self.twin.surroundings(gauge)
+        now = self.host.clock.now()
+        message = draft_for(warning, warning_id, sender=self.sender, place=place, ground=ground, now=now, earlier=earlier)
+        record = record_of(message, time=now, subject=warning.subject, cause=(warning_id,))
+        return self.ledger.append(PLATFORM, [record])[0]
+
+    def _message_before(self, warning: Warning) -> Alert | None:
+        """The last message about the same rule and site that went out and has not been cancelled; a draft that nobody released is none."""
+        for draft in reversed(self.board.alerts.values()):
+            if draft.status == "Draft":
+                continue
+            about = self._warning_of(draft)
+            if about is not None and (about.rule, about.subject) == (warning.rule, warning.subject):
+                return None if draft.message_type == "Cancel" else read_cap(draft.xml.encode()).alert
+        return None
+
+    def _warning_of(self, draft: AlertDraft) -> Warning | None:
+        """The warning that a message speaks of: its cause, or that of the draft that it was released from."""
+        for cause in draft.cause:
+            if cause in self.board.warnings:
+                return self.board.warnings[cause]
+            if cause in self.board.alerts:
+                return self._warning_of(self.board.alerts[cause])
+        return None
+
+    # -- simulate and compare ------------------------------------------------------------------------------------------
+
+    def assess(self, cause: Sequence[str]) -> tuple[str, str]:
+        """Simulate the hazard on many futures, run every plan on all of them, and record both; returns the two ids.
+
+        `cause` are the warnings that asked for it. Raises Conflict while another assessment is running.
+        """
+        if not self._assessing.acquire(blocking=False):
+            raise Conflict("assess: an assessment is running; wait for it")
+        try:
+            return self._assess(tuple(cause))
+        finally:
+            self.progress = None
+            self.bus.tell("progress", None)
+            self._assessing.release()
+
+    @property
+    def is_assessing(self) -> bool:
+        """True while futures are computed."""
+        return self._assessing.locked()
+
+    def _assess(self, cause: tuple[str, ...]) -> tuple[str, str]:
+        world = self.world(with_fields=True)
+        now, hour = world.time, local_hour(world, world.time)
+        model, scenario, plans = self.pack.models[0], self._scenarios(world, world.time), self.plans()
+        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
+        foreseen = foresee(
+            world,
+            model,
+            scenario,
+            self.host.compute,
+            frame_s=frame_s,
+            on_done=lambda d, n: self._tell("simulating futures", d, n),
+        )
+        hit = impact(world, foreseen.footprint, self.pack.harm, hour=hour)
+        forecast_id = self._record_forecast(world, scenario, foreseen, hit.estimates(), cause)
+        level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
+        compared = compare(
+            world,
+            model,
+            self.pack.harm,
+            foreseen,
+            plans,
+            self.host.compute,
+            hour=hour,
+            warning_level=level,
+            on_progress=self._tell,
+        )
+        record = Comparison(
+            time=self.host.clock.now(),
+            subject=f"{self.pack.hazard} {now:%Y-%m-%d %H:%M}",
+            cause=(forecast_id,),
+            forecast=forecast_id,
+            futures=scenario.members,
+            scores=compared.scores,
+            recommended=compared.recommended,
+            reason=compared.reason,
+            doubt=compared.doubt,
+        )
+        self.harm_by_future[record_id(record)] = {
+            name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
+        }
+        return forecast_id, self.ledger.append(PLATFORM, [record])[0]
+
+    def _record_forecast(
+        self, world: World, scenario: Scenario, foreseen: Foreseen, figures: dict[str, Any], cause: tuple[str, ...]
+    ) -> str:
+        """Save the fields, then say in the ledger where they are and what their digest is."""
+        model = self.pack.models[0]
+        result = f"{FORECASTS}/{world.time:%Y%m%dT%H%M%S}-{fields_digest(foreseen.footprint)[:12]}"
+        stored = save_forecast(
+            self.folder / result,
+            foreseen.footprint,
+            grid=world.grid,
+            hazard=self.pack.hazard,
+            model=model.name,
+            made_up=world.made_up,
+            frame_s=foreseen.frame_s,
+            frames=foreseen.frames,
+        )
+        said = {
+            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}" for name, s in scenario.knobs.items()
+        }
+        said |= {
+            name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
+            for name, series in scenario.series.items()
+        }
+        record = Forecast(
+            time=world.time,
+            subject=self.twin.manifest.name,
+            cause=cause,
+            hazard=self.pack.hazard,
+            model=model.name,
+            source=model.source,
+            members=scenario.members,
+            seed=scenario.seed,
+            duration_s=scenario.duration_s,
+            scenario=said,
+            impact=figures,
+            result=result,
+            digest=stored.meta.digest,
+        )
+        return self.ledger.append(PLATFORM, [record])[0]
+
+    def _tell(self, task: str, done: int, total: int) -> None:
+        self.progress = Progress(task, done, total)
+        self.bus.tell("progress", self.progress)
+
+    # -- decide --------------------------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        actor: Actor,
+        *,
+        comparison_id: str,
+        plan_name: str,
+        plan_digest: str,
+        verdict: str,
+        comment: str,
+        password: str,
+    ) -> tuple[str, tuple[str, ...]]:
+        """Approve or reject a plan, signed with the actor's own key; an approval gives orders. Returns the ids.
+
+        Raises Conflict where somebody has decided on this comparison, or the plan is no longer the one that was compared.
+        """
+        if verdict not in VERDICTS:
+            raise InputError(f"decision: verdict = {verdict!r}; wanted approve or reject")
+        if comparison_id not in self.board.comparisons:
+            raise NotFound(f"decision: no comparison {comparison_id!r}")
+        compared: Comparison = self.board.comparisons[comparison_id]
+        score = next((s for s in compared.scores if s.plan == plan_name), None)
+        if score is None:
+            raise NotFound(f"decision: {plan_name!r} was not compared; there are: {', '.join(s.plan for s in compared.scores)}")
+        plan = next((p for p in self.plans() if p.name == plan_name), None)
+        if plan is None or not score.digest == plan_digest == plan.digest():
+            raise Conflict(f"decision: {plan_name!r} is no longer the plan that was compared; compare again and decide again")
+        must_hold(actor, plan.authority, act=f"decide on {plan_name}", on=compared.subject)
+        with self._deciding:
+            if self.board.decision_on(comparison_id) is not None:
+                raise Conflict("decision: somebody has decided on this comparison; reload and see who")
+            now = self.host.clock.now()
+            unsigned = Decision(
+                time=now,
+                subject=compared.subject,
+                cause=(comparison_id,),
+                plan=plan_name,
+                plan_digest=plan_digest,
+                verdict=verdict,
+                comment=comment,
+                signer=actor.name,
+                public_key="",
+            )
+            decision = self.users.sign(actor, password, unsigned)
+            orders = self._orders(plan, decision, now) if verdict == "approve" else []
+            opened = [self._incident(plan, decision, now)] if verdict == "approve" else []
+            decision_id, *following = self.ledger.append(actor, [decision, *orders, *opened])
+        return decision_id, tuple(following[: len(orders)])
+
+    def _orders(self, plan: Plan, decision: Decision, now: datetime) -> list[Order]:
+        """One order for each action, at the time when those before it are usually done."""
+        cause = (record_id(decision),)
+        ends: dict[str, datetime] = {}
+        orders = []
+        for action in in_order(plan):
+            start = max((ends[name] for name in action.after), default=now)
+            ends[action.name] = start + timedelta(minutes=action.duration.usual_min)
+            due = start + timedelta(minutes=action.duration.high_min)
+            target = ", ".join(dict.fromkeys(effect.target for effect in action.effects)) or plan.name
+            orders.append(
+                Order(
+                    time=now,
+                    subject=target,
+                    cause=cause,
+                    plan=plan.name,
+                    action=action.name,
+                    do=action.do,
+                    role=action.role,
+                    needs=action.needs,
+                    start=start,
+                    due=due,
+                )
+            )
+        return orders
+
+    def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
+        """The emergency that the orders belong to, at the worst level that holds."""
+        worst = max((w.level for w in self.board.active_warnings().values()), default=plan.level)
+        subject = f"{plan.hazard} {now:%Y-%m-%d}"
+        return Incident(time=now, subject=subject, cause=(record_id(decision),), hazard=plan.hazard, state="open", level=worst)
+
+    def signature_holds(self, decision: Decision) -> bool:
+        """True if the decision is what its signer signed."""
+        return signature_holds(decision.public_key, decision.signature, decision.signing_bytes())
+
+    def release_alerts(self, actor: Actor) -> tuple[str, ...]:
+        """Release the drafted message of every warning that holds; Actual only if this platform is. Returns the ids of the messages."""
+        self.host.gate.permit(actor, "release alert", self.twin.manifest.name)
+        now, purpose = self.host.clock.now(), self.ledger.purpose
+        done = {cause for alert in self.board.alerts.values() for cause in alert.cause}
+        released = []
+        for draft_id, draft in list(self.board.alerts.items()):
+            warnings = [cause for cause in draft.cause if cause in self.board.warnings and self.board.is_active(cause)]
+            if draft.status != "Draft" or draft_id in done or not warnings:
+                continue
+            message = read_cap(draft.xml.encode()).alert
+            if message is None:
+                continue
+            earlier = self._message_before(self.board.warnings[warnings[0]])
+            sent = approved(
+                message,
+                purpose=purpose,
+                now=now,
+                follows=(earlier,) if message.references and earlier else (),
+                exercise=self.twin.manifest.name,
+            )
+            released.append(record_of(sent, time=now, subject=draft.subject, cause=(draft_id,)))
+        return self.ledger.append(actor, released) if released else ()
+
+    def report(self, actor: Actor, order_id: str, *, state: str, text: str) -> str:
+        """Say what became of an order; raises Conflict where it is finished or the state cannot follow the one that it has."""
+        with self._deciding:
+            before = self.board.order(order_id)
+            if state not in NEXT_STATES:
+                raise InputError(f"report: state = {state!r}; wanted one of {', '.join(NEXT_STATES)}")
+            if state not in NEXT_STATES[before.state]:
+                follow = ", ".join(NEXT_STATES[before.state]) or "nothing: it is finished"
+                raise Conflict(f"report: {before.order.action} is {before.state}; what may follow: {follow}")
+            now = self.host.clock.now()
+            line = Report(time=now, subject=before.order.subject, cause=(order_id,), order=order_id, state=state, text=text)
+            return self.ledger.append(actor, [line])[0]
+
+    # -- people --------------------------------------------------------------------------------------------------------
+
+    def sign_in(self, name: str, password: str, source: str = "") -> tuple[Session, str]:
+        """Open a session; raises Refused."""
+        return self.sessions.sign_in(name, password, source)
+
+    def session(self, token: str, csrf: str | None) -> Session | None:
+        """The session of a token, None where it has ended."""
+        return self.sessions.find(token, csrf)
+
+    def sign_out(self, token: str) -> None:
+        """End a session."""
+        self.sessions.sign_out(token)
+
+    # -- what the interfaces show --------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """What this platform is, for a page that nobody has signed in to yet."""
+        return {
+            "purpose": self.ledger.purpose,
+            "made_up": self.twin.manifest.made_up,
+            "name": self.twin.manifest.name,
+            "time": self.host.clock.now(),
+            "clock": {"speed": self.speed},
+        }
+
+    def gauge_status(self, gauge: Gauge, *, points: int) -> dict[str, Any]:
+        """A gauge with its latest reading, quality, trend and level, and its last readings for a small curve."""
+        now, quantity = self.host.clock.now(), self._quantity(gauge)
+        status = self.latest.status(quantity, gauge.site, now)
+        seen = self.latest.readings(quantity, gauge.site, 36 * 3600.0, now, limit=points)
+        return {
+            "site": gauge.site,
+            "name": gauge.name,
+            "lon": gauge.lon,
+            "lat": gauge.lat,
+            "quantity": quantity.name,
+            "unit": quantity.unit,
+            "value": status.value,
+            "time": status.time,
+            "flag": status.flag,
+            "flag_reason": status.reason,
+            "age_s": status.age_s if np.isfinite(status.age_s) else None,
+            "trend_per_h": status.trend_per_h,
+            "level": int(self.board.site_level(gauge.site)),
+            "limits": {level.word: at for level, at in gauge.limits.at.items()} if gauge.limits else None,
+            "sparkline": list(zip(*(column for column in _columns(seen).values()), strict=True)),
+        }
+
+    def gauge_series(self, gauge: Gauge, span_s: float) -> dict[str, list[Any]]:
+        """A gauge's readings as columns, for a chart."""
+        return _columns(self.latest.readings(self._quantity(gauge), gauge.site, span_s, self.host.clock.now()))
+
+    def _quantity(self, gauge: Gauge) -> Quantity:
+        found = next((q for q in (*self.latest.quantities(), *self.pack.observes) if q.name == gauge.quantity), None)
+        if found is None:
+            raise NotFound(f"gauge {gauge.site}: nobody here measures {gauge.quantity!r}")
+        return found
+
+    def forecast_view(self, forecast_id: str) -> ForecastView:
+        """A forecast as it can be looked at; raises NotFound."""
+        with self._lock:
+            if forecast_id in self._views:
+                return self._views[forecast_id]
+        record = self.board.forecasts.get(forecast_id)
+        if record is None:
+            raise NotFound(f"no forecast {forecast_id!r}; there are {len(self.board.forecasts)}")
+        view = ForecastView(
+            forecast_id,
+            record,
+            StoredForecast(self.folder / record.result),
+            self.twin.world(record.time),
+            self.pack,
+            self._hour(record.time),
+        )
+        with self._lock:
+            self._views[forecast_id] = view
+            while len(self._views) > VIEWS_KEPT:
+                del self._views[next(iter(self._views))]
+        return view
+
+    def chain(self, record_id: str) -> dict[str, Any]:
+        """What led to a record, as nodes with a line of text each, and edges from effect to cause."""
+        found = self.ledger.chain(record_id)
+        nodes = [
+            {
+                "id": node.id,
+                "kind": "readings" if node.entry is None else type(node.entry.record).__name__.lower(),
+                "time": None if node.entry is None else node.entry.record.time,
+                "actor": None if node.entry is None else node.entry.actor,
+                "text": "a batch of readings" if node.entry is None else in_words(node.entry.record),
+                "depth": node.depth,
+            }
+            for node in found.nodes
+        ]
+        return {"nodes": nodes, "edges": [[effect, cause] for cause, effect in found.edges], "complete": found.complete}
+
+    def ledger_state(self) -> dict[str, Any]:
+        """How long the ledger is, its root, and when it was last checked."""
+        head = self.ledger.tree_head()
+        return {"size": head.size, "root": head.root, "verified": self._verified is not None, "checked_at": self._verified}
+
+    def verify_ledger(self) -> dict[str, Any]:
+        """Check every entry, link and signature; raises at the first that does not hold."""
+        count = self.ledger.verify()
+        self._verified = self.host.clock.now()
+        return {"entries": count, "root": self.ledger.tree_head().root}
+
+    def _hour(self, time: datetime) -> float:
+        return local_hour(self.twin.world(time), time)
+
+    def describe_twin(self) -> dict[str, Any]:
+        """The twin as the map wants it."""
+        manifest, lonlat = self.twin.manifest, LonLat(self.twin.grid)
+        people = self.twin.world(manifest.created).people(3.0)
+        zones = self.twin.zones
+        return {
+            "name": manifest.name,
+            "made_up": manifest.made_up,
+            "crs": self.twin.grid.crs,
+            "rows": self.twin.grid.rows,
+            "cols": self.twin.grid.cols,
+            "cell_m": self.twin.grid.cell_m,
+            "bounds": manifest.extent_lonlat,
+            "corners": lonlat.corners(),
+            "people_night": manifest.counts.get("people_night", 0.0),
+            "people_day": manifest.counts.get("people_day", 0.0),
+            "buildings": manifest.counts.get("buildings", 0.0),
+            "road_km": manifest.counts.get("road_km", 0.0),
+            "waters": [{"name": w.name, "usual_level_m": w.usual_level_m} for w in self.twin.waters.values()],
+            "zones": _collection(
+                [
+                    _shape(self.twin.lonlat(shape), {"name": name, "people": float(people[zones.places(name)].sum())})
+                    for name, shape in self.twin.zone_shapes.items()
+                ]
+            ),
+            "lines": _collection(
+                [
+                    _line(lonlat.of(line.x_m, line.y_m), {"name": line.name, "sort": line.sort})
+                    for line in self.twin.lines.values()
+                ]
+            ),
+            "sources": [
+                {"what": s.what, "title": s.file, "licence": s.licence, "attribution": s.attribution} for s in manifest.sources
+            ],
+            "counts": manifest.counts,
+            "remarks": manifest.remarks,
+            "asset_kinds": self.twin.asset_kinds(),
+        }
+
+    def assets_geojson(self, kind: str) -> dict[str, Any]:
+        """All assets of a kind as points; raises NotFound with the kinds that there are."""
+        if kind not in self.twin.asset_kinds():
+            raise NotFound(f"twin: no assets {kind!r}; there are: {', '.join(self.twin.asset_kinds()) or 'none'}")
+        assets = self.twin.assets(kind)
+        points = LonLat(self.twin.grid).of(assets.x_m, assets.y_m)
+        return _collection(
+            [
+                {
+                    "type": "Feature",
+                    "properties": {
+                        "id": assets.id[k],
+                        "name": assets.name[k],
+                        "sort": assets.sort[k],
+                        "amount": float(assets.amount[k]),
+                        "unit": assets.unit,
+                    },
+                    "geometry": {"type": "Point", "coordinates": points[k]},
+                }
+                for k in range(len(assets))
+            ]
+        )
+
+    def base_map(self) -> Path:
+        """The base map's file; made when it is first asked for."""
+        return self._base_map.path(self.folder)
+
+    def terrain_tile(self, z: int, x: int, y: int) -> bytes:
+        """A terrain tile, terrarium PNG."""
+        return terrain_tile(self.twin, z, x, y)
+
+
+def _columns(seen: Readings) -> dict[str, list[Any]]:
+    """Readings as lists that JSON can carry: a missing value is null."""
+    return {
+        "time_ms": [int(t) // 1000 for t in seen.time_us],
+        "value": [float(v) if np.isfinite(v) else None for v in seen.value],
+        "flag": [int(f) for f in seen.flag],
+    }
+
+
+def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _shape(shape: Any, properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Feature", "properties": properties, "geometry": shape.__geo_interface__}
+
+
+def _line(points: list[list[float]], properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Feature", "properties": properties, "geometry": {"type": "LineString", "coordinates": points}}

@@ -1,0 +1,51 @@
+"""A record in a line of words, for logs and for the chain from an order back to a sensor."""
+
+from __future__ import annotations
+
+from tocsin.vocabulary import (
+    AlertDraft,
+    Comparison,
+    Decision,
+    Evidence,
+    Forecast,
+    Incident,
+    Note,
+    Order,
+    Record,
+    Report,
+    SensorFault,
+    Warning,
+)
+
+
+def in_words(record: Record) -> str:
+    """What a record says, short."""
+    match record:
+        case Evidence():
+            last = next((v for v in reversed(record.value) if v is not None), None)
+            value = "no value" if last is None else f"{last:g} {record.unit}"
+            return f"{len(record.value)} readings of {record.quantity} at {record.subject}, the last {value}"
+        case SensorFault():
+            return f"{record.subject}: {record.check}: {record.reason}"
+        case Warning():
+            return f"{record.level.word}: {record.reason}"
+        case AlertDraft():
+            return f"CAP {record.message_type} ({record.status}): {record.headline}"
+        case Forecast():
+            return f"{record.members} futures of {record.hazard} by {record.model}, {record.duration_s / 3600.0:g} h"
+        case Comparison():
+            return record.reason
+        case Decision():
+            return f"{record.signer} {'approved' if record.verdict == 'approve' else 'rejected'} {record.plan!r}" + (
+                f": {record.comment}" if record.comment else ""
+            )
+        case Order():
+            return f"{record.role}: {record.do}"
+        case Report():
+            return f"{record.state}: {record.text}" if record.text else record.state
+        case Incident():
+            return f"{record.subject} {record.state}, {record.level.word}"
+        case Note():
+            return record.text
+        case _:
+            return type(record).__name__
