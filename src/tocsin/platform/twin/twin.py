@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ DAY_FROM_H, DAY_TO_H = (
     18.0,
 )  # an assumption: people are at work from 8 to 18 h; an hour before and after, a part is on its way
 NEARBY_M = 750.0
+TILES_KEPT = 256  # about 25 MB of terrain tiles
 FIELD_FILES = {"elevation_m": "elevation"}
 EDGE_COLUMNS = ("source", "target", "length_m", "speed_km_per_h", "way", "highway", "name", "bridge", "places")
 LEVELS = (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
@@ -66,12 +68,34 @@ class Gauge(msgspec.Struct, frozen=True):
     water: str = ""
 
 
+class Recent:
+    """The latest things that were made of a twin and cost to make again, at most `kept` of them. Safe for threads."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept, self._lock = kept, threading.Lock()
+        self._made: OrderedDict[Hashable, bytes] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What was made for the key, or what `make` makes now."""
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+        made = make()
+        with self._lock:
+            self._made[key] = made
+            while len(self._made) > self._kept:
+                self._made.popitem(last=False)
+        return made
+
+
 class Twin:
     """A twin folder. Layers are read when they are first asked for; nothing in it is ever written. Safe for threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.manifest = folder, read_manifest(folder)
         self.grid: Grid = self.manifest.grid
+        self.recent = Recent(TILES_KEPT)
         self._fields: dict[str, NDArray[np.float32]] = {}
         self._assets: dict[str, Assets] = {}
         self._lock = threading.RLock()
