@@ -27,6 +27,7 @@ NIGHT_H, DAY_H = 3.0, 12.0  # local hours at which the twin's night and day popu
 # What is not known of a knob that nobody set, where several futures are asked for: a tenth of the way from its usual value to each end
 # of its range. A planning assumption, `unverified`; it is told with every result.
 USUAL_SPREAD = 0.1
+BALANCE_SHARE_MAX = 1e-6  # what the flood kernel promises; more is told with the result
 FRAME_BYTES_MAX = 2 * 10**9
 
 
@@ -145,6 +146,10 @@ def report_of(result: ForecastResult) -> ForecastReport:
     errors = [abs(notes["balance_error_share"]) for notes in result.foreseen.notes if "balance_error_share" in notes]
     remarks = [*night.remarks]
     spreads = {name: (s.low, s.usual, s.high) for name, s in result.scenario.knobs.items() if s.low < s.high}
+    if errors and max(errors) > BALANCE_SHARE_MAX:
+        remarks.append(
+            f"the worst future lost or made {max(errors):.0e} of its water; wanted {BALANCE_SHARE_MAX:.0e} or less: look at it with care"
+        )
     if result.scenario.members == 1:
         remarks.append("one future at usual values: it tells no uncertainty; ask for several, e.g. --members 50")
     return ForecastReport(

@@ -24,7 +24,10 @@ def demo(
     ] = 8765,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the twin, the ledger and the forecasts are kept. Default: a new folder for temporary files."),
+        typer.Option(
+            help="Where the twin, the ledger and the forecasts are kept. Default: a new folder for temporary files.",
+            metavar="FOLDER",
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the made-up district and of its futures; the same seed gives the same demo.", min=0)

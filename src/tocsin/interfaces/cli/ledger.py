@@ -33,7 +33,8 @@ def verify(
     witness: Annotated[
         Path | None,
         typer.Option(
-            help="A head that was kept elsewhere, from `ledger head`; finds what a thief of the key rewrote. Default: none."
+            help="A head that was kept elsewhere, from `ledger head`; finds what a thief of the key rewrote. Default: none.",
+            metavar="FILE",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -74,11 +75,13 @@ def show(
     kind: Annotated[
         str,
         typer.Option(
-            help="Only records of this kind: warning, alertdraft, forecast, comparison, decision, order and so on. Default: all."
+            help="Only records of this kind: warning, alertdraft, forecast, comparison, decision, order and so on. Default: all.",
+            metavar="KIND",
         ),
     ] = "",
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what is written next, until Ctrl-C. Default: stop at the end.")
+        bool,
+        typer.Option("--follow", help="Go on with what is written next, until Ctrl-C. Default: stop at the end."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -114,7 +117,7 @@ def chain(data: Data, record: RecordId, as_json: AsJson = False) -> None:
 def prove(
     data: Data,
     record: RecordId,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write the proof to, JSON.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write the proof to, JSON.", metavar="FILE")],
     as_json: AsJson = False,
 ) -> None:
     """Write a proof that a record is in the ledger, for somebody who does not have it. Example: tocsin ledger prove centre ID -o proof.json"""
@@ -143,7 +146,8 @@ def check(
     key: Annotated[
         str,
         typer.Option(
-            help="The platform's public key or its fingerprint, as its operators told you by another way. Default: any key."
+            help="The platform's public key or its fingerprint, as its operators told you by another way. Default: any key.",
+            metavar="KEY",
         ),
     ] = "",
     as_json: AsJson = False,
@@ -173,7 +177,7 @@ def check(
 def head(
     data: Data,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write the head to. Default: it goes to stdout.")
+        Path | None, typer.Option("--output", "-o", help="File to write the head to. Default: it goes to stdout.", metavar="FILE")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -120,7 +120,7 @@ def compare(
     folder: Folder,
     plan: Annotated[
         list[str] | None,
-        typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="[PLAN]..."),
+        typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="PLAN"),
     ] = None,
     level: LevelOption = None,
     rain: RainOption = None,

@@ -8,17 +8,28 @@ from typing import Annotated
 import typer
 
 from tocsin.interfaces.cli.desk import desk
+from tocsin.interfaces.cli.user import Purpose
 
 
 def serve(
     twin: Annotated[Path, typer.Argument(help="The twin's folder, from `tocsin twin build`.", metavar="TWIN")],
     data: Annotated[
-        Path, typer.Option(help="Folder of the ledger, the users, the readings and the forecasts; made where it is not there.")
+        Path,
+        typer.Option(
+            help="Folder of the ledger, the users, the readings and the forecasts; made where it is not there.", metavar="FOLDER"
+        ),
     ],
     port: Annotated[int, typer.Option(help="TCP port to listen on.", min=0, max=65_535)] = 8765,
     host: Annotated[
-        str, typer.Option(help="Address to listen on: 127.0.0.1 is this machine only; 0.0.0.0 is everybody, behind a TLS proxy.")
+        str,
+        typer.Option(
+            help="Address to listen on: 127.0.0.1 is this machine only; 0.0.0.0 is everybody, behind a TLS proxy.",
+            metavar="ADDRESS",
+        ),
     ] = "127.0.0.1",
+    purpose: Annotated[
+        Purpose, typer.Option(help="What the platform is for: actual, exercise or demo; fixed when its data folder begins.")
+    ] = Purpose.ACTUAL,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -27,4 +38,4 @@ def serve(
     with desk(as_json=as_json):
         from tocsin.interfaces.serve import serve as run
 
-        run(twin, data=data, port=port, host=host, as_json=as_json)
+        run(twin, data=data, port=port, host=host, purpose=purpose.value, as_json=as_json)

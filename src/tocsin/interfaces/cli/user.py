@@ -49,7 +49,9 @@ Name = Annotated[str, typer.Argument(help="The person's sign-in name.", metavar=
 By = Annotated[
     str,
     typer.Option(
-        "--as", help="The administrator who does it; the password is asked for first. Default: none, for the very first user."
+        "--as",
+        help="The administrator who does it; the password is asked for first. Default: none, for the very first user.",
+        metavar="NAME",
     ),
 ]
 
@@ -60,7 +62,10 @@ def add(
     name: Name,
     role: Annotated[
         list[Role],
-        typer.Option(help="A post that the person holds; may be given several times. The first user needs administrator."),
+        typer.Option(
+            help="A post that the person holds: operator, planner, commander, administrator, auditor or sensor; several times. The first user needs administrator.",
+            metavar="ROLE",
+        ),
     ],
     by: By = "",
     purpose: Annotated[

@@ -41,16 +41,26 @@ class DraftStatus(StrEnum):
 Level = Annotated[
     Colour, typer.Option(help="Warning level; it sets severity, urgency and certainty as docs/reference/cap.md says.")
 ]
-Headline = Annotated[str, typer.Option(help="One sentence for the public, at most 160 characters.")]
-Description = Annotated[str, typer.Option(help="What happens, where and how bad.")]
-Instruction = Annotated[str, typer.Option(help="What to do, and where to go. Default: none, which is advised against.")]
-Expires = Annotated[str, typer.Option(help="How long the message holds, with a unit: 30min, 6h, 2d. At most 31d.")]
-Language = Annotated[str, typer.Option(help="Language of the texts, e.g. en, pt-BR, zh.")]
-Event = Annotated[str, typer.Option(help="What the event is called, at most 35 characters.")]
+Headline = Annotated[str, typer.Option(help="One sentence for the public, at most 160 characters.", metavar="TEXT")]
+Description = Annotated[str, typer.Option(help="What happens, where and how bad.", metavar="TEXT")]
+Instruction = Annotated[
+    str, typer.Option(help="What to do, and where to go. Default: none, which is advised against.", metavar="TEXT")
+]
+Expires = Annotated[
+    str, typer.Option(help="How long the message holds, with a unit: 30min, 6h, 2d. At most 31d.", metavar="SPAN")
+]
+Language = Annotated[str, typer.Option(help="Language of the texts, e.g. en, pt-BR, zh.", metavar="CODE")]
+Event = Annotated[str, typer.Option(help="What the event is called, at most 35 characters.", metavar="TEXT")]
 Status = Annotated[DraftStatus, typer.Option(help="Draft, Exercise, System or Test; Actual is given only by an approval.")]
-Exercise = Annotated[str, typer.Option(help="Name of the exercise; needed with --status Exercise. Default: none.")]
-Identifier = Annotated[str, typer.Option(help="Name of the message. Default: made of the sender, the time and the content.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write the XML to. Default: the XML goes to stdout.")]
+Exercise = Annotated[
+    str, typer.Option(help="Name of the exercise; needed with --status Exercise. Default: none.", metavar="TEXT")
+]
+Identifier = Annotated[
+    str, typer.Option(help="Name of the message. Default: made of the sender, the time and the content.", metavar="TEXT")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write the XML to. Default: the XML goes to stdout.", metavar="FILE")
+]
 Earlier = Annotated[Path, typer.Argument(help="CAP file of the message that was sent.", metavar="FILE")]
 
 
@@ -58,15 +68,17 @@ Earlier = Annotated[Path, typer.Argument(help="CAP file of the message that was 
 def draft(
     folder: Annotated[Path, typer.Argument(help="The twin's folder: its zones give the area.", metavar="FOLDER")],
     level: Level,
-    zone: Annotated[list[str], typer.Option(help="A zone of the twin by name; may be given several times.")],
+    zone: Annotated[list[str], typer.Option(help="A zone of the twin by name; may be given several times.", metavar="ZONE")],
     headline: Headline,
     description: Description,
-    sender: Annotated[str, typer.Option(help="Who warns: an address of yours without spaces, e.g. warnings@city.example.")],
+    sender: Annotated[
+        str, typer.Option(help="Who warns: an address of yours without spaces, e.g. warnings@city.example.", metavar="ADDRESS")
+    ],
     instruction: Instruction = "",
     expires: Expires = "6h",
     language: Language = "en",
     event: Event = "Flood",
-    sender_name: Annotated[str, typer.Option(help="The sender's name for people. Default: none.")] = "",
+    sender_name: Annotated[str, typer.Option(help="The sender's name for people. Default: none.", metavar="TEXT")] = "",
     status: Status = DraftStatus.DRAFT,
     exercise: Exercise = "",
     identifier: Identifier = "",
@@ -113,7 +125,9 @@ def update(
     description: Description,
     instruction: Instruction = "",
     expires: Expires = "6h",
-    language: Annotated[str, typer.Option(help="Language of the texts. Default: that of the earlier message.")] = "",
+    language: Annotated[
+        str, typer.Option(help="Language of the texts. Default: that of the earlier message.", metavar="CODE")
+    ] = "",
     status: Status = DraftStatus.DRAFT,
     exercise: Exercise = "",
     identifier: Identifier = "",
@@ -149,12 +163,14 @@ def update(
 @app.command("cancel")
 def cancel(
     file: Earlier,
-    reason: Annotated[str, typer.Option(help="Why it is called back: a sentence for the message's note.")],
+    reason: Annotated[str, typer.Option(help="Why it is called back: a sentence for the message's note.", metavar="TEXT")],
     headline: Annotated[
-        str, typer.Option(help="All-clear for the public. Default: none, and receivers only remove the warning.")
+        str, typer.Option(help="All-clear for the public. Default: none, and receivers only remove the warning.", metavar="TEXT")
     ] = "",
-    description: Annotated[str, typer.Option(help="What the all-clear says; needed with --headline. Default: the reason.")] = "",
-    expires: Annotated[str, typer.Option(help="How long the all-clear is shown, with a unit: 30min, 6h.")] = "6h",
+    description: Annotated[
+        str, typer.Option(help="What the all-clear says; needed with --headline. Default: the reason.", metavar="TEXT")
+    ] = "",
+    expires: Annotated[str, typer.Option(help="How long the all-clear is shown, with a unit: 30min, 6h.", metavar="SPAN")] = "6h",
     identifier: Identifier = "",
     output: Output = None,
     as_json: AsJson = False,
