@@ -48,7 +48,7 @@ function layers(): LayerSpecification[] {
       id: 'shade',
       type: 'hillshade',
       source: 'shade',
-      paint: { 'hillshade-exaggeration': 0.45, 'hillshade-shadow-color': '#12171b', 'hillshade-highlight-color': '#7d8a93', 'hillshade-accent-color': '#2a3238' },
+      paint: { 'hillshade-exaggeration': 0.85, 'hillshade-shadow-color': '#12171b', 'hillshade-highlight-color': '#7d8a93', 'hillshade-accent-color': '#2a3238' },
     },
     { id: 'water', type: 'fill', source: 'base', 'source-layer': 'water', filter: ['==', ['geometry-type'], 'Polygon'], paint: { 'fill-color': '#27516e' } },
     { id: 'water-line', type: 'line', source: 'base', 'source-layer': 'water', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': '#27516e', 'line-width': 2 } },

@@ -281,7 +281,7 @@ export function sentence(record: LedgerRecord): string {
     case 'alertdraft':
       return `${f('message_type')}: ${f('headline')}`
     case 'forecast':
-      return `${f('members')} futures by ${f('model')}`
+      return `${f('members')} futures by “${words(f('model')).toLowerCase()}”`
     case 'comparison':
       return f('reason')
     case 'decision':
