@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tocsin.edge import Collector, CsvColumns, CsvFolder
 from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.serving import Duty, address_of, free_port, open_platform, serve_until
+from tocsin.interfaces.show import Show
 from tocsin.pack import Scenario, find_pack
 from tocsin.platform.twin import open_twin
 from tocsin.vocabulary import World
@@ -25,7 +25,7 @@ def serve(
     port: int = 8765,
     host: str = "127.0.0.1",
     purpose: str = "actual",
-    say: Callable[[str], None] | None = None,
+    as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when it is stopped by Ctrl-C.
 
@@ -56,10 +56,16 @@ def serve(
     )
     try:
         duty = Duty(platform.centre)
-        if say is not None:
-            say(f"{twin.manifest.name}: {address_of(listener)}  (purpose: {purpose}); Ctrl-C stops it")
-            if platform.centre.users.count() == 0:
-                say(f"nobody can sign in yet: tocsin user add {data} NAME --role administrator")
+        show = Show(as_json=as_json)
+        address = address_of(listener)
+        show.line(
+            "console", f"{twin.manifest.name}: {address} (purpose: {purpose}); Ctrl-C stops it", address=address, purpose=purpose
+        )
+        if platform.centre.users.count() == 0:
+            show.line(
+                "console",
+                f"nobody can sign in yet: stop, and make a first user: tocsin user add {data} NAME --role administrator",
+            )
         asyncio.run(serve_until(platform, listener))
         del duty
     except KeyboardInterrupt:

@@ -177,6 +177,7 @@ def free_port(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # whoever comes before the server does waits and is not refused
     except OSError as fault:
         listener.close()
         raise Unavailable(f"{host}:{port}: {fault.strerror}; choose another --port, or 0 for a free one") from fault

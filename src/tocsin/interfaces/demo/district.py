@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def terrain_m(seed: int) -> NDArray[np.float32]:
     )
     ground = np.where((beside_river & ~in_gap) | at_the_ends, np.maximum(ground, valley_floor + LEVEE_HEIGHT_M), ground)
     ground = np.where(np.abs(from_river) < 30.0, valley_floor - RIVER_DEEP_M, ground)
-    return ground.astype(np.float32)
+    return np.asarray(ground, np.float32)
 
 
 class _Map:
@@ -207,13 +208,13 @@ def _streets(
     features = []
     for y in streets_y:
         xs = [x for x in streets_x if abs(y - float(river_y_m(np.array(x)))) > 110.0]
-        for a, b in zip(xs, xs[1:], strict=False):
+        for a, b in pairwise(xs):
             if b - a < 201.0:
                 features.append(where.line([(a, y), (b, y)], highway="residential", name=f"{int(y)} Street", oneway="no"))
     for x in streets_x:
         river = float(river_y_m(np.array(x)))
         ys = [y for y in streets_y if abs(y - river) > 110.0]
-        for a, b in zip(ys, ys[1:], strict=False):
+        for a, b in pairwise(ys):
             over_river = a < river < b
             if not over_river:
                 features.append(where.line([(x, a), (x, b)], highway="tertiary", name=f"{int(x)} Avenue", oneway="no"))

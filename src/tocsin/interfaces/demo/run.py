@@ -21,8 +21,8 @@ from tocsin.flows.words import in_words
 from tocsin.host import Entry, ScaledClock
 from tocsin.interfaces.demo import sensors, storm
 from tocsin.interfaces.demo.district import ENTRY, write_district
-from tocsin.interfaces.demo.show import Show
 from tocsin.interfaces.serving import Duty, Platform, address_of, free_port, open_platform, serve_until
+from tocsin.interfaces.show import Show
 from tocsin.pack import Future, Pack, Scenario, Spread, find_pack
 from tocsin.platform.twin import Twin, build_twin, open_twin
 from tocsin.security.actor import Actor
@@ -186,7 +186,7 @@ def _hour_of(now: datetime) -> float:
     return (now - storm.START).total_seconds() / storm.HOUR_S
 
 
-def _forecast(world: World, now: datetime) -> Scenario:
+def _forecast(_world: World, now: datetime) -> Scenario:
     """The weather forecast of the demo: what comes, times an error that nobody knows yet."""
     hour = _hour_of(now)
     return Scenario(
@@ -312,7 +312,12 @@ def _approve(centre: Centre, comparison_id: str, plan: str, digest: str, passwor
 async def _enter_or(is_decided: Callable[[], bool]) -> None:
     """Return when Enter was pressed or somebody decided elsewhere."""
     pressed = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), pressed.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.readline()
+        pressed.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     while not pressed.is_set() and not is_decided():
         await asyncio.sleep(0.3)
 

@@ -56,7 +56,7 @@ def level_readings(
     return _columns(quantity, gauges, start, at_s, np.round(np.maximum(read_m, 0.0), 3))
 
 
-def _columns(quantity: Quantity, gauges: tuple[Gauge, ...], start: datetime, at_s: np.ndarray, value: np.ndarray) -> Observations:  # type: ignore[type-arg]
+def _columns(quantity: Quantity, gauges: tuple[Gauge, ...], start: datetime, at_s: np.ndarray, value: np.ndarray) -> Observations:
     sites = tuple(gauge.site for gauge in gauges)
     time_us = np.tile(microseconds(start) + (at_s * 1e6).astype(np.int64), (len(gauges), 1))
     site = np.repeat(np.arange(len(gauges)), at_s.size)

@@ -103,4 +103,5 @@ def actor_of(centre: Centre, request: Request) -> Actor:
     session = centre.session(token, csrf)
     if session is None:
         raise NoSession("the session has ended: sign in again")
-    return session.actor
+    actor: Actor = session.actor
+    return actor

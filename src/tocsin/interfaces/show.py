@@ -1,4 +1,4 @@
-"""What the demo says in the terminal: one line a step, or one JSON object a step for a program that reads along."""
+"""What a running platform says in the terminal: one line a step, or one JSON object a step for a program that reads along."""
 
 from __future__ import annotations
 
