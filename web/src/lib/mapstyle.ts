@@ -77,7 +77,7 @@ function layers(): LayerSpecification[] {
       layout: { 'line-cap': 'round' },
       paint: { 'line-color': '#0c1116', 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 2.5, 15, 6] },
     },
-    { id: 'cut-slow', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'slow'], paint: { 'line-color': '#ffc46b', 'line-dasharray': [1, 1.5], 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1, 15, 2.2] } },
+    { id: 'cut-slow', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'slow'], paint: { 'line-color': '#ffc46b', 'line-dasharray': [1, 1.2], 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1.2, 15, 3] } },
     { id: 'cut', type: 'line', source: 'cut', filter: ['==', ['get', 'state'], 'cut'], paint: { 'line-color': '#ff7a7a', 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 1.2, 15, 3.5] } },
     {
       id: 'cut-sign',
