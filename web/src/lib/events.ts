@@ -2,6 +2,8 @@
 import { ROOT } from './api'
 
 export interface Listener {
+  /** The server listens for us from now on: what is fetched after this misses nothing. */
+  connected(): void
   /** Bytes came: there is contact. */
   alive(): void
   event(kind: string, data: unknown): void
@@ -32,7 +34,7 @@ async function run(listener: Listener, stop: AbortSignal): Promise<void> {
       if (!response.ok || !response.body) throw new Error(`events: HTTP ${response.status}`)
       const decode = new TextDecoder()
       let rest = ''
-      listener.alive()
+      let first = true // the server sends its first bytes when it has begun to listen, not with the headers
       for (const reader = response.body.getReader(); ; ) {
         const { done, value } = await reader.read()
         if (done) break
@@ -40,6 +42,8 @@ async function run(listener: Listener, stop: AbortSignal): Promise<void> {
         watchdog = setTimeout(abort, SILENCE_MS)
         tries = 0
         listener.alive()
+        if (first) listener.connected()
+        first = false
         rest += decode.decode(value, { stream: true }).replaceAll('\r\n', '\n')
         const blocks = rest.split('\n\n')
         rest = blocks.pop() ?? ''

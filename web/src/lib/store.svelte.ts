@@ -100,7 +100,7 @@ class Console {
   async start(): Promise<void> {
     try {
       this.takeStatus(await api.status())
-      if (this.status?.signed_in) await this.enter(await api.session())
+      if (this.status?.signed_in) this.enter(await api.session())
     } catch (fault) {
       if (!(fault instanceof ApiError)) throw fault
       if (fault.status === 0) setTimeout(() => void this.start(), 2_000)
@@ -110,7 +110,7 @@ class Console {
   }
 
   async signIn(name: string, password: string): Promise<void> {
-    await this.enter(await api.signIn(name, password))
+    this.enter(await api.signIn(name, password))
   }
 
   async signOut(): Promise<void> {
@@ -118,16 +118,16 @@ class Console {
     this.leave(false)
   }
 
-  private async enter(session: T.Session): Promise<void> {
+  private enter(session: T.Session): void {
     this.session = session
     this.sessionEnded = false
     setCsrf(session.csrf)
     this.stopListening = listen({
+      connected: () => void this.fetchAll(),
       alive: () => this.alive(),
       event: (kind, data) => this.hear(kind, data),
       lost: (signedOut) => (signedOut ? this.leave(true) : this.lose()),
     })
-    await this.fetchAll()
   }
 
   private leave(ended: boolean): void {
@@ -197,9 +197,7 @@ class Console {
 
   private alive(): void {
     this.lastContact = new Date()
-    if (this.contact) return
     this.contact = true
-    void this.fetchAll()
   }
 
   private lose(): void {
