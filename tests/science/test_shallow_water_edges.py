@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from tocsin.science.shallow_water import FloodProblem, Inflow, simulate
+from tocsin.science.shallow_water import FloodProblem, Inflow, Rain, Stage, simulate
 from tocsin.vocabulary import Series
 
 SLOPE, MANNING, FLOW_M2_PER_S, CELL_M = 0.001, 0.035, 1.72, 25.0
@@ -35,3 +37,21 @@ def test_widths_beside_a_multiple_of_the_tile_agree() -> None:
     narrow, even, wide = (final_depth_m(columns)[:40] for columns in (63, 64, 65))
     np.testing.assert_allclose(even, narrow, atol=0.05)
     np.testing.assert_allclose(even, wide, atol=0.05)
+
+
+@pytest.mark.parametrize("edges", ["closed", "open"])
+@pytest.mark.parametrize("level_m", [0.0, 0.5, 2.0])
+def test_rain_on_a_held_lake_neither_makes_nor_loses_water(edges: Literal["closed", "open"], level_m: float) -> None:
+    ground_m = np.tile(np.concatenate([np.zeros(6), 1.0 + 0.2 * np.arange(18.0)]), (16, 1))
+    lake = np.array([(row, col) for row in range(16) for col in range(6)])
+    problem = FloodProblem(
+        ground_m=ground_m,
+        cell_m=30.0,
+        manning=0.05,
+        rain=Rain(Series.constant(12.0)),
+        stages=(Stage(lake, Series.constant(level_m)),),
+        edges=edges,
+    )
+    balance = simulate(problem, duration_s=6 * 3600.0).balance
+    assert balance.rain_m3 == pytest.approx(0.012 * 6 * 16 * 18 * 900.0, rel=1e-6)  # 12 mm/h for 6 h on the land alone
+    assert abs(balance.error_share) < 1e-6

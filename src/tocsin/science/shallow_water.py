@@ -439,7 +439,8 @@ class _Run:
         return np.full((1, self.width), value, dtype) if np.ndim(value) == 0 else self._padded(value, fill, dtype)
 
     def _rain_varies(self) -> bool:
-        return self.problem.blocked is not None or (self.problem.rain is not None and self.problem.rain.pattern is not None)
+        rain = self.problem.rain
+        return self.problem.blocked is not None or (rain is not None and (rain.pattern is not None or bool(self.problem.stages)))
 
     def _rain_share(self) -> Floats:
         share = np.ones((self.rows, self.columns))
@@ -447,6 +448,7 @@ class _Run:
             share = np.array(self.problem.rain.pattern, np.float64)
         if self.problem.blocked is not None:
             share[self.problem.blocked] = 0.0
+        share[~self.is_free] = 0.0  # rain on a held lake changes neither its level nor the balance: the boundary takes it
         return share.astype(np.float32).astype(np.float64)  # as the steps read it
 
     def _set_faces(self, time_s: float) -> None:
