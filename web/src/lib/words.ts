@@ -48,7 +48,11 @@ const ASSET_KINDS: Record<string, string> = { hospitals: 'Hospital', shelters: '
 export const assetKind = (kind: string): string => ASSET_KINDS[kind] ?? words(kind)
 
 const METRICS: Record<string, string> = {
-  people_exposed: 'People in dangerous water',
+  people_in_danger: 'People in dangerous water',
+  people_exposed: 'People reached by water',
+  people_cut_off: 'People cut off',
+  buildings_affected: 'Buildings flooded',
+  road_km_slowed: 'Roads slowed',
   buildings_flooded: 'Buildings flooded',
   roads_cut_km: 'Roads cut',
   road_km_cut: 'Roads cut',
