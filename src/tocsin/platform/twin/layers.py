@@ -121,7 +121,9 @@ def write_zones(
 def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
     """Named lines: barriers, dikes, inflows."""
     table = _clip(read_table(path, grid, what="lines"), grid, "lines", notes)
-    shapes = shapely.line_merge(table.geometry)
+    lines = np.isin(shapely.get_type_id(table.geometry), (1, 5))  # a line, or several that may make one
+    shapes = table.geometry.copy()
+    shapes[lines] = shapely.line_merge(shapes[lines])
     for row in np.flatnonzero(shapely.get_type_id(shapes) != 1)[:1]:
         raise InputError(f"lines {path}: row {row + 1} is a {shapes[row].geom_type}; wanted one line a row: split or draw it")
     notes.cite("lines", path)

@@ -63,7 +63,7 @@ def utm_of(lon: float, lat: float) -> str:
     """
     lon = (lon + 180.0) % 360.0 - 180.0
     if not -80 <= lat <= 84:
-        raise InputError(f"terrain: its centre {lon:.4f}, {lat:.4f} is outside the UTM zones; give a metric --crs")
+        raise InputError(f"elevation: its centre {lon:.4f}, {lat:.4f} is outside the UTM zones; give a metric --crs")
     return f"EPSG:{(32600 if lat >= 0 else 32700) + int((lon + 180) // 6) % 60 + 1}"
 
 
@@ -247,7 +247,7 @@ def read_manning(path: Path | None, grid: Grid) -> tuple[NDArray[np.float32], st
         classes = _warped(source, grid, Resampling.mode if coarser else Resampling.nearest, path)
     if not np.isfinite(classes).any():
         raise InputError(f"landcover {path}: nothing of it lies in the twin")
-    known = set(np.unique(classes[np.isfinite(classes)]).astype(int))
+    known = set(np.unique(classes[np.isfinite(classes)]).astype(int).tolist())
     if unknown := sorted(known - WORLDCOVER_MANNING.keys() - {0}):
         raise InputError(
             f"landcover {path}: classes {unknown[:8]} are not of ESA WorldCover: {', '.join(map(str, WORLDCOVER_MANNING))}"
