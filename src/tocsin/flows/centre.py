@@ -39,6 +39,7 @@ from tocsin.platform.twin import Gauge, Twin, local_hour
 from tocsin.security.actor import Actor
 from tocsin.security.gate import must_hold
 from tocsin.security.keys import signature_holds
+from tocsin.security.sessions import Session
 from tocsin.vocabulary import (
     AlertDraft,
     Comparison,
@@ -48,6 +49,7 @@ from tocsin.vocabulary import (
     Incident,
     InputError,
     Level,
+    Note,
     NotFound,
     Observations,
     Order,
@@ -377,6 +379,10 @@ class Centre:
         worst = max((w.level for w in self.board.active_warnings().values()), default=plan.level)
         subject = f"{plan.hazard} {now:%Y-%m-%d}"
         return Incident(time=now, subject=subject, cause=(record_id(decision),), hazard=plan.hazard, state="open", level=worst)
+
+    def note(self, text: str) -> str:
+        """Write a line of the platform's own in the log; returns its id."""
+        return self.ledger.append(PLATFORM, [Note(time=self.host.clock.now(), subject="platform", text=text)])[0]
 
     def signature_holds(self, decision: Decision) -> bool:
         """True if the decision is what its signer signed."""

@@ -18,6 +18,7 @@ from tocsin.vocabulary import Footprint, Forecast, Grid, InputError, NotFound, W
 
 QUANTILES = {"q05": 0.05, "q50": 0.50, "q95": 0.95}
 FIELDS_KEPT = 24
+FILM_M = 0.1  # thinner water is a film of rain that the terrain cannot resolve; the flood model's own threshold of arrival
 ARRIVED_SHARE_MIN = 0.05  # below this share of futures no arrival time is told: it would be the time of one or two
 
 
@@ -131,7 +132,7 @@ class ForecastView:
         lost = np.zeros(len(roads)) if curve is None else curve.share(depth)
         features: list[dict[str, Any]] = []
         seen: set[tuple[int, float]] = set()
-        for edge in np.flatnonzero(lost > 0.05):
+        for edge in np.flatnonzero((lost > 0.0) & (depth >= FILM_M)):
             # both directions of a street lie on the same line
             key = (int(roads.way[edge]), round(float(roads.length_m[edge]), 2))
             if key in seen:

@@ -162,11 +162,15 @@ class Duty:
     def _assess(self, causes: tuple[str, ...]) -> None:
         try:
             self._centre.assess(causes)
-        except TocsinError as fault:
+        except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
             self._tell(f"the assessment failed: {fault}")
 
     def _tell(self, words: str) -> None:
         log.warning("duty_failed", extra={"reason": words})
+        try:
+            self._centre.note(words)
+        except TocsinError as fault:
+            log.warning("duty_not_noted", extra={"reason": str(fault)})
         if self._on_fault is not None:
             self._on_fault(words)
 

@@ -87,7 +87,7 @@ def plans(world: World) -> tuple[Plan, ...]:
             effects=(Effect("move_population", zone, 0.85),),
             after=("warn everybody",),
             needs={"crew": 2, "bus": 4},
-            when=(Condition(f"flooded_share@{zone}", "<", 0.5),),
+            when=(Condition("hours", "<", 6.0),),
             cost=8_000.0,
             gradual=True,
         )
