@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from tocsin.science.reach import last_way_out_s
 from tocsin.vocabulary import Estimate, Footprint, Roads, World
 
 Floats = NDArray[np.float64]
+Tell = Callable[[str, str, NDArray[Any]], None]
 
 SERVICES = ("hospitals", "shelters", "schools")
 CUT_SHARE = 1.0
@@ -117,12 +119,12 @@ def impact(world: World, footprint: Footprint, harm: Harm, *, hour: float, ways:
     units: dict[str, str] = {}
     remarks: list[str] = []
 
-    def tell(name: str, unit: str, values: Floats) -> None:
+    def tell(name: str, unit: str, values: NDArray[Any]) -> None:
         figures[name], units[name] = np.asarray(values, np.float64), unit
 
     dry = world.people(3.0) + world.people(12.0) > 0  # only where somebody ever is, so that water bodies do not count
-    tell("people_exposed", "persons", np.isfinite(footprint.arrival_s) @ people)
     tell("people_in_danger", "persons", danger @ people)
+    tell("people_exposed", "persons", np.isfinite(footprint.arrival_s) @ people)
     zones = world.zones
     by_zone = np.zeros((count, len(zones.name)))
     for k in range(len(zones.name)):
@@ -142,8 +144,8 @@ def impact(world: World, footprint: Footprint, harm: Harm, *, hour: float, ways:
 
 
 def _tell_buildings(
-    tell, footprint: Footprint, place: NDArray[np.int64], sort: NDArray[np.str_], floor_m2: Floats, harm: Harm
-) -> None:  # type: ignore[no-untyped-def]
+    tell: Tell, footprint: Footprint, place: NDArray[np.int64], sort: NDArray[np.str_], floor_m2: Floats, harm: Harm
+) -> None:
     inside = place >= 0
     place, sort, floor_m2 = place[inside], sort[inside], floor_m2[inside]
     depth = footprint.peak[:, place]
@@ -157,10 +159,11 @@ def _tell_buildings(
 
 
 def _tell_roads(
-    tell, world: World, ways: Ways, harm: Harm, footprint: Footprint, people: Floats, danger: NDArray[np.bool_]
-) -> None:  # type: ignore[no-untyped-def]
+    tell: Tell, world: World, ways: Ways, harm: Harm, footprint: Footprint, people: Floats, danger: NDArray[np.bool_]
+) -> None:
     roads, curve = world.roads, harm.road_speed
-    assert curve is not None
+    if curve is None:
+        return
     count = footprint.members
     cut, slow, cut_off = np.zeros(count), np.zeros(count), np.zeros(count)
     services = [(kind, world.assets(kind)) for kind in SERVICES]

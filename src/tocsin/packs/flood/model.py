@@ -78,7 +78,7 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
     )
 
 
-def _water_now(world: World) -> np.ndarray | None:  # type: ignore[type-arg]
+def _water_now(world: World) -> np.ndarray | None:
     """The water that stands on the ground as the run begins, if the twin knows it."""
     try:
         return world.field(WATER_DEPTH).astype(np.float64)
@@ -86,7 +86,7 @@ def _water_now(world: World) -> np.ndarray | None:  # type: ignore[type-arg]
         return None
 
 
-def _entry(world: World, where: str, ground_m: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _entry(world: World, where: str, ground_m: np.ndarray) -> np.ndarray:
     """The cells where a river comes in: the lowest along a line of sort `inflow`, all within a metre of the lowest."""
     line = world.line(where)
     points = np.linspace(0.0, line.x_m.size - 1.0, 20 * line.x_m.size * max(2, int(_length_m(line) / world.grid.cell_m)))
