@@ -1,0 +1,71 @@
+"""The flood pack keeps what every pack promises, and its numbers are those of their publications."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tocsin.pack import Future, find_pack, find_packs
+from tocsin.packs.flood.harm import ROAD_SPEED, damage_curves
+from tocsin.testing.tiny import TinyWorld
+from tocsin.vocabulary import NotFound, Series
+
+PACK = find_pack("flood")
+
+
+def test_a_pack_is_found_by_its_hazard_and_another_is_named_as_missing() -> None:
+    assert find_packs()["flood"] is PACK
+    with pytest.raises(NotFound, match="no pack for 'dragon'; installed: flood"):
+        find_pack("dragon")
+
+
+def test_every_part_says_what_it_is_and_where_it_is_from() -> None:
+    assert all(rule.meaning and rule.source for rule in PACK.rules)
+    assert all(model.source and model.limits and model.run.__doc__ for model in PACK.models)
+    assert all(curve.source and curve.valid for curve in PACK.harm.damage.values())
+    assert all(knob.unit and knob.meaning for model in PACK.models for knob in model.knobs.values())
+    assert all(case.source for case in PACK.cases)
+
+
+def test_no_rule_whose_limits_nobody_checked_may_warn_the_public() -> None:
+    assert [rule.name for rule in PACK.rules if rule.verified] == []
+
+
+@pytest.mark.parametrize("end", ["low", "usual", "high"])
+def test_the_model_gives_the_same_believable_answer_twice_at_every_end_of_every_knob(end: str) -> None:
+    (model,) = PACK.models
+    future = Future(0, 1, 900.0, {n: getattr(k, end) for n, k in model.knobs.items()}, {"rain": Series.constant(20.0)})
+    first, second = (model.play(TinyWorld(), future, (), (450.0, 900.0)) for _ in range(2))
+    np.testing.assert_array_equal(first.peak, second.peak)
+    assert first.frames is not None
+    np.testing.assert_array_equal(first.frames, second.frames)
+    assert abs(first.notes["balance_error_share"]) < 1e-6
+
+
+def test_a_car_stands_still_from_thirty_centimetres_on() -> None:
+    # Pregnolato et al. 2017: v(w) = 0.0009 w^2 - 0.5529 w + 86.9448 km/h, w in mm; closed at 300 mm
+    assert ROAD_SPEED.share(np.array([0.0, 0.1, 0.3, 2.0])).tolist() == pytest.approx(
+        [0.0, 1 - 40.6548 / 86.9448, 1.0, 1.0], abs=1e-9
+    )
+
+
+def test_the_curve_between_its_points_is_the_published_parabola_to_one_per_cent() -> None:
+    depth_mm = np.arange(0.0, 276.0)
+    speed = 0.0009 * depth_mm**2 - 0.5529 * depth_mm + 86.9448
+    np.testing.assert_allclose(ROAD_SPEED.share(depth_mm / 1000.0), 1.0 - speed / 86.9448, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("region", "sort", "depth_m", "share"),
+    [
+        # Huizinga et al. 2017, JRC105688: points that every copy of the workbook agrees on
+        ("europe", "residential", 1.0, 0.40),
+        ("europe", "industrial", 2.0, 0.52),
+        ("south_america", "residential", 0.5, 0.490886),
+        ("south_america", "commercial", 2.0, 0.991972),
+        ("asia", "residential", 3.0, 0.869528),
+        ("asia", "industrial", 5.0, 0.955327),
+    ],
+)
+def test_damage_is_the_publications(region: str, sort: str, depth_m: float, share: float) -> None:
+    assert damage_curves(region)[sort].share(np.array([depth_m]))[0] == pytest.approx(share)
