@@ -153,7 +153,7 @@ def everything(folder: Path) -> Mapping[str, Any]:
         "elevation": write_terrain(folder / "elevation.tif"),
         "roads": streets.write(folder / "roads.osm.pbf"),
         "population": write_csv(
-            folder / "people.csv", "lon,lat,population,jobs", [(*lonlat(c + 0.5, 6.5), 10, 2) for c in range(9, 29)]
+            folder / "people.csv", "lon,lat,population,jobs", [(*lonlat(c + 0.5, 6.5), 10, c % 3) for c in range(9, 29)]
         ),
         "buildings": write_vector(folder / "houses.gpkg", houses, sort=["residential"] * 5 + ["industrial"], levels=[2] * 6),
         "zones": write_vector(folder / "zones.geojson", [box(8, 0, 19, 20), box(19, 0, 30, 20)], name=["Shore", "Hill"]),

@@ -124,7 +124,7 @@ def read_buildings(path: Path, grid: Grid) -> tuple[Table, str]:
     }
     remark = (
         f"buildings: of {len(keep):,} in the file {sum(value is None for value in levels):,} do not tell their levels and count as one "
-        f"level, {columns['sort'].count('unknown'):,} do not tell what they are for, {broken:,} outlines are broken and were left out"
+        f"level, {columns['sort'].count('unknown'):,} do not tell what they are for, {broken:,} more are cut off by the extract or broken and were left out"
     )
     return Table(path, _placed([shapes[k] for k in keep], grid), columns), remark
 
@@ -160,7 +160,7 @@ def read_assets(path: Path, grid: Grid, kind: str) -> Table:
 
 
 def _areas(path: Path, keys: tuple[str, ...], what: str) -> tuple[list[Any], list[dict[str, str]], int]:
-    """Closed ways and multipolygons with one of the tags, in degrees; their tags and `@id`; how many outlines are broken."""
+    """Closed ways and multipolygons with one of the tags, in degrees; their tags and `@id`; how many outlines are not whole."""
     import osmium
 
     make = osmium.geom.WKBFactory()
@@ -169,15 +169,20 @@ def _areas(path: Path, keys: tuple[str, ...], what: str) -> tuple[list[Any], lis
     broken = 0
     with _reading(path, what):
         file = osmium.FileProcessor(str(path)).with_areas(osmium.filter.KeyFilter(*keys))
-        found: Any = file.with_filter(osmium.filter.EntityFilter(osmium.osm.AREA)).with_filter(osmium.filter.KeyFilter(*keys))
-        for area in found:
-            try:
-                shapes.append(shapely.from_wkb(bytes.fromhex(make.create_multipolygon(area))))
-            except RuntimeError:  # osmium: the area has no ring that closes
-                broken += 1
+        found: Any = file.with_filter(osmium.filter.KeyFilter(*keys))
+        for one in found:
+            if not one.is_area():  # each outline comes by as it was mapped, and once more as an area if it is whole
+                closes = one.is_closed() if one.is_way() else one.is_relation() and one.tags.get("type") == "multipolygon"
+                broken += int(closes)
                 continue
-            kind = "way" if area.from_way() else "relation"
-            tags.append({tag.k: tag.v for tag in area.tags} | {"@id": f"{kind}-{area.orig_id()}"})
+            try:
+                shape = shapely.from_wkb(bytes.fromhex(make.create_multipolygon(one)))
+            except RuntimeError:  # osmium: no ring of it closes
+                continue
+            broken -= 1
+            shapes.append(shape)
+            kind = "way" if one.from_way() else "relation"
+            tags.append({tag.k: tag.v for tag in one.tags} | {"@id": f"{kind}-{one.orig_id()}"})
     return shapes, tags, broken
 
 
