@@ -82,6 +82,11 @@ def test_every_python_example_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
     for number, block in enumerate(fenced(page, "python")):
+        if block.lstrip().startswith(">>>"):
+            example = doctest.DocTestParser().get_doctest(block, names, f"{page.name}, example {number + 1}", str(page), 0)
+            assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0
+            names.update(example.globs)
+            continue
         exec(compile(block, f"{page.name}, example {number + 1}", "exec"), names)
 
 

@@ -6,12 +6,14 @@ Durations and costs are planning assumptions, marked `unverified`: an operations
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import label
 
 from tocsin.pack import Action, Condition, Duration, Effect, Plan
 from tocsin.packs.flood.quantities import ELEVATION
 from tocsin.vocabulary import Level, World
 
 ZONES_MOST = 5
+RISE_M = 6.0  # how far a water body may rise in a flood that a plan is made for: a planning assumption (unverified)
 UNVERIFIED = "durations, crews and costs: planning assumptions (unverified)"
 WATCH = Action(
     name="watch",
@@ -32,23 +34,32 @@ def _warn(cost: float = 500.0) -> Action:
     )
 
 
-def lowest_zones(world: World) -> tuple[str, ...]:
-    """The inhabited zones with the most people on low ground: the lowest fifth of the ground that people live on."""
-    people, ground_m = world.people(3.0), world.field(ELEVATION).reshape(-1)
+def exposed_zones(world: World) -> tuple[str, ...]:
+    """The zones with the most people where water would come first: low ground that joins a water body, or else the lowest ground.
+
+    Beside water bodies: cells below their surface plus RISE_M that join them. Without any: the lowest fifth of the ground that people live on.
+    """
+    people, ground_m = world.people(3.0), world.field(ELEVATION)
     lived = people > 0
     if not lived.any():
         return ()
-    low = lived & (ground_m <= np.quantile(ground_m[lived], 0.2))
-    at_risk = {
-        name: float(people[places][low[places]].sum()) for name in world.zones.name for places in [world.zones.places(name)]
-    }
-    worst = sorted((name for name, count in at_risk.items() if count > 0), key=lambda name: (-at_risk[name], name))
+    if world.waters():
+        low = np.zeros(ground_m.size, bool)
+        for name in world.waters():
+            water = world.water(name)
+            parts, _ = label(ground_m <= water.usual_level_m + RISE_M)
+            touched = np.unique(parts.reshape(-1)[water.place])
+            low |= np.isin(parts.reshape(-1), touched[touched > 0])
+    else:
+        low = ground_m.reshape(-1) <= np.quantile(ground_m.reshape(-1)[lived], 0.2)
+    at_risk = {name: float((people * low)[world.zones.places(name)].sum()) for name in world.zones.name}
+    worst = sorted((name for name, count in at_risk.items() if count >= 1.0), key=lambda name: (-at_risk[name], name))
     return tuple(worst[:ZONES_MOST])
 
 
 def plans(world: World) -> tuple[Plan, ...]:
     """Wait, warn, close roads, evacuate, and raise what barriers there are: each as a plan of its own."""
-    zones, shelters = lowest_zones(world), world.assets("shelters")
+    zones, shelters = exposed_zones(world), world.assets("shelters")
     barriers = [line for name in world.lines() if (line := world.line(name)).sort == "barrier"]
     crews = max(4, int(world.assets("depots").amount.sum()))
     resources = {"crew": crews, "bus": 12}
