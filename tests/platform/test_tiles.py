@@ -192,7 +192,14 @@ def test_the_base_map_is_made_when_it_is_first_asked_for(twin: Twin, tmp_path: P
     before = path.stat().st_mtime_ns
     assert base_map.path(tmp_path) == path
     assert path.stat().st_mtime_ns == before
-    assert [p.name for p in tmp_path.iterdir()] == ["base.pmtiles"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_twin_does_not_get_the_base_map_of_the_one_before(twin: Twin, tmp_path: Path) -> None:
+    before = BaseMap(twin).path(tmp_path)
+    after = BaseMap(build(tmp_path / "twin")).path(tmp_path)
+    assert before != after
+    assert {p.name for p in tmp_path.glob("*.pmtiles")} == {after.name}
 
 
 def test_a_base_map_that_cannot_be_written_leaves_nothing(twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

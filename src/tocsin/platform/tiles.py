@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import math
 import os
@@ -21,6 +22,7 @@ from tocsin.vocabulary import NotFound, Unavailable
 
 ZOOM_MIN, ZOOM_MAX, TERRAIN_ZOOM_MIN, TERRAIN_ZOOM_MAX = 9, 15, 8, 14
 TILES_MOST = 20_000  # a wider twin gets fewer zooms, not an hour of work: at 45 degrees, z15 fits 120 km x 120 km
+BASE_MAP_FORMAT = 1  # counted up when what is drawn changes, so that old files are made again
 SIZE = 256
 EXTENT = 4096
 MARGIN = 64 / EXTENT  # what lies this far beyond a tile's edge is drawn too, so that lines do not end in a gap
@@ -64,11 +66,14 @@ class BaseMap:
         self._twin, self._lock = twin, threading.Lock()
 
     def path(self, folder: Path) -> Path:
-        """The PMTiles file in `folder`."""
-        target = folder / "base.pmtiles"
+        """The PMTiles file in `folder`, named after the twin's contents; that of a twin which was there before is deleted."""
+        contents = msgspec.json.encode([BASE_MAP_FORMAT, self._twin.manifest.name, self._twin.manifest.files])
+        target = folder / f"base-{hashlib.sha256(contents).hexdigest()[:16]}.pmtiles"
         with self._lock:
             if not target.is_file():
                 write_base_map(self._twin, target)
+                for old in set(folder.glob("base-*.pmtiles")) - {target}:
+                    old.unlink(missing_ok=True)
         return target
 
 

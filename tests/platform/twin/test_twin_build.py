@@ -278,8 +278,11 @@ def test_flat_low_ground_is_the_lake_without_being_told(tmp_path: Path) -> None:
 def test_a_second_lake_is_named_after_the_first(tmp_path: Path) -> None:
     ground = ground_m()
     ground[2:6, 20:24] = 1.0
-    waters = build(tmp_path / "twin", elevation=write_terrain(tmp_path / "dem.tif", ground)).waters
-    assert {name: (len(w.place), w.usual_level_m) for name, w in waters.items()} == {"lake": (160, 2.0), "lake-2": (16, 1.0)}
+    waters = build(
+        tmp_path / "twin", elevation=write_terrain(tmp_path / "dem.tif", ground), water={"lake": "auto,zero=0.5"}
+    ).waters
+    told = {name: (len(w.place), w.usual_level_m, w.gauge_zero_m) for name, w in waters.items()}
+    assert told == {"lake": (160, 2.0, 0.5), "lake-2": (16, 1.0, 0.0)}  # the zero that was given is the first one's alone
 
 
 def test_a_plain_in_whole_metres_is_no_lake(tmp_path: Path) -> None:
@@ -373,6 +376,16 @@ def test_by_day_no_more_people_are_at_work_than_live_here(tmp_path: Path) -> Non
     twin = build(tmp_path / "twin", population=path)
     assert twin.world(CREATED).people(12.0).sum() == pytest.approx(10)
     assert any("40 jobs for 10 residents" in remark for remark in twin.manifest.remarks)
+
+
+def test_hexagons_across_the_antimeridian_keep_their_people(tmp_path: Path) -> None:
+    x_m, y_m = Transformer.from_crs("EPSG:4326", "EPSG:32760", always_xy=True).transform(180.0, -16.8)
+    corner = rasterio.transform.from_origin(x_m - 700.0, y_m + 500.0, 50, 50)
+    dem = write_terrain(tmp_path / "dem.tif", crs="EPSG:32760", transform=corner)
+    path = write_csv(tmp_path / "p.csv", "h3,population", [(h3.latlng_to_cell(-16.8, 180.0, 9), 50)])
+    twin = build(tmp_path / "twin", elevation=dem, population=path)
+    assert twin.people(3.0).sum() == pytest.approx(50)
+    assert (twin.people(3.0) > 0).sum() < 60  # a hexagon of 0.1 km2 holds 42 cells
 
 
 # Zones

@@ -378,6 +378,12 @@ def test_a_name_that_stands_there_twice_is_refused_with_its_row(role: str, tmp_p
     refused(tmp_path, "t.geojson: row 2", "'a' stands there twice", **{role: {"depots": path} if role == "assets" else path})
 
 
+def test_a_row_is_told_by_its_number_in_the_file(tmp_path: Path) -> None:
+    away = [box(500, 0, 501, 1)] * 3
+    path = write_vector(tmp_path / "t.geojson", [*away, box(9, 1, 12, 5), box(12, 1, 15, 5)], name=["a", "b", "c", "d", "d"])
+    refused(tmp_path, "t.geojson: row 5: name = 'd'", zones=path)
+
+
 def test_zones_and_lines_need_names_and_the_right_shapes(tmp_path: Path) -> None:
     cases: dict[str, tuple[dict[str, Path], str]] = {
         "zone names": (

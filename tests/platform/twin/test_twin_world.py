@@ -152,6 +152,14 @@ def test_gauges_tell_where_they_stand_what_they_read_and_their_limits(twin: Twin
     assert (hill.limits, np.isnan(hill.zero_m), hill.water) == (None, True, "")
 
 
+def test_a_gauge_without_a_zero_takes_that_of_its_water(tmp_path: Path) -> None:
+    rows = [(*lonlat(3, 4), "a", "river_level", "lake", ""), (*lonlat(10, 4), "b", "river_level", "", "")]
+    path = write_csv(tmp_path / "g.csv", "lon,lat,site,quantity,water,zero_m", rows)
+    gauges = build(tmp_path / "twin", gauges=path, water={"lake": "auto,zero=1.25"}).gauges
+    assert gauges[0].zero_m == 1.25
+    assert np.isnan(gauges[1].zero_m)
+
+
 def test_limits_without_a_source_are_not_verified(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "g.csv", "lon,lat,quantity,red", [(*lonlat(10, 4), "river_level", 3)])
     (gauge,) = build(tmp_path / "twin", gauges=path).gauges

@@ -124,7 +124,7 @@ def build_twin(
         for kind, path in assets.items():
             write_assets(unfinished, kind, path, grid, notes)
         if gauges is not None:
-            write_gauges(unfinished, gauges, grid, waters=tuple(note.name for note in waters), notes=notes)
+            write_gauges(unfinished, gauges, grid, zero_m={note.name: note.gauge_zero_m for note in waters}, notes=notes)
         step("checksums")
         manifest = Manifest(
             format=FORMAT,

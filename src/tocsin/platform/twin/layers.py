@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
     shapes = table.geometry.copy()
     shapes[lines] = shapely.line_merge(shapes[lines])
     for row in np.flatnonzero(shapely.get_type_id(shapes) != 1)[:1]:
-        raise InputError(f"lines {path}: row {row + 1} is a {shapes[row].geom_type}; wanted one line a row: split or draw it")
+        raise InputError(f"lines {table.where(row)} is a {shapes[row].geom_type}; wanted one line a row: split or draw it")
     notes.cite("lines", path)
     low, high = ELEVATIONS_M
     columns = {
@@ -159,8 +160,8 @@ def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) 
     notes.counts[kind] = len(table)
 
 
-def write_gauges(folder: Path, path: Path, grid: Grid, *, waters: tuple[str, ...], notes: Notes) -> None:
-    """Where sensors stand, what they measure, and their limits."""
+def write_gauges(folder: Path, path: Path, grid: Grid, *, zero_m: Mapping[str, float], notes: Notes) -> None:
+    """Where sensors stand, what they measure, and their limits. A gauge without a zero takes that of the water it stands in."""
     every = read_table(path, grid, what="gauges")
     table = inside(every, grid, what="gauges")
     if "quantity" not in table.columns:
@@ -182,14 +183,16 @@ def write_gauges(folder: Path, path: Path, grid: Grid, *, waters: tuple[str, ...
     }
     for row, (quantity, water) in enumerate(zip(columns["quantity"], columns["water"], strict=True)):
         if not quantity.replace("_", "").isalnum():
-            raise InputError(f"gauges {path}: row {row + 1}: quantity = {quantity!r}; wanted e.g. river_level, rain_amount")
-        if water and water not in waters:
-            raise InputError(f"gauges {path}: row {row + 1}: water = {water!r}; the twin has: {', '.join(waters) or 'none'}")
+            raise InputError(f"gauges {table.where(row)}: quantity = {quantity!r}; wanted e.g. river_level, rain_amount")
+        if water and water not in zero_m:
+            raise InputError(f"gauges {table.where(row)}: water = {water!r}; the twin has: {', '.join(zero_m) or 'none'}")
+        if water and np.isnan(columns["zero_m"][row]):
+            columns["zero_m"][row] = zero_m[water]
     limits = np.column_stack([table.numbers(colour, usual=float("nan"), low=-1e6, high=1e6) for colour in COLOURS])
     for row, values in enumerate(limits):
         steps = np.diff(values[np.isfinite(values)])
         if not ((steps > 0).all() or (steps < 0).all()):
-            raise InputError(f"gauges {path}: row {row + 1}: limits {values.tolist()} neither rise nor fall from blue to red")
+            raise InputError(f"gauges {table.where(row)}: limits {values.tolist()} neither rise nor fall from blue to red")
     columns |= dict(zip(COLOURS, limits.T, strict=True))
     write_geoparquet(folder / "gauges.parquet", shapely.centroid(table.geometry), columns, grid.crs)
     notes.counts["gauges"] = len(table)
@@ -208,9 +211,9 @@ def _ids(table: Table, kind: str, column: str = "id") -> list[str]:
     ids = ["" if value is None else str(value) for value in table.columns[column]]
     seen: set[str] = set()
     for row, one in enumerate(ids):
-        Notes.check_name(one, f"{table.path}: row {row + 1}: {column}")
+        Notes.check_name(one, f"{table.where(row)}: {column}")
         if one in seen:
-            raise InputError(f"{table.path}: row {row + 1}: {column} = {one!r} stands there twice; wanted one row each")
+            raise InputError(f"{table.where(row)}: {column} = {one!r} stands there twice; wanted one row each")
         seen.add(one)
     return ids
 

@@ -126,7 +126,7 @@ def read_buildings(path: Path, grid: Grid) -> tuple[Table, str]:
         f"buildings: of {len(keep):,} in the file {sum(value is None for value in levels):,} do not tell their levels and count as one "
         f"level, {columns['sort'].count('unknown'):,} do not tell what they are for, {broken:,} more are cut off by the extract or broken and were left out"
     )
-    return Table(path, _placed([shapes[k] for k in keep], grid), columns), remark
+    return Table.of(path, _placed([shapes[k] for k in keep], grid), columns), remark
 
 
 def read_assets(path: Path, grid: Grid, kind: str) -> Table:
@@ -156,7 +156,7 @@ def read_assets(path: Path, grid: Grid, kind: str) -> Table:
         "sort": [next(value for key, value in wanted if tags[k].get(key) == value) for k in keep],
         "amount": amounts,
     }
-    return Table(path, _placed([shapely.centroid(shapes[k]) for k in keep], grid), columns)
+    return Table.of(path, _placed([shapely.centroid(shapes[k]) for k in keep], grid), columns)
 
 
 def _areas(path: Path, keys: tuple[str, ...], what: str) -> tuple[list[Any], list[dict[str, str]], int]:

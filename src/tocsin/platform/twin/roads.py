@@ -110,7 +110,7 @@ def _lines(path: Path, grid: Grid) -> list[tuple[tuple[Any, ...], NDArray[np.flo
             continue
         for part in shapely.get_parts(geometry):
             if part.geom_type != "LineString":
-                raise InputError(f"roads {path}: row {row + 1} is a {part.geom_type}; wanted lines")
+                raise InputError(f"roads {table.where(row)} is a {part.geom_type}; wanted lines")
             points = shapely.get_coordinates(part)
             keys = tuple((round(x, 2), round(y, 2)) for x, y in points)  # lines that meet within a centimetre are joined
             found.append((keys, points, tags))

@@ -25,15 +25,25 @@ DEGREES = "EPSG:4326"
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows of a file: a geometry each, in the twin's CRS, and what else the file says."""
+    """Rows of a file: a geometry each, in the twin's CRS, and what else the file says. `row` is the number in the file, from 0."""
 
     path: Path
     geometry: NDArray[Any]
     columns: Mapping[str, list[Any]]
+    row: NDArray[np.int64]
     swapped_hint: str = ""
+
+    @classmethod
+    def of(cls, path: Path, geometry: NDArray[Any], columns: Mapping[str, list[Any]]) -> Table:
+        """All rows of a file."""
+        return cls(path, geometry, columns, np.arange(geometry.size))
 
     def __len__(self) -> int:
         return int(self.geometry.size)
+
+    def where(self, number: int) -> str:
+        """The file and the row of an entry, for a message."""
+        return f"{self.path}: row {self.row[number] + 1}"
 
     def texts(self, name: str, usual: str = "") -> list[str]:
         """A column as text for people: printable, at most 120 characters, `usual` where the file says nothing."""
@@ -50,23 +60,23 @@ class Table(msgspec.Struct, frozen=True):
                 raise InputError(f"{self.path}: no column {name!r}; there are: {', '.join(self.columns) or 'none'}")
             return np.full(len(self), usual)
         out = np.empty(len(self))
-        for row, value in enumerate(values):
+        for number, value in enumerate(values):
             if usual is not None and _is_missing(value):
-                out[row] = usual
+                out[number] = usual
                 continue
             try:
-                out[row] = float(value)
+                out[number] = float(value)
             except (TypeError, ValueError) as fault:
-                raise InputError(f"{self.path}: row {row + 1}: {name} = {str(value)[:40]!r}; wanted a number") from fault
-            if not low <= out[row] <= high:
-                raise InputError(f"{self.path}: row {row + 1}: {name} = {value}; wanted {low:g}..{high:g}")
+                raise InputError(f"{self.where(number)}: {name} = {str(value)[:40]!r}; wanted a number") from fault
+            if not low <= out[number] <= high:
+                raise InputError(f"{self.where(number)}: {name} = {str(value)[:40]}; wanted {low:g}..{high:g}")
         return out
 
     def take(self, rows: NDArray[Any]) -> Table:
         """Some of the rows."""
         where = np.flatnonzero(rows) if rows.dtype == bool else rows
         columns = {name: [values[i] for i in where] for name, values in self.columns.items()}
-        return Table(self.path, self.geometry[where], columns, self.swapped_hint)
+        return Table(self.path, self.geometry[where], columns, self.row[where], self.swapped_hint)
 
 
 def _is_missing(value: Any) -> bool:
@@ -94,7 +104,7 @@ def read_table(path: Path, grid: Grid, *, what: str) -> Table:
     known = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     if not known.any():
         raise InputError(f"{what} {path}: holds no geometry")
-    table = Table(path, shapely.force_2d(geometry), columns).take(known)
+    table = Table.of(path, shapely.force_2d(geometry), columns).take(known)
     placed, hint = _moved(table.geometry, crs, grid, f"{what} {path}")
     return msgspec.structs.replace(table, geometry=placed, swapped_hint=hint)
 
@@ -149,6 +159,8 @@ def _csv(path: Path, what: str) -> tuple[NDArray[Any], dict[str, list[Any]], str
             rows = [row for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as fault:
         raise InputError(f"{what} {path}: is no CSV in UTF-8: {fault}") from fault
+    except OSError as fault:
+        raise InputError(f"{what} {path}: cannot be read: {fault}") from fault
     low = {name.lower(): name for name in names}
     if len(low) != len(names):
         raise InputError(f"{what} {path}: a column stands there twice: {', '.join(names)}")
@@ -209,7 +221,10 @@ def _hexagons(cells: list[Any], path: Path, what: str) -> NDArray[Any]:
         if cell in seen:
             raise InputError(f"{what} {path}: row {number + 1}: the cell {cell} stands there twice; add its rows up")
         seen.add(cell)
-        shapes.append(shapely.Polygon([(lon, lat) for lat, lon in h3.cell_to_boundary(cell)]))
+        ring = np.array([(lon, lat) for lat, lon in h3.cell_to_boundary(cell)])
+        if np.ptp(ring[:, 0]) > 180.0:  # it lies across 180 degrees
+            ring[ring[:, 0] < 0, 0] += 360.0
+        shapes.append(shapely.Polygon(ring))
     return np.array(shapes, object)
 
 

@@ -54,9 +54,12 @@ def write_waters(
                 raise InputError(f"--water {name}={spec}: lies wholly in a water that was named before; leave one out")
             dry[cells] = False
             level_m = float(np.median(ground.reshape(-1)[cells]))
-            one = WaterNote(name if number == 1 else f"{name}-{number}", int(cells.size), level_m, gauge_zero_m, note)
+            if number == 1:
+                one = WaterNote(name, int(cells.size), level_m, gauge_zero_m, note)
+            else:  # a zero that was given is that of the water that was named
+                one = WaterNote(f"{name}-{number}", int(cells.size), level_m, 0.0, ASSUMED_ZERO)
             notes.remark(
-                f"water {one.name}: {one.cells:,} cells ({where}), surface at {level_m:g} m when the terrain was measured; {note}"
+                f"water {one.name}: {one.cells:,} cells ({where}), surface at {level_m:g} m when the terrain was measured; {one.note}"
             )
             found.append(one)
             places.append(cells)
