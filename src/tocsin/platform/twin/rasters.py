@@ -218,22 +218,22 @@ def _warped(source: Any, grid: Grid, method: Resampling, path: Path) -> NDArray[
     return out
 
 
-# Manning's n by ESA WorldCover class. The values of Chow (1959), Open-Channel Hydraulics, table 5-6, floodplains and excavated channels,
-# for what the class means; the match of class and row is ours, so the field is marked `unverified` in the manifest.
+# Manning's n by ESA WorldCover class, s/m^(1/3): the normal value of a row of Chow (1959), Open-Channel Hydraulics, table 5-6, that comes
+# nearest to what the class means. Which row is ours, and Chow has none for a town, so the field is marked `unverified` in the manifest.
 WORLDCOVER_MANNING = {
-    10: 0.100,
-    20: 0.070,
-    30: 0.035,
-    40: 0.040,
-    50: 0.050,
-    60: 0.030,
-    70: 0.030,
-    80: 0.030,
-    90: 0.080,
-    95: 0.120,
-    100: 0.035,
+    10: 0.100,  # tree cover: flood plains, heavy stand of timber, a few down trees, flood stage below branches
+    20: 0.070,  # shrubland: flood plains, medium to dense brush, in winter
+    30: 0.035,  # grassland: flood plains, high grass
+    40: 0.040,  # cropland: flood plains, mature field crops
+    50: 0.050,  # built-up: no row of Chow; streets are smoother, houses and gardens rougher
+    60: 0.030,  # bare or sparse vegetation: flood plains, cultivated area without a crop
+    70: 0.030,  # snow and ice: as bare ground
+    80: 0.030,  # permanent water: minor stream on a plain, clean, straight, full stage
+    90: 0.070,  # herbaceous wetland: minor stream, sluggish reaches, weedy, deep pools
+    95: 0.150,  # mangroves: flood plains, dense willows, summer, straight
+    100: 0.030,  # moss and lichen: flood plains, short grass
 }
-USUAL_MANNING = 0.05
+USUAL_MANNING = 0.05  # Chow (1959), table 5-6: flood plains, scattered brush, heavy weeds; also light brush and trees, in winter
 
 
 def read_manning(path: Path | None, grid: Grid) -> tuple[NDArray[np.float32], str]:

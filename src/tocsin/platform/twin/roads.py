@@ -18,7 +18,7 @@ from tocsin.vocabulary.errors import InputError
 from tocsin.vocabulary.observations import column
 from tocsin.vocabulary.place import Grid, Roads
 
-# Car speeds by highway class, km/h, where no maxspeed is mapped: the `speeds` table of the OSRM car profile
+# Car speeds by highway class, km/h, where no maxspeed is mapped: the `speeds` table of the OSRM car profile, version 5 and later
 # (github.com/Project-OSRM/osrm-backend, profiles/car.lua). They are usual speeds of a car, not limits.
 SPEED_KM_PER_H = {
     "motorway": 90.0,
