@@ -206,11 +206,6 @@ class Centre:
             self.bus.tell("progress", None)
             self._assessing.release()
 
-    @property
-    def is_assessing(self) -> bool:
-        """True while futures are computed."""
-        return self._assessing.locked()
-
     def _assess(self, cause: tuple[str, ...]) -> tuple[str, str]:
         world = self.world(with_fields=True)
         now, hour = world.time, local_hour(world, world.time)

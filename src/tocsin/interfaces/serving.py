@@ -24,7 +24,7 @@ from tocsin.platform.store import open_sessions, open_users
 from tocsin.platform.twin import Twin
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
-from tocsin.vocabulary import InputError, Level, Quantity, TocsinError, Unavailable, Warning
+from tocsin.vocabulary import Level, Quantity, TocsinError, Unavailable, Warning
 
 log = logging.getLogger(__name__)
 
@@ -233,9 +233,3 @@ async def _clock_ticks(centre: Centre) -> None:
 async def _stop_after(server: Any, seconds: float) -> None:
     await asyncio.sleep(seconds)
     server.should_exit = True
-
-
-def check_port(port: int) -> None:
-    """Raise InputError where a number is no port."""
-    if not 0 <= port <= 65_535:
-        raise InputError(f"--port {port}; wanted 0 to 65535")
