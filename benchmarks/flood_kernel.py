@@ -230,7 +230,9 @@ def show(found: dict[str, Any]) -> None:
         f"\npoint breach on dry ground: {point['sleeping_s']:.3f} s, all tiles awake {point['all_awake_s']:.2f} s: "
         f"{point['all_awake_s'] / point['sleeping_s']:.0f} times"
     )
-    print(f"start to end of a tiny run: first {start['first_s']:.1f} s (compiles), then {start['cached_s']:.2f} s (compiles nothing)")
+    print(
+        f"start to end of a tiny run: first {start['first_s']:.1f} s (compiles), then {start['cached_s']:.2f} s (compiles nothing)"
+    )
     if found["porto_alegre_24_h"]:
         city = found["porto_alegre_24_h"]
         print(f"Porto Alegre, 24 h: one run {city['one_run_s']:.2f} s, two members on two threads {city['two_members_s']:.2f} s")

@@ -116,9 +116,7 @@ def test_a_report_on_an_order_that_is_not_there_is_left_out() -> None:
 
 
 def test_the_decision_on_a_comparison_is_found_by_its_cause() -> None:
-    compared = Comparison(
-        time=NOON, subject="flood", forecast="f", futures=1, scores=(), recommended="wait", reason="", doubt=""
-    )
+    compared = Comparison(time=NOON, subject="flood", forecast="f", futures=1, scores=(), recommended="wait", reason="", doubt="")
     decided = Decision(
         time=NOON,
         subject="wait",

@@ -49,8 +49,10 @@ def run(
         bar_y = theta * qy[1:-1] + 0.5 * (1 - theta) * (qy[:-2] + qy[2:])
         new_x[:, 1:-1] = _momentum(bar_x, qx[:, 1:-1], across_x, hx, drop_x, dt, cell_m, manning)
         new_y[1:-1] = _momentum(bar_y, qy[1:-1], across_y, hy, drop_y, dt, cell_m, manning)
-        leaves = dt / cell_m * (
-            np.maximum(new_x[:, 1:], 0) - np.minimum(new_x[:, :-1], 0) + np.maximum(new_y[1:], 0) - np.minimum(new_y[:-1], 0)
+        leaves = (
+            dt
+            / cell_m
+            * (np.maximum(new_x[:, 1:], 0) - np.minimum(new_x[:, :-1], 0) + np.maximum(new_y[1:], 0) - np.minimum(new_y[:-1], 0))
         )
         share = np.where(leaves > h, h / np.maximum(leaves, 1e-300), 1.0)
         new_x[:, 1:-1] *= np.where(new_x[:, 1:-1] > 0, share[:, :-1], share[:, 1:])
@@ -83,4 +85,3 @@ def _momentum(
     deep = np.maximum(hf, 1e-7)
     drag = G * dt * manning**2 * norm / deep ** (7.0 / 3.0)
     return np.where(hf > 0, (bar + G * dt / cell_m * hf * drop) / (1.0 + drag), 0.0)
-

@@ -295,9 +295,7 @@ def test_sleeping_tiles_that_cannot_move_change_no_bit(monkeypatch: pytest.Monke
 
     skipping = rain_and_breach(rest_m2_per_s=0.0)
     init = shallow_water._Run.__init__
-    monkeypatch.setattr(
-        shallow_water._Run, "__init__", lambda self, *a, **k: init(self, *a, **k, always_all=True)
-    )
+    monkeypatch.setattr(shallow_water._Run, "__init__", lambda self, *a, **k: init(self, *a, **k, always_all=True))
     whole = rain_and_breach(rest_m2_per_s=0.0)
     assert same(skipping, whole)
     assert skipping.cell_steps < 0.9 * whole.cell_steps

@@ -52,7 +52,13 @@ def test_a_missing_value_is_flagged_and_never_only_nan() -> None:
     assert seen.flag.tolist() == [Flag.NOT_EVALUATED, Flag.MISSING]
     with pytest.raises(InputError, match="1 NaN without flag 9"):
         Observations.of(LEVEL, ("a",), [0], [0], [1.0], flag=[1]).__class__(
-            LEVEL, ("a",), column([0], np.int32), column([0], np.int64), column([np.nan], float), column([1], np.uint8), column([0], np.int64)
+            LEVEL,
+            ("a",),
+            column([0], np.int32),
+            column([0], np.int64),
+            column([np.nan], float),
+            column([1], np.uint8),
+            column([0], np.int64),
         )
 
 
@@ -98,7 +104,8 @@ def test_a_curve_is_linear_between_its_points_and_flat_outside() -> None:
 
 
 @pytest.mark.parametrize(
-    "points", [((0, 0),), ((0, 0), (0, 1)), ((0, 0.5), (1, 0.4)), ((0, 0), (1, 1.2)), ((0, -0.1), (1, 1)), ((0, 0), (1, float("nan")))]
+    "points",
+    [((0, 0),), ((0, 0), (0, 1)), ((0, 0.5), (1, 0.4)), ((0, 0), (1, 1.2)), ((0, -0.1), (1, 1)), ((0, 0), (1, float("nan")))],
 )
 def test_a_curve_that_falls_or_leaves_the_shares_is_refused(points: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(InputError, match="curve"):
@@ -190,7 +197,16 @@ def test_a_record_is_named_by_what_it_says() -> None:
 
 def test_every_record_is_read_back_as_it_was_written() -> None:
     raised = Warning(
-        time=NOON, subject="a", hazard="flood", rule="r", level=Level.RED, before=Level.NONE, reason="r", value=None, unit="m", public=False
+        time=NOON,
+        subject="a",
+        hazard="flood",
+        rule="r",
+        level=Level.RED,
+        before=Level.NONE,
+        reason="r",
+        value=None,
+        unit="m",
+        public=False,
     )
     assert decode_record(encode_record(raised)) == raised
 

@@ -326,9 +326,7 @@ def _activity(size: Any, q: Any, hf: Any, drop: Any, push: Any, most: Any, deepe
 def _donor_share(size: Any, h: Any, west: Any, east: Any, north: Any, south: Any, per_x: Any, per_y: Any, out: Any) -> None:
     """The share of what its faces ask for that a cell can give."""
     for i in range(size):
-        leaves = per_x * (max(east[i], _ZERO) - min(west[i], _ZERO)) + per_y * (
-            max(south[i], _ZERO) - min(north[i], _ZERO)
-        )
+        leaves = per_x * (max(east[i], _ZERO) - min(west[i], _ZERO)) + per_y * (max(south[i], _ZERO) - min(north[i], _ZERO))
         can = _SPARED * max(h[i], _ZERO)  # beyond an open edge the depth is a slope's, and may be below 0
         out[i] = can / leaves if leaves > can else _ONE
 
@@ -354,9 +352,7 @@ def _clear(size: Any, out: Any) -> None:
 
 
 @_row
-def _fill(
-    size: Any, qx: Any, north: Any, south: Any, share: Any, per_x: Any, per_y: Any, rain: Any, depth: Any
-) -> None:
+def _fill(size: Any, qx: Any, north: Any, south: Any, share: Any, per_x: Any, per_y: Any, rain: Any, depth: Any) -> None:
     for i in range(size):
         along = np.float64(qx[i]) - np.float64(qx[i + 1])
         down = np.float64(north[i]) - np.float64(south[i])

@@ -166,7 +166,9 @@ class FloodProblem(msgspec.Struct, frozen=True):
             )
         _finite(self.ground_m, "ground_m", shape)
         if float(np.abs(self.ground_m).max()) > 1e4:
-            raise InputError(f"ground_m reaches {float(np.abs(self.ground_m).max()):g} m; wanted -10,000..10,000 m (no fill values)")
+            raise InputError(
+                f"ground_m reaches {float(np.abs(self.ground_m).max()):g} m; wanted -10,000..10,000 m (no fill values)"
+            )
         if (_finite(self.manning, "manning", shape) <= 0.0).any():
             raise InputError(f"manning is {float(np.min(self.manning))}; wanted above 0, usually 0.01..0.2 s/m^(1/3)")
         if self.initial_depth_m is not None and (_finite(self.initial_depth_m, "initial_depth_m", shape, field=True) < 0.0).any():
@@ -361,7 +363,9 @@ def _frame_times(frame_times_s: Sequence[float], duration_s: float) -> tuple[flo
 class _Run:
     """The padded arrays of one run and the calls of the compiled steps."""
 
-    def __init__(self, problem: FloodProblem, *, duration_s: float, threads: int, always_all: bool = False, **settings: float) -> None:
+    def __init__(
+        self, problem: FloodProblem, *, duration_s: float, threads: int, always_all: bool = False, **settings: float
+    ) -> None:
         from tocsin.science import flood_steps as steps  # imports Numba: 0.3 s that only a run has to pay
 
         self.steps: Any = steps
@@ -508,9 +512,7 @@ class _Run:
         conductivity, suction, deficit = (0.0, 0.0, 0.0) if problem.infiltration is None else problem.infiltration.si()
         varies = problem.infiltration is not None and not problem.infiltration.is_uniform
         shape = (self.rows, self.columns)
-        k, s, d = (
-            self._field(np.broadcast_to(v, shape) if varies else v, np.float64) for v in (conductivity, suction, deficit)
-        )
+        k, s, d = (self._field(np.broadcast_to(v, shape) if varies else v, np.float64) for v in (conductivity, suction, deficit))
         wet = np.float32(self.numbers.wet_depth_m)
         arrival = np.where(depth.astype(np.float32) > wet, np.float32(0.0), np.float32(np.inf))
         rain = self._field(self._rain_share() if self._rain_varies() else 0.0, np.float32)
