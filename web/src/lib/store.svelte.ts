@@ -53,6 +53,7 @@ class Console {
   ledger = $state.raw<T.Ledger | null>(null)
   records = $state.raw<T.Entry[]>([])
   progress = $state.raw<T.Progress | null>(null)
+  private progressHeard = 0
   loaded = $state(false)
 
   contact = $state(true)
@@ -89,7 +90,11 @@ class Console {
     orders: async () => void (this.orders = await api.orders()),
     ledger: async () => void (this.ledger = await api.ledger()),
     records: () => this.fetchRecords(),
-    progress: async () => void (this.progress = await api.progress()),
+    progress: async () => {
+      const heard = this.progressHeard
+      const progress = await api.progress()
+      if (heard === this.progressHeard) this.progress = progress // an answer that an event has overtaken is old
+    },
   }
 
   constructor() {
@@ -213,6 +218,7 @@ class Console {
         this.want('gauges')
         break
       case 'progress': {
+        this.progressHeard++
         const progress = data as T.Progress | null
         this.progress = progress && progress.done < progress.total ? progress : null
         break
