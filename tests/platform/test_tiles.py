@@ -184,6 +184,8 @@ def test_shapes_come_back_from_the_tiles_where_they_were(base: Path, twin: Twin)
 def test_the_same_twin_gives_the_same_base_map(base: Path, twin: Twin, tmp_path: Path) -> None:
     write_base_map(open_twin(twin.folder), tmp_path / "again.pmtiles")
     assert (tmp_path / "again.pmtiles").read_bytes() == base.read_bytes()
+    tiles_ = [tile for _, tile in all_tiles(MemorySource(base.read_bytes()))]
+    assert {tile[4:8] for tile in tiles_} == {b"\0\0\0\0"}  # RFC 1952: no time of making in the gzip header
 
 
 def test_the_base_map_is_made_when_it_is_first_asked_for(twin: Twin, tmp_path: Path) -> None:

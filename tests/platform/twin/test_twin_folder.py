@@ -140,6 +140,24 @@ def test_a_process_that_is_killed_leaves_no_folder_that_passes_for_a_twin(tmp_pa
     assert build(tmp_path / "twin", elevation=dem).manifest.name == "twin"
 
 
+def test_every_file_and_folder_is_on_the_disk_before_the_twin_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[int, bool]] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append((os.fstat(handle).st_ino, (tmp_path / "twin").exists()))
+        real(handle)
+
+    files = everything(tmp_path / "files")
+    monkeypatch.setattr(os, "fsync", fsync)
+    build_twin(tmp_path / "twin", **files)
+    before = {inode for inode, named in flushed if not named}
+    assert {p.stat().st_ino for p in [tmp_path / "twin", *(tmp_path / "twin").rglob("*")]} <= before
+    assert flushed[-1] == (tmp_path.stat().st_ino, True)  # and at last the name itself
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     dem = write_terrain(tmp_path / "dem.tif")
     with pytest.raises(Unavailable, match="cannot be made"):

@@ -157,14 +157,13 @@ def _speed(text: str, usual: float) -> float:
 def _graph(streets: list[_Street], grid: Grid, path: Path) -> tuple[Roads, NDArray[np.bool_]]:
     """Split at every node that streets share, drop what lies wholly outside, give each direction its edge."""
     used = Counter(key for street in streets for key in street.keys)
-    ends = {key for street in streets for key in (street.keys[0], street.keys[-1])}
     west, south, east, north = grid.bounds_m
     pieces: list[NDArray[np.float64]] = []
     owner: list[_Street] = []
     keys: list[tuple[Any, Any]] = []
     for street in streets:
         points, last = street.points, len(street.keys) - 1
-        cuts = [0, *(i for i in range(1, last) if used[street.keys[i]] > 1 or street.keys[i] in ends), last]
+        cuts = [0, *(i for i in range(1, last) if used[street.keys[i]] > 1), last]
         for a, b in itertools.pairwise(cuts):
             piece = points[a : b + 1]
             (left, low), (right, high) = piece.min(axis=0), piece.max(axis=0)
