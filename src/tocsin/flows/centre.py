@@ -563,7 +563,8 @@ class Centre:
                 ]
             ),
             "sources": [
-                {"what": s.what, "title": s.title or s.file, "licence": s.licence, "attribution": s.attribution} for s in manifest.sources
+                {"what": s.what, "title": s.title or s.file, "licence": s.licence, "attribution": s.attribution}
+                for s in manifest.sources
             ],
             "counts": manifest.counts,
             "remarks": manifest.remarks,
