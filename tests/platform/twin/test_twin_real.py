@@ -89,7 +89,7 @@ def test_a_hexagon_inside_keeps_its_people(porto_alegre: Twin, shared_data: Path
 
 
 def test_porto_alegres_streets_are_as_long_as_r5r_found_them(porto_alegre: Twin) -> None:
-    """SOURCES.md tells 1,409 km. That is without the service ways (drives, car parks), which a twin keeps: they lead to hospitals."""
+    """SOURCES.md tells 1,409 km, and by which rules is not known; without service ways (drives, car parks) a twin comes close to it."""
     roads = porto_alegre.roads
     once = np.unique(roads.way, return_index=True)[1]
     km = dict.fromkeys(roads.highway, 0.0)
