@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.edge.collect import Collector
 from tocsin.edge.latest import Latest, microseconds
@@ -20,14 +22,14 @@ from tocsin.edge.spool import Spool
 from tocsin.edge.watch import Watch
 from tocsin.host import Host
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import InputError, Observations, Record, SensorFault, Unavailable, column
+from tocsin.vocabulary import InputError, Observations, Quantity, Record, SensorFault, Unavailable, column
 
 log = logging.getLogger(__name__)
 
 COLLECTOR = "collector"
 STORAGE = "storage"
 Waiting = asyncio.Queue[tuple[Observations, "asyncio.Future[None]"]]
-Heard = Callable[[Observations], None]
+Listener = Callable[[Observations], None]
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -37,6 +39,33 @@ class Taken(msgspec.Struct, frozen=True):
     duplicates: int
     late: int
     records: tuple[str, ...]
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """Of one quantity: whose clock is ahead of ours and by how many s, and the places of those whose clock agrees."""
+
+    quantity: Quantity
+    ahead: Mapping[str, float]
+    agrees: NDArray[np.int64]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """How many readings are on disk, and what the rules have yet to look at."""
+
+    readings: int = 0
+    duplicates: int = 0
+    late: int = 0
+    heard: Mapping[str, Heard] = {}
+
+    def __add__(self, other: Stored) -> Stored:
+        """Both, to be judged at once."""
+        heard = dict(self.heard)
+        for name, new in other.heard.items():
+            old = heard.get(name)
+            if old is not None:
+                new = Heard(new.quantity, {**old.ahead, **new.ahead}, np.union1d(old.agrees, new.agrees))
+            heard[name] = new
+        return Stored(self.readings + other.readings, self.duplicates + other.duplicates, self.late + other.late, heard)
 
 
 class Node:
@@ -54,7 +83,7 @@ class Node:
         watch: Watch,
         spool: Spool | None = None,
         collectors: Sequence[Collector] = (),
-        on_readings: Iterable[Heard] = (),
+        on_readings: Iterable[Listener] = (),
         tick_s: float = 60.0,
         waiting_most: int = 64,
         backoff_s: tuple[float, float] = (1.0, 300.0),
@@ -68,8 +97,9 @@ class Node:
         self._collectors, self._on_readings = tuple(collectors), list(on_readings)
         self._tick_s, self._waiting_most, self._backoff_s = tick_s, waiting_most, backoff_s
         self._stopped: set[str] = set()
+        self._storing, self._judging = threading.Lock(), threading.Lock()
 
-    def on_readings(self, heard: Heard) -> None:
+    def on_readings(self, heard: Listener) -> None:
         """Call `heard` with every batch after it was stored and judged: flagged, and without what was known already."""
         self._on_readings.append(heard)
 
@@ -93,28 +123,46 @@ class Node:
         Batches of one quantity are joined, and one fsync serves them all. Raises Unavailable where disk or ledger does not
         answer; then the batches may be given again: no reading is kept and no record written twice.
         """
+        stored = self.store(*batches)
+        told = self.judge(stored)
+        return Taken(stored.readings, stored.duplicates, stored.late, told)
+
+    def store(self, *batches: Observations) -> Stored:
+        """The first half of `take`: check, write to disk, keep, tell the listeners. The readings may then be acknowledged.
+
+        Whoever calls it owes a `judge` of what it returns; until then the timer's `look` judges the same readings.
+        """
         by_quantity: dict[str, list[Observations]] = {}
         for batch in batches:
             if len(batch):
                 by_quantity.setdefault(batch.quantity.name, []).append(batch)
-        checked = [self.latest.check(_joined(several)) for several in by_quantity.values()]
-        if self._spool is not None:
-            self._spool.append([one.observations for one in checked])
-        for one in checked:
-            self.latest.keep(one)
-            if len(one.observations):
-                self._hear(one.observations)
-        now, told = self._host.clock.now(), list[str]()
-        for one in checked:
-            quantity = [one.observations.quantity]
-            told += self._tell(self.watch.inspect(now, quantity, ahead=dict(one.future), heard=one.heard))
-            told += self._tell(self.watch.look(now, quantity))
-        return Taken(
+        with self._storing:
+            checked = [self.latest.check(_joined(several)) for several in by_quantity.values()]
+            if self._spool is not None:
+                self._spool.append([one.observations for one in checked])
+            for one in checked:
+                self.latest.keep(one)
+                if len(one.observations):
+                    self._hear(one.observations)
+        return Stored(
             sum(len(one.observations) for one in checked),
             sum(one.duplicates for one in checked),
             sum(one.late for one in checked),
-            tuple(told),
+            {one.observations.quantity.name: Heard(one.observations.quantity, dict(one.future), one.heard) for one in checked},
         )
+
+    def judge(self, stored: Stored) -> tuple[str, ...]:
+        """The second half: faults and warnings about what was stored, told to the ledger; the ids of their records.
+
+        Several stored groups may be added and judged at once: rules that take long then fall behind by their own time only.
+        """
+        told = list[str]()
+        with self._judging:
+            now = self._host.clock.now()
+            for heard in stored.heard.values():
+                told += self._tell(self.watch.inspect(now, [heard.quantity], ahead=heard.ahead, heard=heard.agrees))
+                told += self._tell(self.watch.look(now, [heard.quantity]))
+        return tuple(told)
 
     def _hear(self, observed: Observations) -> None:
         """Hand a stored batch to whoever asked for it; who fails to listen stops nobody."""
@@ -126,8 +174,9 @@ class Node:
 
     def look(self) -> tuple[str, ...]:
         """What the timer does: judge everything as of now. Blindness and gaps are found when nothing comes."""
-        now = self._host.clock.now()
-        return self._tell((*self.watch.inspect(now), *self.watch.look(now)))
+        with self._judging:
+            now = self._host.clock.now()
+            return self._tell((*self.watch.inspect(now), *self.watch.look(now)))
 
     def _tell(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Append to the ledger; only what is written there counts as told."""

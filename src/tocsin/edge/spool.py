@@ -17,6 +17,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -56,8 +57,8 @@ class _Segment(msgspec.Struct):
         self.spans[header.quantity] = min(low, header.from_us), max(high, header.to_us)
 
 
-def _encode(batch: Observations) -> bytes:
-    """A batch as a block; only the sites that speak in it are named."""
+def encode_block(batch: Observations) -> bytes:
+    """A batch as a block, as it lies on disk and as it may be sent; only the sites that speak in it are named."""
     used, site = np.unique(batch.site, return_inverse=True)
     times = batch.time_us
     header = msgspec.msgpack.encode(
@@ -76,6 +77,20 @@ def _encode(batch: Observations) -> bytes:
     body = b"".join(np.ascontiguousarray(part, kind).tobytes() for part, (_, kind) in zip(parts, COLUMNS, strict=True))
     crc = zlib.crc32(body, zlib.crc32(header))
     return HEAD.pack(MARK, len(header), len(body), crc) + header + body
+
+
+def decode_blocks(data: bytes) -> tuple[Observations, ...]:
+    """The batches of blocks that were sent, one behind the other; raises InputError where one is not whole or not sound."""
+    batches: list[Observations] = []
+    file, at = io.BytesIO(data), 0
+    while at < len(data):
+        file.seek(at)
+        block = _block_at(file, len(data) - at) if len(data) - at >= HEAD.size else None
+        if block is None:
+            raise InputError(f"block {len(batches) + 1} at byte {at}: is torn or its sum is wrong; wanted blocks of encode_block")
+        batches.append(_decode(block[0], block[1]))
+        at += HEAD.size + block[2]
+    return tuple(batches)
 
 
 def _decode(header: _Header, body: bytes) -> Observations:
@@ -105,7 +120,7 @@ def _blocks(file: io.BufferedReader, damage: list[str], name: str) -> Iterator[t
         yield block[0], block[1], at
 
 
-def _block_at(file: io.BufferedReader, room: int) -> tuple[_Header, bytes, int] | None:
+def _block_at(file: BinaryIO, room: int) -> tuple[_Header, bytes, int] | None:
     mark, header_bytes, column_bytes, crc = HEAD.unpack(file.read(HEAD.size))
     length = header_bytes + column_bytes
     if mark != MARK or header_bytes > HEADER_BYTES_MOST or column_bytes > COLUMN_BYTES_MOST or HEAD.size + length > room:
@@ -194,7 +209,7 @@ class Spool:
             return 0
         if self._is_closed:
             raise Unavailable(f"spool {self.folder}: is closed; nothing was written")
-        blocks = [_encode(batch) for batch in full]
+        blocks = [encode_block(batch) for batch in full]
         file = self._open_for(sum(map(len, blocks)))
         segment = self._segments[-1]
         try:
