@@ -35,7 +35,7 @@ def run(
     deepest = max(_face(h, ground, 1)[0].max(initial=0.0), _face(h, ground, 0)[0].max(initial=0.0))
     t = 0.0
     while t < duration_s:
-        dt = min(max_step_s, courant * cell_m / np.sqrt(G * deepest)) if deepest > 0 else max_step_s
+        dt = min(max_step_s, courant * cell_m * np.sqrt(theta / (G * deepest))) if deepest > 0 else max_step_s
         left = duration_s - t
         dt = left if dt >= left else (0.5 * left if dt > 0.5 * left else dt)
         hx, drop_x = _face(h, ground, 1)

@@ -51,7 +51,8 @@ def test_a_wave_over_a_plane_is_as_wrong_as_the_papers_say(theta: float, low: fl
 
     times = np.linspace(0.0, end_s, 721)
     stage = Stage(column(0, 3), Series.of(times, exact(x[0], times)))
-    run = simulate(FloodProblem(np.zeros((3, 190)), cell_m, n, stages=(stage,)), duration_s=end_s, theta=theta)
+    courant = 0.7 / np.sqrt(theta)  # the papers' own step: one dimension has room for it
+    run = simulate(FloodProblem(np.zeros((3, 190)), cell_m, n, stages=(stage,)), duration_s=end_s, theta=theta, courant=courant)
     wanted = exact(x, end_s)[1:]
     assert low < np.abs(run.final_depth_m[1, 1:] - wanted).sum() / wanted.sum() < high
     np.testing.assert_array_equal(run.final_depth_m[0], run.final_depth_m[2])  # a level plane has no side
@@ -78,11 +79,12 @@ def test_a_lake_at_rest_over_uneven_ground_stays_at_rest_also_behind_walls() -> 
     assert asleep.cell_steps < 0.1 * run.cell_steps
 
 
-@pytest.mark.parametrize(("theta", "most"), [(1.0, 0.06), (0.9, 0.20)])
+@pytest.mark.parametrize(("theta", "most"), [(1.0, 0.06), (0.9, 0.06), (0.8, 0.06)])
 def test_a_tilted_plane_of_water_swings_in_a_parabolic_bowl(theta: float, most: float) -> None:
     """Thacker 1981 (J. Fluid Mech. 107), planar, no friction, over one period; amplitude small, so advection is small.
 
-    Error as a share of the water that the swing moves. theta 0.9 damps what has no friction: it is not for seiches.
+    Error as a share of the water that the swing moves, the same for every theta: with a step by Courant 0.7 whatever theta is,
+    the shortest waves grow and 0.9 is wrong by 0.12 to 0.22, differently with each rounding.
     """
     a, h0, shift, cells = 3000.0, 10.0, 100.0, 100
     omega = np.sqrt(2.0 * G * h0) / a
