@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.edge.collect import Collector
-from tocsin.edge.latest import Latest, microseconds
-from tocsin.edge.spool import Spool
+from tocsin.edge.latest import Checked, Latest, microseconds
+from tocsin.edge.spool import NOBODY, Origin, Spool
 from tocsin.edge.watch import Watch
 from tocsin.host import Host
 from tocsin.security.actor import Actor
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 COLLECTOR = "collector"
 STORAGE = "storage"
+SPOOL = "spool"
 Waiting = asyncio.Queue[tuple[Observations, "asyncio.Future[None]"]]
 Listener = Callable[[Observations], None]
 
@@ -56,6 +58,7 @@ class Stored(msgspec.Struct, frozen=True):
     duplicates: int = 0
     late: int = 0
     heard: Mapping[str, Heard] = {}
+    upto: int = 0  # the last block of the spool that is in it
 
     def __add__(self, other: Stored) -> Stored:
         """Both, to be judged at once."""
@@ -65,7 +68,8 @@ class Stored(msgspec.Struct, frozen=True):
             if old is not None:
                 new = Heard(new.quantity, {**old.ahead, **new.ahead}, np.union1d(old.agrees, new.agrees))
             heard[name] = new
-        return Stored(self.readings + other.readings, self.duplicates + other.duplicates, self.late + other.late, heard)
+        counts = self.readings + other.readings, self.duplicates + other.duplicates, self.late + other.late
+        return Stored(*counts, heard, max(self.upto, other.upto))
 
 
 class Node:
@@ -87,7 +91,13 @@ class Node:
         tick_s: float = 60.0,
         waiting_most: int = 64,
         backoff_s: tuple[float, float] = (1.0, 300.0),
+        on_trouble: Callable[[str, str | None], None] | None = None,
     ) -> None:
+        """`on_trouble` hears, once each, that a part is broken and why, and with None that it works again.
+
+        `broken` holds the parts that are, `judged` the last block of the spool that the rules have seen, and `counted` how many
+        readings of each quantity were stored, were known already, came too late, or were of the future.
+        """
         names = [collector.name for collector in collectors]
         if len(set(names)) != len(names):
             raise InputError(f"node {actor.name}: collectors {names}; wanted each name once")
@@ -96,7 +106,10 @@ class Node:
         self._host, self._actor, self.latest, self.watch, self._spool = host, actor, latest, watch, spool
         self._collectors, self._on_readings = tuple(collectors), list(on_readings)
         self._tick_s, self._waiting_most, self._backoff_s = tick_s, waiting_most, backoff_s
-        self._stopped: set[str] = set()
+        self._on_trouble = on_trouble
+        self.broken: dict[str, str] = {}
+        self.judged = 0
+        self.counted: Counter[tuple[str, str]] = Counter()
         self._storing, self._judging = threading.Lock(), threading.Lock()
 
     def on_readings(self, heard: Listener) -> None:
@@ -127,10 +140,11 @@ class Node:
         told = self.judge(stored)
         return Taken(stored.readings, stored.duplicates, stored.late, told)
 
-    def store(self, *batches: Observations) -> Stored:
+    def store(self, *batches: Observations, origin: Origin = NOBODY) -> Stored:
         """The first half of `take`: check, write to disk, keep, tell the listeners. The readings may then be acknowledged.
 
-        Whoever calls it owes a `judge` of what it returns; until then the timer's `look` judges the same readings.
+        Whoever calls it owes a `judge` of what it returns; until then the timer's `look` judges the same readings. `origin` is
+        written with them, in one piece: see `Spool.append`.
         """
         by_quantity: dict[str, list[Observations]] = {}
         for batch in batches:
@@ -139,17 +153,28 @@ class Node:
         with self._storing:
             checked = [self.latest.check(_joined(several)) for several in by_quantity.values()]
             if self._spool is not None:
-                self._spool.append([one.observations for one in checked])
+                size = self._host.ledger.size()
+                self._spool.append([one.observations for one in checked], entries=size, origin=origin)
             for one in checked:
                 self.latest.keep(one)
+                self._count(one)
                 if len(one.observations):
                     self._hear(one.observations)
+            upto = 0 if self._spool is None else self._spool.number
         return Stored(
             sum(len(one.observations) for one in checked),
             sum(one.duplicates for one in checked),
             sum(one.late for one in checked),
             {one.observations.quantity.name: Heard(one.observations.quantity, dict(one.future), one.heard) for one in checked},
+            upto,
         )
+
+    def _count(self, checked: Checked) -> None:
+        name = checked.observations.quantity.name
+        self.counted[name, "stored"] += len(checked.observations)
+        self.counted[name, "known already"] += checked.duplicates
+        self.counted[name, "late"] += checked.late
+        self.counted[name, "of the future"] += len(checked.future)
 
     def judge(self, stored: Stored) -> tuple[str, ...]:
         """The second half: faults and warnings about what was stored, told to the ledger; the ids of their records.
@@ -162,6 +187,7 @@ class Node:
             for heard in stored.heard.values():
                 told += self._tell(self.watch.inspect(now, [heard.quantity], ahead=heard.ahead, heard=heard.agrees))
                 told += self._tell(self.watch.look(now, [heard.quantity]))
+            self.judged = max(self.judged, stored.upto)
         return tuple(told)
 
     def _hear(self, observed: Observations) -> None:
@@ -175,8 +201,30 @@ class Node:
     def look(self) -> tuple[str, ...]:
         """What the timer does: judge everything as of now. Blindness and gaps are found when nothing comes."""
         with self._judging:
-            now = self._host.clock.now()
-            return self._tell((*self.watch.inspect(now), *self.watch.look(now)))
+            now, upto = self._host.clock.now(), 0 if self._spool is None else self._spool.number
+            told = self._tell((*self.watch.inspect(now), *self.watch.look(now)))
+            self.judged = max(self.judged, upto)
+            return told + self._tell_dropped(now)
+
+    def _tell_dropped(self, now: datetime) -> tuple[str, ...]:
+        """Say which readings the spool had to drop before they were sent on."""
+        if self._spool is None or not self._spool.news:
+            return ()
+        gone = tuple(self._spool.news)
+        records = [
+            SensorFault(
+                time=now,
+                subject=self._actor.name,
+                quantity="all",
+                check=SPOOL,
+                reason=f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before they "
+                f"were sent (blocks {dropped.first} to {dropped.last}): the log is full; wanted an uplink, or more `keep_mb`",
+            )
+            for dropped in gone
+        ]
+        told = self._tell(records)
+        del self._spool.news[: len(gone)]
+        return told
 
     def _tell(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Append to the ledger; only what is written there counts as told."""
@@ -224,7 +272,7 @@ class Node:
 
     def _report(self, name: str, reason: str | None) -> None:
         """Tell the ledger once when a part breaks, and once when it works again."""
-        if (reason is None) == (name not in self._stopped):
+        if (reason is None) == (name not in self.broken):
             return
         now = self._host.clock.now()
         subject, check = (self._actor.name, STORAGE) if name == STORAGE else (f"{COLLECTOR} {name}", COLLECTOR)
@@ -233,10 +281,12 @@ class Node:
         )
         if reason is None:
             log.info("part_works", extra={"part": name})
-            self._stopped.discard(name)
+            del self.broken[name]
         else:
             log.warning("part_broken", extra={"part": name, "reason": reason})
-            self._stopped.add(name)
+            self.broken[name] = reason
+        if self._on_trouble is not None:
+            self._on_trouble(name, reason)
         try:
             self._tell([fault])
         except Unavailable as busy:
@@ -282,6 +332,14 @@ class Node:
                 self._report(STORAGE, str(busy))
                 await self._host.clock.sleep(delay_s)
                 delay_s = min(2.0 * delay_s, self._backoff_s[1])
+
+
+def moment(time_us: int) -> str:
+    """Microseconds since 1970 as people write a time; a number that has no date stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%d %H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):
+        return f"{time_us} us"
 
 
 def _joined(batches: list[Observations]) -> Observations:

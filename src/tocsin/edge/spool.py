@@ -4,6 +4,10 @@ A segment file is a row of blocks; a block is a batch: 16 bytes of head (mark, l
 and the columns as they lie in memory. After a crash the log is read from the start: a block whose sum is wrong is skipped and
 told in `damage`, a torn tail is cut off. A batch that was written but not acknowledged comes again; `read` gives every reading
 once.
+
+Blocks are numbered from 1, without end, so that they can be sent on and nobody takes one twice. The blocks of one `append` that
+names an `origin` (whose blocks they are, and up to which of theirs) are a group: after a crash the last group is there as a whole,
+or not at all. So what is said of the origin is as durable as the readings themselves, and in the same moment.
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ log = logging.getLogger(__name__)
 
 MARK = b"TCSP"
 HEAD = struct.Struct("<4sIII")  # mark, size of the header, size of the columns, CRC-32 of both
+Origin = tuple[str, int]  # whose blocks, and up to which of their numbers all of them are here
+NOBODY: Origin = ("", 0)
+TALLY = "dropped.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADER_BYTES_MOST = 64 << 20
 COLUMN_BYTES_MOST = 1 << 30
 COLUMNS = (("site", "<i4"), ("time_us", "<i8"), ("value", "<f8"), ("flag", "u1"), ("arrived_us", "<i8"))
@@ -43,6 +51,49 @@ class _Header(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     from_us: int
     to_us: int
+    number: int = 0
+    entries: int = 0
+    group: tuple[int, int] = (0, 1)  # the number of its first block, and how many it has
+    origin: Origin = NOBODY
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A block as it is sent on: its number, how long the ledger was when it was written, and its bytes."""
+
+    number: int
+    entries: int
+    rows: int
+    from_us: int
+    to_us: int
+    data: bytes
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """Blocks that had to go before they were sent on: which, how many readings, and of what time."""
+
+    first: int
+    last: int
+    readings: int
+    from_us: int
+    to_us: int
+
+    def __add__(self, other: Dropped) -> Dropped:
+        """Both as one span."""
+        return Dropped(
+            min(self.first, other.first),
+            max(self.last, other.last),
+            self.readings + other.readings,
+            min(self.from_us, other.from_us),
+            max(self.to_us, other.to_us),
+        )
+
+
+class _Tally(msgspec.Struct):
+    """What was dropped so far, as it is kept beside the segments; `unsent` until the receiver knows of it."""
+
+    segments: int = 0
+    readings: int = 0
+    unsent: Dropped | None = None
 
 
 class _Segment(msgspec.Struct):
@@ -51,13 +102,21 @@ class _Segment(msgspec.Struct):
     path: Path
     size: int = 0
     spans: dict[str, tuple[int, int]] = {}
+    blocks: list[tuple[int, int]] = []  # number and rows of each
 
-    def holds(self, header: _Header) -> None:
+    def holds(self, header: _Header, number: int) -> None:
         low, high = self.spans.get(header.quantity, (header.from_us, header.to_us))
         self.spans[header.quantity] = min(low, header.from_us), max(high, header.to_us)
+        self.blocks.append((number, header.rows))
+
+    @property
+    def last(self) -> int:
+        return self.blocks[-1][0] if self.blocks else 0
 
 
-def encode_block(batch: Observations) -> bytes:
+def encode_block(
+    batch: Observations, *, number: int = 0, entries: int = 0, group: tuple[int, int] = (0, 1), origin: Origin = NOBODY
+) -> bytes:
     """A batch as a block, as it lies on disk and as it may be sent; only the sites that speak in it are named."""
     used, site = np.unique(batch.site, return_inverse=True)
     times = batch.time_us
@@ -71,6 +130,10 @@ def encode_block(batch: Observations) -> bytes:
             len(batch),
             int(times.min()),
             int(times.max()),
+            number,
+            entries,
+            group,
+            origin,
         )
     )
     parts = [site if name == "site" else getattr(batch, name) for name, _ in COLUMNS]
@@ -102,10 +165,10 @@ def _decode(header: _Header, body: bytes) -> Observations:
     return Observations(Quantity(header.quantity, header.unit, header.low, header.high), header.sites, **columns)
 
 
-def _blocks(file: io.BufferedReader, damage: list[str], name: str) -> Iterator[tuple[_Header, bytes, int]]:
+def _blocks(file: io.BufferedReader, damage: list[str], name: str, at: int = 0) -> Iterator[tuple[_Header, bytes, int]]:
     """Every sound block with its end; says in `damage` what lies between, and where the sound part ends at last."""
     file.seek(0, os.SEEK_END)
-    size, at, bad_from = file.tell(), 0, -1
+    size, bad_from = file.tell(), -1
     while at + HEAD.size <= size:
         file.seek(at)
         block = _block_at(file, size - at)
@@ -163,7 +226,11 @@ class Spool:
             )
         self.folder, self.segment_bytes, self.keep_bytes = folder, segment_bytes, keep_bytes
         self.damage: list[str] = []
-        self.dropped_segments = 0
+        self.number = 0
+        self.sent: int | None = None
+        self.origins: dict[str, int] = {}
+        self.news: list[Dropped] = []
+        self._place: tuple[int, Path, int] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = (folder / "lock").open("a")
@@ -176,6 +243,8 @@ class Spool:
             raise Conflict(
                 f"spool {folder}: another process writes it; stop that one, or give this node its own folder"
             ) from fault
+        self._tally = self._read_tally()
+        self.number = self._tally.unsent.last if self._tally.unsent else 0
         self._segments = [_Segment(path) for path in sorted(folder.glob("segment-*.log"))]
         for segment in self._segments:
             self._recover(segment, is_last=segment is self._segments[-1])
@@ -186,51 +255,95 @@ class Spool:
         self._is_closed = False
 
     def _recover(self, segment: _Segment, *, is_last: bool) -> None:
-        end = 0
+        end = begin = 0  # of what is sound, and of the group that is not whole yet
+        group, missing, origin = (0, 1), 0, NOBODY
         with segment.path.open("rb") as file:
             for header, _, block_end in _blocks(file, self.damage, segment.path.name):
-                segment.holds(header)
+                if header.group != group or not missing:
+                    group, missing, origin, begin = header.group, header.group[1], header.origin, end
+                missing -= 1
+                self.number = max(self.number, header.number or self.number + 1)
+                segment.holds(header, header.number or self.number)
                 end = block_end
+                if not missing:
+                    self._know(header.origin)
             size = file.seek(0, os.SEEK_END)
         segment.size = size
+        if is_last and missing and origin[0]:
+            segment.blocks = [block for block in segment.blocks if block[0] < group[0]]
+            self.number, end = group[0] - 1, begin
         if size > end:
             self.damage.append(
-                f"{segment.path.name}: {size - end} bytes after byte {end} are no whole block"
+                f"{segment.path.name}: {size - end} bytes after byte {end} are no whole block, or not its whole group"
                 + ("; cut off, they were never acknowledged or are lost" if is_last else "; skipped")
             )
             if is_last:
                 os.truncate(segment.path, end)
                 segment.size = end
 
-    def append(self, batches: Sequence[Observations]) -> int:
-        """Write all batches and wait for the disk, once; return how many readings are now safe."""
+    def _know(self, origin: Origin) -> None:
+        if origin[0]:
+            self.origins[origin[0]] = max(origin[1], self.origins.get(origin[0], 0))
+
+    def _read_tally(self) -> _Tally:
+        try:
+            return msgspec.json.decode((self.folder / TALLY).read_bytes(), type=_Tally)
+        except FileNotFoundError:
+            return _Tally()
+        except (OSError, msgspec.MsgspecError) as fault:
+            self.damage.append(f"{TALLY}: {fault}; what was dropped before is not known any more")
+            return _Tally()
+
+    def append(self, batches: Sequence[Observations], *, entries: int = 0, origin: Origin = NOBODY) -> int:
+        """Write all batches and wait for the disk, once; return how many readings are now safe.
+
+        `entries` is how long the ledger is: who sends the blocks on can send first what was told before them. `origin` says whose
+        blocks these are, and up to which number; it holds from the moment in which they are all on disk. Where the disk is full,
+        the oldest segments go: the newest readings are those that warn.
+        """
         full = [batch for batch in batches if len(batch)]
         if not full:
             return 0
         if self._is_closed:
             raise Unavailable(f"spool {self.folder}: is closed; nothing was written")
-        blocks = [encode_block(batch) for batch in full]
-        file = self._open_for(sum(map(len, blocks)))
-        segment = self._segments[-1]
-        try:
-            rest = memoryview(b"".join(blocks))
-            while rest:
-                written = file.write(rest)
-                if not written:
-                    raise OSError(errno.EIO, "the disk took nothing")
-                rest = rest[written:]
-            os.fsync(file.fileno())
-        except OSError as fault:
-            self._abandon(file, segment)
-            raise Unavailable(
-                f"spool {self.folder}: {fault}; {len(full)} batches are not stored and not acknowledged; make room on the disk"
-            ) from fault
-        for batch, block in zip(full, blocks, strict=True):
+        first = self.number + 1
+        blocks = [
+            encode_block(batch, number=first + k, entries=entries, group=(first, len(full)), origin=origin)
+            for k, batch in enumerate(full)
+        ]
+        segment = self._write(b"".join(blocks), len(full))
+        for k, (batch, block) in enumerate(zip(full, blocks, strict=True)):
             segment.size += len(block)
             span = int(batch.time_us.min()), int(batch.time_us.max())
             low, high = segment.spans.get(batch.quantity.name, span)
             segment.spans[batch.quantity.name] = min(low, span[0]), max(high, span[1])
+            segment.blocks.append((first + k, len(batch)))
+        self._know(origin)
+        self.number = first + len(full) - 1
         return sum(len(batch) for batch in full)
+
+    def _write(self, data: bytes, batches: int) -> _Segment:
+        """Put the bytes of one group on disk; return the segment that has them."""
+        while True:
+            file = self._open_for(len(data))
+            segment = self._segments[-1]
+            try:
+                rest = memoryview(data)
+                while rest:
+                    written = file.write(rest)
+                    if not written:
+                        raise OSError(errno.EIO, "the disk took nothing")
+                    rest = rest[written:]
+                os.fsync(file.fileno())
+                return segment
+            except OSError as fault:
+                self._abandon(file, segment)
+                if fault.errno in FULL and len(self._segments) > 1:
+                    self._drop_oldest()
+                    continue
+                raise Unavailable(
+                    f"spool {self.folder}: {fault}; {batches} batches are not stored and not acknowledged; make room on the disk"
+                ) from fault
 
     def _open_for(self, size: int) -> io.FileIO:
         """The file that takes the next `size` bytes; a new segment where the last one is full or was left after an error."""
@@ -268,10 +381,88 @@ class Spool:
     def _forget(self) -> None:
         """Drop the oldest segments until the rest fits `keep_bytes` together with a full new one."""
         while len(self._segments) > 1 and sum(s.size for s in self._segments) + self.segment_bytes > self.keep_bytes:
-            oldest = self._segments.pop(0)
-            oldest.path.unlink(missing_ok=True)
-            self.dropped_segments += 1
-            log.info("spool_segment_dropped", extra={"segment": oldest.path.name, "size_bytes": oldest.size})
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Let the oldest segment go; what of it was not sent on is counted on disk first, and told in `news`."""
+        oldest = self._segments[0]
+        unsent = [block for block in oldest.blocks if self.sent is not None and block[0] > self.sent]
+        self._tally.segments += 1
+        self._tally.readings += sum(rows for _, rows in oldest.blocks)
+        if unsent:
+            spans = oldest.spans.values()
+            rows = sum(rows for _, rows in unsent)
+            gone = Dropped(unsent[0][0], unsent[-1][0], rows, min(low for low, _ in spans), max(high for _, high in spans))
+            self._tally.unsent = gone if self._tally.unsent is None else self._tally.unsent + gone
+            self.news.append(gone)
+            log.warning("unsent_readings_dropped", extra={"segment": oldest.path.name, "readings": rows})
+        self._keep_tally()
+        self._segments.pop(0)
+        oldest.path.unlink(missing_ok=True)
+        log.info("spool_segment_dropped", extra={"segment": oldest.path.name, "size_bytes": oldest.size})
+
+    def _keep_tally(self) -> None:
+        try:
+            write_whole(self.folder / TALLY, msgspec.json.encode(self._tally))
+        except OSError as fault:  # on a full disk: the segment must go for anything to fit, and the gap in the numbers stays
+            log.warning("tally_not_kept", extra={"folder": str(self.folder), "fault": str(fault)})
+
+    @property
+    def dropped_segments(self) -> int:
+        """How many segments have gone since the spool began."""
+        return self._tally.segments
+
+    @property
+    def dropped_readings(self) -> int:
+        """How many readings were in them."""
+        return self._tally.readings
+
+    @property
+    def unsent(self) -> Dropped | None:
+        """What was dropped before it was sent, until the receiver knows of it."""
+        return self._tally.unsent
+
+    def mark_sent(self, number: int) -> None:
+        """The receiver has everything up to this block, or knows that it is lost."""
+        self.sent = number
+        if self._tally.unsent is not None and self._tally.unsent.last <= number:
+            self._tally.unsent = None
+            self._keep_tally()
+
+    def waiting(self, after: int) -> tuple[int, int]:
+        """How many readings and bytes lie in the blocks after number `after`; bytes as a share of their segments."""
+        readings = size = 0
+        for segment in tuple(self._segments):
+            blocks = tuple(segment.blocks)
+            fresh = [rows for number, rows in blocks if number > after]
+            readings += sum(fresh)
+            size += segment.size * len(fresh) // max(1, len(blocks))
+        return readings, size
+
+    def blocks(self, after: int, upto: int | None = None) -> Iterator[Block]:
+        """The blocks after number `after`, in order, as they lie on disk; damaged or dropped ones are gaps in the numbers."""
+        upto = self.number if upto is None else upto
+        for segment in tuple(self._segments):
+            if segment.last <= after:
+                continue
+            try:
+                file = segment.path.open("rb")
+            except FileNotFoundError:  # the oldest segment was dropped while somebody read
+                continue
+            known = self._place if self._place is not None and self._place[:2] == (after, segment.path) else None
+            begin = known[2] if known else 0
+            with file:
+                number = after if known else 0
+                for header, body, end in _blocks(file, [], segment.path.name, begin):
+                    number = header.number or number + 1
+                    if number > upto:
+                        return
+                    if number > after:
+                        size = HEAD.size + len(msgspec.msgpack.encode(header)) + len(body)
+                        file.seek(end - size)
+                        data = file.read(size)
+                        self._place = number, segment.path, end
+                        yield Block(number, header.entries, header.rows, header.from_us, header.to_us, data)
 
     def replay(self, *, from_us: int | None = None) -> Iterator[Observations]:
         """All batches in the order in which they were written, those with a reading at or after `from_us` only."""
@@ -356,6 +547,17 @@ class Spool:
             self._file.close()
             self._file = None
         self._lock.close()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a small file in its place as a whole, on disk when this returns: after a crash it is the old one or the new one."""
+    unfinished = path.with_name(f".{path.name}.new")
+    with unfinished.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

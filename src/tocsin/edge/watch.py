@@ -45,6 +45,7 @@ class Watch:
         self._since, self._grace = since, timedelta(seconds=grace_s)
         self._levels: dict[str, _Levels] = {name: _Levels() for name in names}
         self._faults: set[tuple[str, str, str]] = set()  # site, quantity, check
+        self._held: dict[str, datetime] = {}
 
     def level(self, rule: str, site: str) -> Level:
         """What the rule last said of the site."""
@@ -53,6 +54,17 @@ class Watch:
     def faults(self) -> frozenset[tuple[str, str, str]]:
         """(site, quantity, check) of all faults that are told and not healed."""
         return frozenset(self._faults)
+
+    def hold(self, sites: Iterable[str], until: datetime | None) -> None:
+        """Judge these sites not before `until`: what they measured long ago still comes in. None lets them go."""
+        for site in sites:
+            if until is None:
+                self._held.pop(site, None)
+            else:
+                self._held[site] = until
+
+    def _is_held(self, sites: Sequence[str], now: datetime) -> Mask:
+        return np.fromiter((site in self._held and now < self._held[site] for site in sites), bool, len(sites))
 
     def learn(self, records: Iterable[Record]) -> None:
         """Take what the ledger holds: after appending, and at a restart from its beginning."""
@@ -100,6 +112,8 @@ class Watch:
         changed = verdict.level != last
         if now - self._since < self._grace:
             changed &= verdict.level != Level.BLIND
+        if self._held:
+            changed &= ~self._is_held(window.sites, now)
         records: list[Record] = []
         for at in np.flatnonzero(changed).tolist():
             site, level = window.sites[at], Level(int(verdict.level[at]))
@@ -206,7 +220,8 @@ class Watch:
 
     def _told(self, found: _Finding, quantity: Quantity, streams: Streams, now: datetime) -> list[Record]:
         records: list[Record] = []
-        for at in np.flatnonzero(found.begun).tolist():
+        held = self._is_held(streams.sites, now)
+        for at in np.flatnonzero(found.begun & ~held).tolist():
             if (streams.sites[at], quantity.name, found.check) not in self._faults:
                 records.append(
                     SensorFault(
@@ -216,7 +231,7 @@ class Watch:
         for site, of_quantity, check in sorted(self._faults):
             if of_quantity == quantity.name and check == found.check and site in streams.index:
                 at = streams.index[site]
-                if found.ended[at] and not found.begun[at]:
+                if found.ended[at] and not found.begun[at] and not held[at]:
                     records.append(
                         SensorFault(time=now, subject=site, quantity=quantity.name, check=check, reason=found.healed, healed=True)
                     )
