@@ -35,11 +35,14 @@ def last_way_out_s(
     tree = minimum_spanning_tree(graph)
     visited, before = breadth_first_order(tree, hub, directed=False, return_predecessors=True)
     both = (tree + tree.T).tocsr()
+    weight = np.asarray(both[visited[1:], before[visited[1:]]]).reshape(-1)
     until = np.full(nodes + 1, -np.inf)
     until[hub] = np.inf
-    weight = np.asarray(both[visited[1:], before[visited[1:]]]).reshape(-1)
-    width = -moments[weight.astype(np.int64) - 1]
-    for node, parent, open_until in zip(visited[1:].tolist(), before[visited[1:]].tolist(), width.tolist(), strict=True):
-        until[node] = min(until[parent], open_until)
+    until[visited[1:]] = -moments[weight.astype(np.int64) - 1]
+    nearer = np.arange(nodes + 1)
+    nearer[visited[1:]] = before[visited[1:]]
+    while (nearer[visited] != hub).any():  # each round doubles how far towards the hub a node has looked
+        until = np.minimum(until, until[nearer])
+        nearer = nearer[nearer]
     until[until >= _NEVER_S] = np.inf
     return until[:nodes]
