@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from tocsin.edge.collect import CONVERSIONS, convert
 from tocsin.edge.latest import microseconds
+from tocsin.edge.mqtt.wire import NOTHING, Properties
 from tocsin.edge.node import STORAGE, Node, Stored
 from tocsin.edge.spool import MARK, decode_blocks
 from tocsin.host import Clock
+from tocsin.security.actor import Actor
 from tocsin.vocabulary import Flag, InputError, Observations, Quantity, Unavailable
 
 log = logging.getLogger(__name__)
@@ -49,12 +51,12 @@ class Outcome(IntEnum):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Something that arrived: who sent it (as was proved), on which topic, and what it says."""
+    """Something that arrived: who sent it (as was proved), what it says, on which topic, and what MQTT 5 said beside it."""
 
-    source: str
+    actor: Actor
     payload: bytes
     topic: str = ""
-    properties: Any = None  # what the protocol said beside it
+    properties: Properties = NOTHING
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -223,7 +225,7 @@ class Ingest:
         return results
 
     def _refuse(self, message: Message, bad: _Bad) -> Result:
-        key = message.source, bad.reason
+        key = message.actor.name, bad.reason
         if len(self.refused) >= CLIENTS_COUNTED and key not in self.refused:
             key = "others", bad.reason
         if not self.refused[key]:
@@ -235,7 +237,7 @@ class Ingest:
 
     def _decode(self, message: Message, columns: dict[str, _Columns]) -> int:
         """Add what a message says to the columns, all of it or nothing; return how many readings."""
-        payload, source = message.payload, message.source
+        payload, source = message.payload, message.actor.name
         try:
             if payload[:4] != MARK:
                 return self._json(self._decoder.decode(payload), source, columns)
