@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import operator
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -198,6 +200,12 @@ class Node:
             except Exception:  # a listener is another part's code
                 log.exception("listener_broken", extra={"listener": repr(heard)})
 
+    def learn(self, records: Sequence[Record], *, hold: Iterable[str] = (), until: datetime | None = None) -> None:
+        """Take what another node has told, so that it is not told twice; sites in `hold` are not judged before `until`."""
+        with self._judging:
+            self.watch.learn(records)
+            self.watch.hold(hold, until)
+
     def look(self) -> tuple[str, ...]:
         """What the timer does: judge everything as of now. Blindness and gaps are found when nothing comes."""
         with self._judging:
@@ -211,17 +219,12 @@ class Node:
         if self._spool is None or not self._spool.news:
             return ()
         gone = tuple(self._spool.news)
-        records = [
-            SensorFault(
-                time=now,
-                subject=self._actor.name,
-                quantity="all",
-                check=SPOOL,
-                reason=f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before they "
-                f"were sent (blocks {dropped.first} to {dropped.last}): the log is full; wanted an uplink, or more `keep_mb`",
-            )
-            for dropped in gone
-        ]
+        dropped = functools.reduce(operator.add, gone)
+        reason = (
+            f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before they were sent "
+            f"(blocks {dropped.first} to {dropped.last}): the log is full; wanted an uplink, or more room for it"
+        )
+        records = [SensorFault(time=now, subject=self._actor.name, quantity="all", check=SPOOL, reason=reason)]
         told = self._tell(records)
         del self._spool.news[: len(gone)]
         return told

@@ -20,6 +20,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,6 +94,7 @@ class _Tally(msgspec.Struct):
 
     segments: int = 0
     readings: int = 0
+    sent: int | None = None
     unsent: Dropped | None = None
 
 
@@ -156,6 +158,15 @@ def decode_blocks(data: bytes) -> tuple[Observations, ...]:
     return tuple(batches)
 
 
+def open_blocks(blocks: Iterable[bytes]) -> Iterator[tuple[int, Observations]]:
+    """(number, batch) of blocks that were sent, each by itself; raises InputError where one is not whole or not sound."""
+    for data in blocks:
+        block = _block_at(io.BytesIO(data), len(data)) if len(data) >= HEAD.size else None
+        if block is None or HEAD.size + block[2] != len(data) or block[0].number < 1:
+            raise InputError(f"a block of {len(data)} bytes: is torn, its sum is wrong, or it has no number")
+        yield block[0].number, _decode(block[0], block[1])
+
+
 def _decode(header: _Header, body: bytes) -> Observations:
     columns, begin = {}, 0
     for name, kind in COLUMNS:
@@ -165,8 +176,8 @@ def _decode(header: _Header, body: bytes) -> Observations:
     return Observations(Quantity(header.quantity, header.unit, header.low, header.high), header.sites, **columns)
 
 
-def _blocks(file: io.BufferedReader, damage: list[str], name: str, at: int = 0) -> Iterator[tuple[_Header, bytes, int]]:
-    """Every sound block with its end; says in `damage` what lies between, and where the sound part ends at last."""
+def _blocks(file: io.BufferedReader, damage: list[str], name: str, at: int = 0) -> Iterator[tuple[_Header, bytes, int, int]]:
+    """Every sound block with its begin and end; says in `damage` what lies between, and where the sound part ends at last."""
     file.seek(0, os.SEEK_END)
     size, bad_from = file.tell(), -1
     while at + HEAD.size <= size:
@@ -179,8 +190,8 @@ def _blocks(file: io.BufferedReader, damage: list[str], name: str, at: int = 0) 
         if bad_from >= 0:
             damage.append(f"{name}: {at - bad_from} bytes from byte {bad_from} on are damaged and were skipped")
             bad_from = -1
-        at += HEAD.size + block[2]
-        yield block[0], block[1], at
+        begin, at = at, at + HEAD.size + block[2]
+        yield block[0], block[1], begin, at
 
 
 def _block_at(file: BinaryIO, room: int) -> tuple[_Header, bytes, int] | None:
@@ -227,7 +238,6 @@ class Spool:
         self.folder, self.segment_bytes, self.keep_bytes = folder, segment_bytes, keep_bytes
         self.damage: list[str] = []
         self.number = 0
-        self.sent: int | None = None
         self.origins: dict[str, int] = {}
         self.news: list[Dropped] = []
         self._place: tuple[int, Path, int] | None = None
@@ -244,7 +254,7 @@ class Spool:
                 f"spool {folder}: another process writes it; stop that one, or give this node its own folder"
             ) from fault
         self._tally = self._read_tally()
-        self.number = self._tally.unsent.last if self._tally.unsent else 0
+        self.number = max(self._tally.sent or 0, self._tally.unsent.last if self._tally.unsent else 0)
         self._segments = [_Segment(path) for path in sorted(folder.glob("segment-*.log"))]
         for segment in self._segments:
             self._recover(segment, is_last=segment is self._segments[-1])
@@ -258,7 +268,7 @@ class Spool:
         end = begin = 0  # of what is sound, and of the group that is not whole yet
         group, missing, origin = (0, 1), 0, NOBODY
         with segment.path.open("rb") as file:
-            for header, _, block_end in _blocks(file, self.damage, segment.path.name):
+            for header, _, _, block_end in _blocks(file, self.damage, segment.path.name):
                 if header.group != group or not missing:
                     group, missing, origin, begin = header.group, header.group[1], header.origin, end
                 missing -= 1
@@ -422,12 +432,19 @@ class Spool:
         """What was dropped before it was sent, until the receiver knows of it."""
         return self._tally.unsent
 
+    @property
+    def sent(self) -> int | None:
+        """Up to which block the receiver has everything, or knows that it is lost; None where nothing is sent on."""
+        return self._tally.sent
+
     def mark_sent(self, number: int) -> None:
-        """The receiver has everything up to this block, or knows that it is lost."""
-        self.sent = number
+        """Keep what the receiver said; from the first time on, what goes before it was sent is counted."""
+        if number == self._tally.sent:
+            return
+        self._tally.sent = number
         if self._tally.unsent is not None and self._tally.unsent.last <= number:
             self._tally.unsent = None
-            self._keep_tally()
+        self._keep_tally()
 
     def waiting(self, after: int) -> tuple[int, int]:
         """How many readings and bytes lie in the blocks after number `after`; bytes as a share of their segments."""
@@ -438,6 +455,16 @@ class Spool:
             readings += sum(fresh)
             size += segment.size * len(fresh) // max(1, len(blocks))
         return readings, size
+
+    def oldest(self, after: int) -> datetime | None:
+        """The oldest time among the segments that hold blocks after number `after`; None where all is sent."""
+        for segment in tuple(self._segments):
+            if segment.last > after and segment.spans:
+                try:
+                    return datetime.fromtimestamp(min(low for low, _ in segment.spans.values()) / 1e6, UTC)
+                except (OverflowError, ValueError, OSError):
+                    return None
+        return None
 
     def blocks(self, after: int, upto: int | None = None) -> Iterator[Block]:
         """The blocks after number `after`, in order, as they lie on disk; damaged or dropped ones are gaps in the numbers."""
@@ -450,17 +477,15 @@ class Spool:
             except FileNotFoundError:  # the oldest segment was dropped while somebody read
                 continue
             known = self._place if self._place is not None and self._place[:2] == (after, segment.path) else None
-            begin = known[2] if known else 0
             with file:
                 number = after if known else 0
-                for header, body, end in _blocks(file, [], segment.path.name, begin):
+                for header, _, begin, end in _blocks(file, [], segment.path.name, known[2] if known else 0):
                     number = header.number or number + 1
                     if number > upto:
                         return
                     if number > after:
-                        size = HEAD.size + len(msgspec.msgpack.encode(header)) + len(body)
-                        file.seek(end - size)
-                        data = file.read(size)
+                        file.seek(begin)
+                        data = file.read(end - begin)
                         self._place = number, segment.path, end
                         yield Block(number, header.entries, header.rows, header.from_us, header.to_us, data)
 
@@ -479,7 +504,7 @@ class Spool:
         except FileNotFoundError:  # the oldest segment was dropped while somebody read
             return
         with file:
-            for header, body, _ in _blocks(file, [], segment.path.name):
+            for header, body, _, _ in _blocks(file, [], segment.path.name):
                 yield header, body
 
     def read(

@@ -36,6 +36,7 @@ from tocsin.platform.local import LocalHost
 from tocsin.platform.store import Sessions, Users
 from tocsin.platform.tiles import BaseMap, terrain_tile
 from tocsin.platform.twin import Gauge, Twin, local_hour
+from tocsin.platform.uplink import Receiver
 from tocsin.security.actor import Actor
 from tocsin.security.gate import must_hold
 from tocsin.security.keys import signature_holds
@@ -114,6 +115,7 @@ class Centre:
         self._views: dict[str, ForecastView] = {}
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
+        self.receiver: Receiver | None = None
         self._stop_listening = ledger.subscribe(self._heard)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
 from tocsin.platform.store import open_sessions, open_users
 from tocsin.platform.twin import Twin
+from tocsin.platform.uplink import open_receiver
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
 from tocsin.vocabulary import Level, Quantity, TocsinError, Unavailable, Warning
@@ -116,6 +117,7 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
         )
+        centre.receiver = open_receiver(host, ledger, node, spool)
         node.on_readings(centre.heard_readings)
     except BaseException:
         ledger.close()

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, plans, record, situation, twin
+from tocsin.interfaces.http import forecasts, plans, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.vocabulary import Refused, TocsinError
 
@@ -126,6 +126,7 @@ def make_app(centre: Centre) -> Starlette:
         route("/ledger/verify", "read ledger", record.verify, "POST"),
         route("/progress", "read situation", record.progress),
         route("/events", "read situation", record.events),
+        *uplink.routes(centre),
         *_console(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])

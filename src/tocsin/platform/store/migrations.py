@@ -36,6 +36,11 @@ CREATE TABLE session (
 )
 """
 
+_EDGE = "CREATE TABLE edge (name TEXT PRIMARY KEY, public_key TEXT NOT NULL, since TEXT NOT NULL, ended TEXT)"
+_EDGE_REACHED = (
+    "CREATE TABLE edge_reached (name TEXT NOT NULL, series TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, series))"
+)
+
 
 def _never(table: str, change: str) -> str:
     """A trigger against our own mistakes; against an intruder stand the hashes."""
@@ -49,4 +54,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "ledger", (_LEDGER, _ENTRY, _TREE, _HEAD, _never("entry", "UPDATE"), _never("entry", "DELETE"))),
     Migration(2, "users", (_USER, _USER_KEY, _never("user_key", "UPDATE"), _never("user_key", "DELETE"))),
     Migration(3, "sessions", (_SESSION,)),
+    Migration(4, "edges", (_EDGE, _EDGE_REACHED)),
 )
