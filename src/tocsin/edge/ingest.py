@@ -37,6 +37,9 @@ TIME_US_MOST = 253_402_300_800_000_000  # the year 10000: what comes after it ha
 SITE_CHARACTERS_MOST = 200
 CLIENTS_COUNTED = 10_000
 LEDGER = "ledger"
+# The rules rest for half the time that they took: with 10,000 streams a look takes 20 ms of a core alone, and without a rest the
+# threads that receive and store get no turn in time. Measured with benchmarks/ingest.py: half the wait for an acknowledgement.
+REST_SHARE = 0.5
 _FLAGS = np.array(sorted(Flag), np.uint8)
 
 
@@ -50,7 +53,7 @@ class Outcome(IntEnum):
     MALFORMED = 0x99
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """Something that arrived: who sent it (as was proved), what it says, on which topic, and what MQTT 5 said beside it."""
 
     actor: Actor
@@ -59,7 +62,7 @@ class Message(msgspec.Struct, frozen=True):
     properties: Properties = NOTHING
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one message: how many readings of it are on disk now, or why none is."""
 
     outcome: Outcome = Outcome.STORED
@@ -90,7 +93,7 @@ _Micros = Annotated[int, msgspec.Meta(ge=0, lt=TIME_US_MOST)]
 _Place = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, gc=False):
     """A payload in JSON: one reading, or columns of them."""
 
     quantity: str
@@ -391,8 +394,10 @@ class Ingest:
         while self._unjudged.heard:
             stored, self._unjudged = self._unjudged, Stored()
             try:
+                began = loop.time()
                 await loop.run_in_executor(self._judge, self._node.judge, stored)
                 self._tell(LEDGER, None)
+                await asyncio.sleep((loop.time() - began) * REST_SHARE)
                 delay_s = self._backoff_s[0]
             except Unavailable as fault:
                 self._unjudged = stored + self._unjudged

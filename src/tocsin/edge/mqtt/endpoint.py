@@ -161,7 +161,7 @@ class _Lane(msgspec.Struct, frozen=True):
     is_urgent: bool
 
 
-class _Arrived(msgspec.Struct, frozen=True):
+class _Arrived(msgspec.Struct, frozen=True, gc=False):
     """A message that was let in and is not yet answered."""
 
     connection: Connection | None
@@ -339,7 +339,7 @@ class Connection(asyncio.Protocol):
     def answer(self, packet: Publish, code: int = 0, words: str = "") -> None:
         """PUBACK or PUBREC."""
         self.unanswered -= 1
-        if self.unanswered * 2 <= self._endpoint.settings.receive_maximum:
+        if self._held and self.unanswered * 2 <= self._endpoint.settings.receive_maximum:
             self.release("window")
         kind = Kind.PUBACK if packet.qos == 1 else Kind.PUBREC
         if self.version != V5:
@@ -872,9 +872,17 @@ class Endpoint:
             desk.timer = asyncio.get_running_loop().call_later(self.settings.tick_s, self._hand_over, desk)
 
     def _go_on(self, session: Session, packet: Publish, is_urgent: bool, expires_at: float | None) -> None:
-        self._route(
-            packet.topic, packet.payload, packet.qos, packet.retain, packet.properties, session.client_id, is_urgent, expires_at
-        )
+        if packet.retain or self._subscribers.match(packet.topic):
+            self._route(
+                packet.topic,
+                packet.payload,
+                packet.qos,
+                packet.retain,
+                packet.properties,
+                session.client_id,
+                is_urgent,
+                expires_at,
+            )
 
     def _hand_over(self, desk: _Desk) -> None:
         """Give all that waits to the handler as one list."""

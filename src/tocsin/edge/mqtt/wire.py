@@ -155,7 +155,7 @@ class Connack(msgspec.Struct, frozen=True):
     properties: Properties = NOTHING
 
 
-class Publish(msgspec.Struct, frozen=True):
+class Publish(msgspec.Struct, frozen=True, gc=False):
     """A message. `packet_id` is 0 where qos is 0; `topic` may be empty where a topic alias stands for it."""
 
     topic: str
@@ -167,7 +167,7 @@ class Publish(msgspec.Struct, frozen=True):
     properties: Properties = NOTHING
 
 
-class Ack(msgspec.Struct, frozen=True):
+class Ack(msgspec.Struct, frozen=True, gc=False):
     """PUBACK, PUBREC, PUBREL or PUBCOMP."""
 
     kind: Kind
