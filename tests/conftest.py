@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,35 @@ def chromium() -> str:
     if found is None:
         missing("chromium (apt-get install chromium)")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a throw-away PostgreSQL of Debian's, on a free port; root starts it as the user that Debian made for it."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        missing("PostgreSQL (apt-get install postgresql)")
+    bin_ = programs[-1].parent
+    folder = tmp_path_factory.mktemp("postgres")
+    as_whom: list[str] = []
+    if os.geteuid() == 0:
+        as_whom = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        for parent in (folder, folder.parent, folder.parent.parent):
+            parent.chmod(0o755)
+        os.chown(folder, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = folder / "data"
+
+    def run(*words: str | Path) -> None:
+        done = subprocess.run([*as_whom, *map(str, words)], capture_output=True, text=True, timeout=120, check=False, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(bin_ / "initdb", "-D", data, "-U", "tocsin", "--auth=trust", "-E", "UTF8", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    run(bin_ / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+    try:
+        yield f"postgresql://tocsin@127.0.0.1:{port}/postgres"
+    finally:
+        run(bin_ / "pg_ctl", "-D", data, "-m", "immediate", "stop")

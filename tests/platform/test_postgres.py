@@ -1,0 +1,164 @@
+"""Readings of many nodes in a real PostgreSQL: each block once, whatever breaks in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import pytest
+
+from tocsin.edge import Spool
+from tocsin.platform.postgres import Copier, PostgresReadings
+from tocsin.vocabulary import InputError, Observations, Quantity, Unavailable
+
+pytestmark = pytest.mark.postgres
+
+LEVEL = Quantity("water_level", "m", -5.0, 20.0)
+HOUR_US = 3_600_000_000
+
+
+def ask(url: str, sql: str) -> list[asyncpg.Record]:
+    async def run() -> list[asyncpg.Record]:
+        line = await asyncpg.connect(url)
+        try:
+            return list(await line.fetch(sql))
+        finally:
+            await line.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """An empty database for one test."""
+    name = f"t_{uuid.uuid4().hex}"
+    ask(postgres, f"create database {name}")
+    yield postgres.rsplit("/", 1)[0] + f"/{name}"
+    ask(postgres, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def readings(database: str) -> Iterator[PostgresReadings]:
+    opened = PostgresReadings(database)
+    yield opened
+    opened.close()
+
+
+def batch(first: int, rows: int = 50, sites: tuple[str, ...] = ("north", "south")) -> Observations:
+    number = np.arange(first, first + rows)
+    value = np.where(number % 7 == 3, np.nan, number / 10.0)
+    return Observations.of(LEVEL, sites, number % len(sites), number * HOUR_US, value, arrived_us=number * HOUR_US + 5)
+
+
+def columns(seen: Observations) -> list[tuple[str, int, float, int, int]]:
+    names = [seen.sites[k] for k in seen.site]
+    value = np.where(np.isnan(seen.value), -999.0, seen.value)
+    return sorted(zip(names, seen.time_us.tolist(), value.tolist(), seen.flag.tolist(), seen.arrived_us.tolist(), strict=True))
+
+
+def test_what_a_spool_has_is_in_the_database_once_with_flags_gaps_and_arrival(tmp_path: Path, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([batch(0), batch(50)])
+    copier = Copier(spool, "one", readings)
+    assert copier.step() == 100
+    assert copier.step() == 0
+    spool.append([batch(100)])
+    assert (copier.step(), copier.waiting) == (50, 0)
+    assert columns(readings.read(LEVEL)) == columns(spool.read(LEVEL))
+    part = readings.read(LEVEL, sites=["north"], from_us=10 * HOUR_US, to_us=20 * HOUR_US)
+    assert part.sites == ("north",)
+    assert part.time_us.tolist() == [hour * HOUR_US for hour in range(10, 20, 2)]
+
+
+def test_a_copy_that_is_done_again_writes_nothing_twice(tmp_path: Path, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([batch(0), batch(50)])
+    blocks = list(spool.blocks(0))
+    assert readings.copy("one", blocks[:1]).readings == 50
+    assert readings.copy("one", blocks).readings == 50  # the first is there already
+    assert readings.copy("one", blocks).readings == 0
+    assert readings.copy("another node", blocks).readings == 100
+    assert readings.copied("one") == blocks[-1].number
+
+
+def test_units_that_do_not_agree_are_refused_and_leave_nothing(tmp_path: Path, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool")
+    feet = Quantity("water_level", "ft", -5.0, 20.0)
+    spool.append([batch(0, sites=("north",))])
+    Copier(spool, "one", readings).step()
+    spool.append([batch(1, sites=("new",)), Observations.of(feet, ("north",), [0], [9], [1.0])])
+    with pytest.raises(InputError, match="stored in m; got ft"):
+        Copier(spool, "one", readings).step()
+    assert readings.read(LEVEL).sites == ("north",)
+    good = Spool(tmp_path / "good")
+    good.append([batch(1, sites=("new",))])  # the stream that was numbered in what was rolled back is numbered again
+    assert Copier(good, "two", readings).step() == 50
+    assert readings.read(LEVEL).sites == ("new", "north")
+
+
+def test_a_connection_that_breaks_loses_nothing(tmp_path: Path, database: str, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([batch(0)])
+    copier = Copier(spool, "one", readings)
+    copier.step()
+    ask(
+        database,
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    spool.append([batch(50)])
+    with contextlib.suppress(Unavailable):  # the first call may be the one that finds out
+        copier.step()
+    copier.step()
+    assert columns(readings.read(LEVEL)) == columns(spool.read(LEVEL))
+
+
+def test_a_server_that_is_not_there_is_said_without_the_password(tmp_path: Path) -> None:
+    nowhere = PostgresReadings("postgresql://me:secret@127.0.0.1:1/none", timeout_s=2.0)
+    with pytest.raises(Unavailable) as said:
+        nowhere.copied("one")
+    nowhere.close()
+    assert "127.0.0.1:1" in str(said.value)
+    assert "secret" not in str(said.value)
+
+
+def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path: Path, database: str) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([batch(50 * k) for k in range(400)])
+    wanted = columns(spool.read(LEVEL))
+    spool.close()
+    script = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from tocsin.edge import Spool
+        from tocsin.platform import postgres
+        postgres.ROWS_A_COPY = 500
+        copier = postgres.Copier(Spool(Path(sys.argv[1])), "one", postgres.PostgresReadings(sys.argv[2]))
+        print("on", flush=True)
+        while copier.step():
+            pass
+        print("done", flush=True)
+    """)
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "spool"), database], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(float(rng.uniform(0.01, 0.25)))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "spool"), database], check=True, timeout=60)
+    done = PostgresReadings(database)
+    try:
+        assert columns(done.read(LEVEL)) == wanted
+    finally:
+        done.close()
