@@ -41,6 +41,18 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def mosquitto() -> dict[str, str]:
+    """Where mosquitto, mosquitto_pub and mosquitto_sub are."""
+    found = {}
+    for program in ("mosquitto", "mosquitto_pub", "mosquitto_sub"):
+        where = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if where is None:
+            missing(f"{program} (apt-get install mosquitto mosquitto-clients)")
+        found[program] = str(where)
+    return found
+
+
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a throw-away PostgreSQL of Debian's, on a free port; root starts it as the user that Debian made for it."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
