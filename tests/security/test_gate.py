@@ -37,18 +37,19 @@ def test_only_an_administrator_manages_users_and_he_commands_nothing() -> None:
     assert WHO_MAY["manage users"] == {"administrator"}
     assert {name for name, roles in WHO_MAY.items() if "administrator" in roles} == {
         "read situation",
+        "things.read",
         "write note",
         "manage users",
     }
 
 
 def test_an_auditor_only_reads() -> None:
-    assert {name for name, roles in WHO_MAY.items() if "auditor" in roles} == {"read situation", "read ledger"}
+    assert {name for name, roles in WHO_MAY.items() if "auditor" in roles} == {"read situation", "read ledger", "things.read"}
 
 
 def test_a_sensor_only_writes_what_it_saw() -> None:
     acts = {name for name, roles in WHO_MAY.items() if "sensor" in roles}
-    assert acts == {"write readings", "write evidence", "write sensorfault", "write warning"}
+    assert acts == {"write readings", "write evidence", "write sensorfault", "write warning", "things.read", "things.write"}
 
 
 def test_every_kind_of_record_has_a_row_in_the_table() -> None:

@@ -42,6 +42,12 @@ ACTS: tuple[Act, ...] = (
     ),
     _act("read ledger", "every entry, proofs, verification", "operator", "planner", "commander", "auditor", "system"),
     _act("write readings", "bring readings in", "sensor", "system"),
+    _act(
+        "things.read",
+        "SensorThings: things, datastreams, observations",
+        *("sensor", "operator", "planner", "commander", "administrator", "auditor", "system"),
+    ),
+    _act("things.write", "SensorThings: make, change and delete them", "sensor", "operator", "system"),
     _act("write evidence", "the readings that a rule saw", "sensor", "system"),
     _act("write sensorfault", "a sensor that says what cannot be", "sensor", "system"),
     _act("write warning", "a rule's statement that a site needs attention", "sensor", "system"),

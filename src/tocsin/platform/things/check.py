@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from tocsin.platform.things.functions import read_geojson
+from tocsin.platform.things.jsontext import encode
 from tocsin.platform.things.model import COMPLEX_OBSERVATION, EntityType, Kind, Link, Property
 from tocsin.platform.things.times import parse_when
 from tocsin.vocabulary.errors import InputError
@@ -18,10 +17,6 @@ ID_MOST = 2**53 - 1  # beyond it a JSON number is no longer the same number ever
 CONTROL = ("@iot.selfLink", "@iot.context", "@iot.count", "@iot.nextLink", "@iot.navigationLink", "@iot.etag")
 GEOJSON = ("application/vnd.geo+json", "application/geo+json", "application/json", "application/vnd.geo%2bjson")
 BOX = ("min_x", "min_y", "max_x", "max_y")
-
-
-def encode(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def id_of(value: object, *, where: str) -> int:

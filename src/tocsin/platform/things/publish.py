@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tocsin.platform.things.check import encode
+from tocsin.platform.things.jsontext import encode
 from tocsin.platform.things.model import BY_NAME, Change
 from tocsin.platform.things.write import Writer
 from tocsin.vocabulary import Flag, Observations, Quantity
@@ -78,8 +78,12 @@ class Publisher:
         shape: dict[str, Any] = {"type": "Feature", "geometry": None, "properties": {"site": site}}
         if place is not None:
             shape = {"type": "Point", "coordinates": [place.lon, place.lat]}
-        spot = {"name": title, "description": f"where the gauge {site} stands", "encodingType": "application/geo+json"}
-        thing = {"name": title, "description": f"gauge {site}", "properties": {"source": SOURCE, "site": site}}
+        spot: dict[str, Any] = {
+            "name": title,
+            "description": f"where the gauge {site} stands",
+            "encodingType": "application/geo+json",
+        }
+        thing: dict[str, Any] = {"name": title, "description": f"gauge {site}", "properties": {"source": SOURCE, "site": site}}
         if place is not None:
             thing["Locations"] = [{**spot, "location": shape}]
         feature = writer.create(BY_NAME["FeatureOfInterest"], {**spot, "feature": shape, "properties": {"site": site}})

@@ -77,7 +77,8 @@ class Query(msgspec.Struct, frozen=True):
     skip: int = 0
     count: bool = False
     data_array: bool = False
-    text: str = ""  # the options as they were written, without $skip: what a link to the next page repeats
+    text: str = ""  # the options of the address as they were written, without $skip: what a link to the next page repeats
+    given: tuple[tuple[str, str], ...] = ()  # the same of a query inside $expand, without $expand too
 
 
 EVERYTHING = Query()

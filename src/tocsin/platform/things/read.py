@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
+from tocsin.platform.things.jsontext import decode
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
 from tocsin.platform.things.query import Binary, Call, Expand, Node, Path, Query, Unary
 from tocsin.platform.things.times import format_us, format_when
 from tocsin.platform.things.translate import Translator
-
-decode = msgspec.json.decode
 
 
 @dataclass

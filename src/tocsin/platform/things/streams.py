@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tocsin.platform.things.check import encode
+from tocsin.platform.things.jsontext import encode
 from tocsin.platform.things.model import EntityType
 
 COLUMNS = (

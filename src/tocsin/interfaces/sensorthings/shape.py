@@ -1,0 +1,120 @@
+"""Entities and pages as the standard's JSON, with links that lead on. OGC 18-088, 8.1 and 9.3."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from tocsin.platform.things import BY_NAME, Entity, Expand, Page, Query
+
+SAFE = "$&=/:,;()'@%+*!~-._"
+COMPONENTS = ("id", "phenomenonTime", "result", "resultTime", "resultQuality", "validTime", "parameters")
+
+
+class Shaper:
+    """Writes for one root address, such as http://host/sta/v1.1."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+
+    def self_link(self, entity: Entity) -> str:
+        return f"{self.root}/{entity.kind.plural}({entity.id})"
+
+    def entity(self, entity: Entity, query: Query) -> dict[str, Any]:
+        """One entity with what its query chose and expanded."""
+        kind, link, chosen = entity.kind, self.self_link(entity), query.select
+        told: dict[str, Any] = {}
+        if chosen is None or "@iot.id" in chosen:
+            told["@iot.id"] = entity.id
+        if chosen is None or "@iot.selfLink" in chosen:
+            told["@iot.selfLink"] = link
+        for prop in kind.properties:
+            if prop.name in entity.values:
+                value = entity.values[prop.name]
+                if value is not None or prop.shown_null or prop.name == "result":
+                    told[prop.name] = value
+        for way in kind.links:
+            if way.name in entity.expanded:
+                continue
+            if (chosen is None or way.name in chosen) and not (way.column and entity.keys.get(way.name) is None):
+                told[f"{way.name}@iot.navigationLink"] = f"{link}/{way.name}"
+        for part in query.expand:
+            if chosen is not None and part.link in chosen:
+                told[f"{part.link}@iot.navigationLink"] = f"{link}/{part.link}"
+            self._expanded(told, entity, part, link)
+        return told
+
+    def _expanded(self, told: dict[str, Any], entity: Entity, part: Expand, link: str) -> None:
+        found = entity.expanded.get(part.link)
+        if isinstance(found, Entity):
+            told[part.link] = self.entity(found, part.query)
+        elif isinstance(found, Page):
+            if found.count is not None:
+                told[f"{part.link}@iot.count"] = found.count
+            told[part.link] = [self.entity(one, part.query) for one in found.entities]
+            if found.more:
+                told[f"{part.link}@iot.nextLink"] = f"{link}/{part.link}?{_inner_options(part.query, found)}"
+
+    def page(self, page: Page, query: Query, path: str) -> dict[str, Any]:
+        """A page of a set; `path` is its address below the root."""
+        told = self._frame(page, query, path)
+        told["value"] = [self.entity(one, query) for one in page.entities]
+        return told
+
+    def references(self, page: Page, query: Query, path: str) -> dict[str, Any]:
+        """The addresses of a set's entities, and nothing else of them."""
+        told = self._frame(page, query, f"{path}/$ref")
+        told["value"] = [{"@iot.selfLink": self.self_link(one)} for one in page.entities]
+        return told
+
+    def _frame(self, page: Page, query: Query, path: str) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        if page.count is not None:
+            told["@iot.count"] = page.count
+        if page.more and page.top:
+            options = f"{query.text}&" if query.text else ""
+            told["@iot.nextLink"] = quote(f"{self.root}/{path}?{options}$skip={page.skip + page.top}", safe=SAFE)
+        return told
+
+    def data_array(self, page: Page, query: Query, path: str) -> dict[str, Any]:
+        """Observations as rows of values, one table for each stream: OGC 18-088, 12.1."""
+        told = self._frame(page, query, path)
+        chosen = query.select
+        names = COMPONENTS if chosen is None else tuple("id" if name == "@iot.id" else name for name in chosen)
+        names = tuple(name for name in names if name == "id" or BY_NAME["Observation"].prop(name) is not None)
+        groups: dict[str, list[list[Any]]] = {}
+        for entity in page.entities:
+            stream = "Datastream" if entity.keys.get("Datastream") is not None else "MultiDatastream"
+            link = f"{self.root}/{stream}s({entity.keys[stream]})"
+            row = [entity.id if name == "id" else entity.values.get(name) for name in names]
+            groups.setdefault(link, []).append(row)
+        told["value"] = [
+            {
+                f"{'Multi' if '/MultiDatastreams(' in link else ''}Datastream@iot.navigationLink": link,
+                "components": names,
+                "dataArray@iot.count": len(rows),
+                "dataArray": rows,
+            }
+            for link, rows in groups.items()
+        ]
+        return told
+
+
+def _inner_options(query: Query, page: Page) -> str:
+    """The options of an expanded set, as the address of its next page has them."""
+    parts = [f"{name}={quote(value, safe='')}" for name, value in query.given]
+    if query.expand:
+        parts.append(f"$expand={quote(_expand_text(query), safe='')}")
+    return "&".join([*parts, f"$skip={page.skip + page.top}"])
+
+
+def _expand_text(query: Query) -> str:
+    told = []
+    for part in query.expand:
+        inner = [f"{name}={value}" for name, value in part.query.given]
+        if part.query.skip:
+            inner.append(f"$skip={part.query.skip}")
+        if part.query.expand:
+            inner.append(f"$expand={_expand_text(part.query)}")
+        told.append(f"{part.link}({';'.join(inner)})" if inner else part.link)
+    return ",".join(told)
