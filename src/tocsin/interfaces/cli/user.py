@@ -134,7 +134,7 @@ def password(data: Data, name: Name, by: By = "", as_json: AsJson = False) -> No
         if by:
             users.reset_password(_administrator(users, by), name, _new_password(name))
         else:
-            old = _password(f"old password of {name}: ")
+            old = password_of(f"old password of {name}: ")
             users.change_password(name, old, _new_password(name))
         user = users.find(name)
         at.answer(_row(user), lambda console: console.print(f"{user.name} has a new password"))
@@ -180,10 +180,10 @@ def _administrator(users: Users, by: str) -> Actor:
 
     if not by:
         raise Refused("user: nobody is named who does it; wanted --as ADMINISTRATOR, whose password is then asked for")
-    return users.sign_in(by, _password(f"password of {by}: "), "local")
+    return users.sign_in(by, password_of(f"password of {by}: "), "local")
 
 
-def _password(prompt: str) -> str:
+def password_of(prompt: str) -> str:
     """One password, from the terminal without an echo, or one line of stdin."""
     if sys.stdin.isatty():
         import getpass
@@ -199,8 +199,8 @@ def _password(prompt: str) -> str:
 
 def _new_password(name: str) -> str:
     """A new password; typed twice where somebody types it."""
-    first = _password(f"new password of {name}: ")
-    if sys.stdin.isatty() and _password("the same again: ") != first:
+    first = password_of(f"new password of {name}: ")
+    if sys.stdin.isatty() and password_of("the same again: ") != first:
         from tocsin.vocabulary import InputError
 
         raise InputError(f"new password of {name}: the two differ; nothing was changed")

@@ -1,0 +1,369 @@
+"""The file edge.toml: all that a node does, as data; what is wrong with it is said with file, line, key, got and wanted."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import itertools
+import re
+import tomllib
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+import msgspec
+
+from tocsin.edge.actions import KINDS as ACTION_KINDS
+from tocsin.edge.actions import Command, LogLine, MqttTopic, Webhook, decode_action
+from tocsin.edge.check import Check
+from tocsin.edge.collect import Collector, CsvColumns, CsvFolder
+from tocsin.host import Host
+from tocsin.pack import Limits, Rule, accumulation, find_pack, rise, threshold
+from tocsin.vocabulary import InputError, Level, NotFound, Observations, Quantity, TocsinError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+FILE_BYTES_MOST = 4 << 20
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+WARNING_LEVELS = {level.word: level for level in Level if level > Level.NONE}
+# Which ready-made rules there are: the function, and whether its limits are given by hours.
+RULE_KINDS: Mapping[str, tuple[Callable[..., Rule], bool]] = {
+    "threshold": (threshold, False),
+    "rise": (rise, False),
+    "accumulation": (accumulation, True),
+}
+SECTIONS = ("packs", "node", "spool", "uplink", "quantity", "expect", "collector", "check", "rule", "action")
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the node is and where its data lie. `grace_s`: for so long after the start no site is called blind."""
+
+    name: str
+    data: str
+    tick_s: float = 60.0
+    grace_s: float = 1800.0
+    remember_h: float = 48.0
+    purpose: Literal["actual", "exercise", "demo"] = "actual"
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise InputError(f"name = {self.name!r}; wanted 1 to 64 letters, digits and . _ -")
+        if not (self.data and self.tick_s > 0 and self.grace_s >= 0 and self.remember_h > 0):
+            raise InputError("wanted a folder `data`, tick_s > 0, grace_s >= 0 and remember_h > 0")
+
+
+class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much room the readings may take. `reserve_mb` is kept back for warnings, for the day when the disk is full."""
+
+    keep_mb: int = 2048
+    segment_mb: int = 16
+    reserve_mb: int = 32
+
+    def __post_init__(self) -> None:
+        if not (0 < self.segment_mb <= self.keep_mb and self.reserve_mb >= 0):
+            raise InputError(f"segment_mb = {self.segment_mb}, keep_mb = {self.keep_mb}; wanted 0 < segment <= keep")
+
+
+class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the platform is. `ca` is for a server certificate of one's own, `cert` and `key` are a client certificate; PEM files."""
+
+    url: str
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    interval_s: float = 10.0
+    batch_kb: int = 512
+    compression: Literal["zlib", "none"] = "zlib"
+    timeout_s: float = 30.0
+    retry_s: tuple[float, float] = (1.0, 120.0)
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("https://", "http://")):
+            raise InputError(f"url = {self.url[:80]!r}; wanted https://..., or http:// in trials")
+        if not (self.interval_s > 0 and 0 < self.batch_kb <= 16_384 and self.timeout_s > 0):
+            raise InputError("wanted interval_s > 0, batch_kb in 1..16384 and timeout_s > 0")
+        if not 0 < self.retry_s[0] <= self.retry_s[1]:
+            raise InputError(f"retry_s = {list(self.retry_s)}; wanted 0 < first <= longest")
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """Sites that ought to speak, so that one which never does is seen to be blind."""
+
+    quantity: Quantity
+    sites: tuple[str, ...]
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder into which somebody puts CSV files, as `CsvFolder` reads them."""
+
+    name: str
+    folder: str
+    quantity: Quantity
+    unit: str
+    time: str = "time"
+    value: str = "value"
+    site: str | None = None
+    one_site: str | None = None
+    zone: str | None = None
+    every_s: float = 60.0
+    settled_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        self._folder()
+
+    def _folder(self) -> CsvFolder:
+        columns = CsvColumns(
+            quantity=self.quantity,
+            time=self.time,
+            value=self.value,
+            unit=self.unit,
+            site=self.site,
+            one_site=self.one_site,
+            zone=self.zone,
+        )
+        return CsvFolder(self.name, Path(self.folder), columns, every_s=self.every_s, settled_s=self.settled_s)
+
+    def batches(self, host: Host) -> AsyncGenerator[Observations, None]:
+        """What the files hold."""
+        return self._folder().batches(host)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole edge.toml, checked: everything in it can be used as it is."""
+
+    path: Path
+    node: NodeSettings
+    spool: SpoolSettings
+    uplink: UplinkSettings | None
+    quantities: Mapping[str, Quantity]
+    expected: tuple[Expected, ...]
+    collectors: tuple[Collector, ...]
+    checks: tuple[Check, ...]
+    rules: Mapping[str, tuple[Rule, ...]]
+    actions: tuple[LogLine | Webhook | MqttTopic | Command, ...]
+
+    @property
+    def data(self) -> Path:
+        """The data folder; a relative one lies beside the file."""
+        return self.path.parent / self.node.data
+
+
+def read_settings(path: Path, *, kinds: Mapping[str, type[Any]] | None = None) -> Settings:
+    """Read and check an edge.toml. `kinds` are the collectors that there are. Raises InputError with all that a person needs."""
+    try:
+        raw = path.read_bytes()
+        if len(raw) > FILE_BYTES_MOST:
+            raise InputError(f"{path}: {len(raw):,} bytes; wanted at most {FILE_BYTES_MOST:,}")
+        text = raw.decode()
+        table = tomllib.loads(text)
+    except FileNotFoundError as fault:
+        raise NotFound(f"{path}: there is no such file; wanted an edge.toml") from fault
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise InputError(f"{path}: cannot be read as TOML: {fault}") from fault
+    return _File(path.absolute(), text, table).settings({"files": Files} if kinds is None else kinds)
+
+
+class _File:
+    """A file while it is read: its table, and where in the text a key stands."""
+
+    def __init__(self, path: Path, text: str, table: dict[str, Any]) -> None:
+        self._path, self._table, self._lines = path, table, text.splitlines()
+        self._quantities: dict[str, Quantity] = {}
+
+    def settings(self, kinds: Mapping[str, type[Any]]) -> Settings:
+        for section in self._table:
+            if section not in SECTIONS:
+                raise self._fault((section, -1), "", f"unknown section{_nearest(section, SECTIONS)}")
+        rules: dict[str, list[Rule]] = {}
+        for number, hazard in enumerate(self._names("packs")):
+            try:
+                pack = find_pack(hazard)
+            except TocsinError as fault:
+                raise self._fault(("packs", number), "packs", str(fault)) from fault
+            rules[pack.hazard] = list(pack.rules)
+            self._quantities.update({quantity.name: quantity for quantity in pack.observes})
+        for number, table in self._tables("quantity"):
+            quantity = self._decode(("quantity", number), table, Quantity)
+            if quantity.name in self._quantities:
+                raise self._fault(("quantity", number), "name", f"{quantity.name!r} is named twice, or a pack has it already")
+            self._quantities[quantity.name] = quantity
+        node = self._one("node", NodeSettings)
+        if node is None:
+            raise InputError(f"{self._path}: no [node]; wanted one with name and data")
+        for number, table in self._tables("rule"):
+            hazard, rule = self._rule(("rule", number), table)
+            rules.setdefault(hazard, []).append(rule)
+        settings = Settings(
+            path=self._path,
+            node=node,
+            spool=self._one("spool", SpoolSettings) or SpoolSettings(),
+            uplink=self._one("uplink", UplinkSettings),
+            quantities=dict(self._quantities),
+            expected=tuple(self._decode(("expect", n), table, Expected) for n, table in self._tables("expect")),
+            collectors=tuple(self._collector(("collector", n), table, kinds) for n, table in self._tables("collector")),
+            checks=tuple(self._decode(("check", n), table, Check) for n, table in self._tables("check")),
+            rules={hazard: tuple(several) for hazard, several in rules.items()},
+            actions=tuple(self._action(("action", n), table) for n, table in self._tables("action")),
+        )
+        self._unique("check", [check.quantity.name for check in settings.checks], "quantity")
+        self._unique("action", [action.name for action in settings.actions], "name")
+        self._unique("collector", [collector.name for collector in settings.collectors], "name")
+        names = [rule.name for several in settings.rules.values() for rule in several]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"{self._path}: two rules are named {twice!r}; a warning must name its rule, so rename one")
+        return settings
+
+    def _unique(self, section: str, names: Sequence[str], key: str) -> None:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise self._fault((section, number), key, f"{name!r} is there twice; wanted each once")
+
+    def _names(self, key: str) -> list[str]:
+        found = self._table.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise self._fault((key, 0), key, f"got {found!r}; wanted a list of names")
+        return found
+
+    def _tables(self, section: str) -> list[tuple[int, dict[str, Any]]]:
+        found = self._table.get(section, [])
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise self._fault((section, -1), "", f"wanted [[{section}]] with two brackets, once for each {section}")
+        return list(enumerate(found))
+
+    def _one(self, section: str, kind: type[T]) -> T | None:
+        found = self._table.get(section)
+        if found is None:
+            return None
+        if not isinstance(found, dict):
+            raise self._fault((section, -1), "", f"wanted one [{section}]")
+        return self._decode((section, -1), found, kind)
+
+    def _decode(self, where: tuple[str, int], table: Mapping[str, Any], kind: type[T]) -> T:
+        """A table as a Struct; a key that it does not know is a fault, with the nearest that it does."""
+        known = [field.encode_name for field in msgspec.structs.fields(kind)]
+        for key in table:
+            if key not in known:
+                raise self._fault(where, key, f"unknown key{_nearest(key, known)}")
+        try:
+            return msgspec.convert(self._with_quantities(where, table), type=kind)
+        except msgspec.ValidationError as fault:
+            raise self._invalid(where, fault) from fault
+        except TocsinError as fault:
+            raise self._fault(where, "", str(fault)) from fault
+
+    def _invalid(self, where: tuple[str, int], fault: msgspec.ValidationError) -> InputError:
+        if isinstance(fault.__cause__, TocsinError):
+            return self._fault(where, "", str(fault.__cause__))
+        words, _, place = str(fault).partition(" - at `$")
+        key = re.match(r"\.?([A-Za-z0-9_]+)", place)
+        missing = re.search(r"missing required field `(\w+)`", words)
+        return self._fault(where, key.group(1) if key else "", f"{missing.group(1)} is missing" if missing else words)
+
+    def _with_quantities(self, where: tuple[str, int], value: Any, key: str = "") -> Any:
+        """Tables in which a quantity that is named stands as what it is."""
+        if isinstance(value, dict):
+            return {name: self._with_quantities(where, one, name) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self._with_quantities(where, one) for one in value]
+        if key == "quantity" and isinstance(value, str):
+            if value not in self._quantities:
+                known = ", ".join(sorted(self._quantities)) or "none; wanted a [[quantity]], or a pack that has it"
+                raise self._fault(where, key, f"got {value!r}; there are {known}")
+            return msgspec.to_builtins(self._quantities[value])
+        return value
+
+    def _rule(self, where: tuple[str, int], table: Mapping[str, Any]) -> tuple[str, Rule]:
+        """The hazard and the rule of a table with `kind`."""
+        kind = table.get("kind")
+        if not isinstance(kind, str) or kind not in RULE_KINDS:
+            raise self._fault(where, "kind", f"kind = {kind!r}; wanted one of {', '.join(RULE_KINDS)}")
+        function, by_hours = RULE_KINDS[kind]
+        form, keys = _rule_form(kind, function, by_hours)
+        told: Any = self._decode(where, {key: value for key, value in table.items() if key != "kind"}, form)
+        quantity: Quantity = told.quantity
+        unit = f"{quantity.unit}/h" if kind == "rise" else quantity.unit
+        verified = told.verified and told.public
+        try:
+
+            def limits(steps: Mapping[str, float]) -> Limits:
+                unknown = [step for step in steps if step not in WARNING_LEVELS]
+                if unknown:
+                    raise InputError(f"level {unknown[0]!r}; wanted {', '.join(WARNING_LEVELS)}")
+                return Limits({WARNING_LEVELS[step]: value for step, value in steps.items()}, unit, told.source, verified)
+
+            if by_hours:
+                given: Any = {float(hours): limits(steps) for hours, steps in told.hours.items()}
+            elif bool(told.limits) == bool(told.at):
+                raise InputError("wanted either `limits`, the same everywhere, or `at`, limits for each site")
+            else:
+                given = limits(told.limits) if told.limits else {site: limits(steps) for site, steps in told.at.items()}
+            return told.hazard, function(told.name, quantity, given, **{key: getattr(told, key) for key in keys})
+        except (TocsinError, ValueError) as fault:
+            raise self._fault(where, "", str(fault)) from fault
+
+    def _collector(self, where: tuple[str, int], table: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Collector:
+        kind = table.get("kind")
+        if not isinstance(kind, str) or kind not in kinds:
+            raise self._fault(where, "kind", f"kind = {kind!r}; wanted one of {', '.join(sorted(kinds))}")
+        collector: Collector = self._decode(where, {key: value for key, value in table.items() if key != "kind"}, kinds[kind])
+        return collector
+
+    def _action(self, where: tuple[str, int], table: Mapping[str, Any]) -> LogLine | Webhook | MqttTopic | Command:
+        kind = next((one for one in ACTION_KINDS if one.kind == table.get("kind")), None)
+        if kind is not None:
+            known = [field.encode_name for field in msgspec.structs.fields(kind)]
+            for key in table:
+                if key not in known and key != "kind":
+                    raise self._fault(where, key, f"unknown key{_nearest(key, known)}")
+        try:
+            return decode_action(table)
+        except msgspec.ValidationError as fault:
+            raise self._invalid(where, fault) from fault
+        except TocsinError as fault:
+            raise self._fault(where, "kind" if kind is None else "", str(fault)) from fault
+
+    def _fault(self, where: tuple[str, int], key: str, words: str) -> InputError:
+        section, number = where
+        named = f"[{section}]" if number < 0 else f"[[{section}]] number {number + 1}"
+        if section == "packs":
+            named = "packs"
+        at = self._line(section, number, key)
+        line = f", line {at}" if at else ""
+        about = f", {key}" if key and key != section else ""
+        return InputError(f"{self._path.name}{line}: {named}{about}: {words}")
+
+    def _line(self, section: str, number: int, key: str) -> int:
+        """Where the key stands, or else the head of its section; 0 where neither is found."""
+        head = re.compile(rf"\s*\[{{1,2}}\s*{re.escape(section)}\s*\]{{1,2}}")
+        heads = [n for n, line in enumerate(self._lines) if head.match(line)]
+        if not heads:
+            plain = re.compile(rf"\s*{re.escape(section)}\s*[=.]")
+            return next((n + 1 for n, line in enumerate(self._lines) if plain.match(line)), 0)
+        begin = heads[max(0, number)] if max(0, number) < len(heads) else heads[-1]
+        own = re.compile(rf"\s*\[{{1,2}}\s*{re.escape(section)}\s*\.")
+        other = re.compile(r"\s*\[{1,2}\s*[A-Za-z\"']")
+        body = itertools.takewhile(
+            lambda n: not other.match(self._lines[n]) or own.match(self._lines[n]), range(begin + 1, len(self._lines))
+        )
+        wanted = re.compile(rf"\s*(?:\[{{1,2}}\s*{re.escape(section)}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+        return next((n + 1 for n in body if key and wanted.match(self._lines[n])), begin + 1)
+
+
+def _rule_form(kind: str, function: Callable[..., Rule], by_hours: bool) -> tuple[type[Any], list[str]]:
+    """What a [[rule]] of this kind holds: what every rule needs, and the keywords of its function; and these keywords."""
+    hints = get_type_hints(function)
+    keywords = [p for p in inspect.signature(function).parameters.values() if p.kind == inspect.Parameter.KEYWORD_ONLY]
+    fields: list[Any] = [("name", str), ("hazard", str), ("quantity", Quantity), ("source", str)]
+    fields += [(p.name, hints[p.name]) if p.default is p.empty else (p.name, hints[p.name], p.default) for p in keywords]
+    steps = dict[str, float]
+    limits: list[Any] = [("hours", dict[str, steps])] if by_hours else [("limits", steps, {}), ("at", dict[str, steps], {})]
+    form = msgspec.defstruct(
+        f"Rule_{kind}", [*fields, *limits, ("verified", bool, False), ("public", bool, True)], kw_only=True, frozen=True
+    )
+    return form, [p.name for p in keywords]
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"

@@ -1,0 +1,277 @@
+"""tocsin edge: a node beside the sensors, which collects, checks, warns and stores by itself, and sends on when it can."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.interfaces.cli.desk import FAILED, AsJson, desk
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tocsin.edge.settings import Settings
+    from tocsin.edge.status import EdgeStatus
+    from tocsin.platform.store.edges import EdgeNode, Edges
+    from tocsin.security.actor import Actor
+
+app = typer.Typer(
+    name="tocsin-edge",
+    help="A node beside the sensors: it collects, checks, warns and stores by itself, and sends on when there is a link.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[Path, typer.Argument(help="The node's settings, see docs/guide/edge.md.", metavar="FILE")]
+Data = Annotated[Path, typer.Argument(help="The platform's data folder; the platform must not be running.", metavar="DATA")]
+Name = Annotated[str, typer.Argument(help="The node's name, as in its [node] name.", metavar="NAME")]
+By = Annotated[
+    str,
+    typer.Option("--as", help="The administrator who does it; the password is asked for. Default: none.", metavar="NAME"),
+]
+
+
+@app.command("run")
+def run(
+    file: File,
+    run_for: Annotated[
+        float | None,
+        typer.Option("--for", help="Stop by itself after so many seconds. Default: run until SIGTERM or Ctrl-C.", min=0.0),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the node until SIGTERM or Ctrl-C. Log lines go to stderr. Example: tocsin edge run edge.toml"""
+    with desk(as_json=as_json) as at:
+        from tocsin.host import WallClock
+        from tocsin.interfaces.edge import log_to_stderr, run_edge
+
+        settings = _read(file)
+        log_to_stderr()
+        os.chdir(settings.path.parent)
+
+        def ready() -> None:
+            where = "no uplink" if settings.uplink is None else f"uplink {settings.uplink.url}"
+            words = f"edge {settings.node.name}: {len(settings.collectors)} collectors, {len(settings.actions)} actions, {where}"
+            at.note(words)
+
+        run_edge(settings, clock=WallClock(), run_for_s=run_for, on_ready=ready)
+        at.answer({"node": settings.node.name, "stopped": True}, lambda console: console.print("stopped in order"))
+
+
+@app.command("check")
+def check(file: File, as_json: AsJson = False) -> None:
+    """Check a settings file and say what the node would do; nothing is opened or made. Example: tocsin edge check edge.toml"""
+    with desk(as_json=as_json) as at:
+        settings = _read(file)
+        rows = _described(settings)
+
+        def text(console: Console) -> None:
+            console.print(f"{file}: is in order")
+            for what, names in rows.items():
+                console.print(f"  {what:<12} {', '.join(map(str, names)) or 'none'}")
+
+        at.answer(rows, text)
+
+
+@app.command("status")
+def status(
+    where: Annotated[
+        Path, typer.Argument(help="The node's settings, or its data folder. Default: edge.toml.", metavar="FILE|FOLDER")
+    ] = Path("edge.toml"),
+    as_json: AsJson = False,
+) -> None:
+    """Say how a node stands: its sources, its storage, its uplink and its actions. Exit code 1 where it does not run.
+
+    Example: tocsin edge status edge.toml
+    """
+    with desk(as_json=as_json) as at:
+        from tocsin.edge.status import read_status
+        from tocsin.host import WallClock
+
+        told, now = read_status(where if where.is_dir() else _read(where).data), WallClock().now()
+        is_old = told.is_old(now)
+        age_s = (now - told.time).total_seconds()
+        at.answer(_built(told) | {"is_running": not is_old, "age_s": age_s}, lambda console: _print_status(console, told, age_s))
+        if is_old:
+            raise typer.Exit(FAILED)
+
+
+@app.command("keys")
+def keys(file: File, as_json: AsJson = False) -> None:
+    """Print the node's name and public key, with which a platform enrols it; makes the key where there is none.
+
+    Example: tocsin edge keys edge.toml
+    """
+    with desk(as_json=as_json) as at:
+        from tocsin.interfaces.edge import node_key
+        from tocsin.security.keys import fingerprint
+
+        settings = _read(file)
+        key = node_key(settings.data).public_key
+
+        def text(console: Console) -> None:
+            console.print(f"{settings.node.name} {key}")
+            console.print(f"fingerprint {fingerprint(key)}; on the platform: tocsin edge enrol DATA {settings.node.name} {key}")
+
+        at.answer({"node": settings.node.name, "public_key": key, "fingerprint": fingerprint(key)}, text)
+
+
+@app.command("enrol")
+def enrol(
+    data: Data,
+    name: Name,
+    key: Annotated[str, typer.Argument(help="The node's public key, as `tocsin edge keys` prints it there.", metavar="KEY")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """On the platform: let a node send, with this key. A new key takes the place of the old one.
+
+    Example: tocsin edge enrol centre weir-house 6b1f --as ada
+    """
+    with desk(as_json=as_json) as at, _edges(data, by) as (edges, actor):
+        node = edges.enrol(actor, name, key)
+        at.answer(_row(node), lambda console: console.print(f"{node.name} may send"))
+
+
+@app.command("dismiss")
+def dismiss(data: Data, name: Name, by: By = "", as_json: AsJson = False) -> None:
+    """On the platform: take nothing more from a node; what it sent stays. Example: tocsin edge dismiss centre weir-house --as ada"""
+    with desk(as_json=as_json) as at, _edges(data, by) as (edges, actor):
+        node = edges.dismiss(actor, name)
+        at.answer(_row(node), lambda console: console.print(f"{node.name} may not send any more"))
+
+
+@app.command("nodes")
+def nodes(data: Data, by: By = "", as_json: AsJson = False) -> None:
+    """On the platform: list the nodes that may send, and that once did. Example: tocsin edge nodes centre --as ada"""
+    with desk(as_json=as_json) as at, _edges(data, by) as (edges, actor):
+        found = edges.all(actor)
+
+        def text(console: Console) -> None:
+            for node in found:
+                ended = "" if node.ended is None else f"; dismissed {node.ended:%Y-%m-%d %H:%M}"
+                console.print(f"{node.name:<24} {node.public_key} since {node.since:%Y-%m-%d %H:%M}{ended}")
+
+        at.answer([_row(node) for node in found], text)
+
+
+def _read(file: Path) -> Settings:
+    from tocsin.edge.settings import read_settings
+    from tocsin.interfaces.edge import kinds_of_collectors
+
+    return read_settings(file, kinds=kinds_of_collectors())
+
+
+def _described(settings: Settings) -> dict[str, list[Any]]:
+    rules = [f"{rule.name} ({hazard})" for hazard, several in settings.rules.items() for rule in several]
+    return {
+        "node": [settings.node.name],
+        "data": [str(settings.data)],
+        "quantities": [str(quantity) for quantity in settings.quantities.values()],
+        "collectors": [collector.name for collector in settings.collectors],
+        "checks": [check.quantity.name for check in settings.checks],
+        "rules": rules,
+        "actions": [f"{action.name} ({action.kind})" for action in settings.actions],
+        "uplink": [settings.uplink.url] if settings.uplink else [],
+    }
+
+
+def _built(told: EdgeStatus) -> dict[str, Any]:
+    import msgspec
+
+    built: dict[str, Any] = msgspec.to_builtins(told)
+    return built
+
+
+def _print_status(console: Console, told: EdgeStatus, age_s: float) -> None:
+    state = "does not answer" if told.is_old(told.time) or age_s > 3.0 * told.tick_s else "runs"
+    console.print(f"edge {told.node} {state}: status of {told.time:%Y-%m-%d %H:%M:%S}Z, {age_s:.0f} s ago; process {told.pid}")
+    console.print(f"\n{'quantity':<18} {'site':<20} {'value':>12} {'age':>9} {'lag':>8} {'per hour':>9} {'good':>5}  state")
+    for one in told.sources:
+        value = "-" if one.value is None else f"{one.value:g} {one.unit}"
+        state = ", ".join((*one.faults, *(f"blind: {rule}" for rule in one.blind))) or one.level
+        good = "-" if one.good_share is None else f"{one.good_share:.0%}"
+        rate = "-" if one.per_hour is None else f"{one.per_hour:g}"
+        console.print(
+            f"{one.quantity:<18} {one.site:<20} {value:>12} {_span(one.age_s):>9} {_span(one.lag_s):>8} {rate:>9} {good:>5}  {state}"
+        )
+    for quantity, counts in told.counted.items():
+        console.print(f"{quantity}: {', '.join(f'{count:,} {what}' for what, count in counts.items() if count)}")
+    for part, reason in told.broken.items():
+        console.print(f"broken: {part}: {reason}")
+    held = told.storage
+    console.print(f"\nstorage: {held.size_bytes / 1e6:.1f} of {held.keep_bytes / 1e6:.0f} MB, {held.blocks:,} blocks so far")
+    if held.dropped_readings or held.lost_readings:
+        console.print(f"  dropped: {held.dropped_readings:,} readings; before they were sent: {held.lost_readings:,}")
+    for line in held.damage:
+        console.print(f"  damaged: {line}")
+    up = told.uplink
+    if up is None:
+        console.print("uplink: none")
+    else:
+        oldest = "" if up.oldest is None else f", the oldest of {up.oldest:%Y-%m-%d %H:%M}Z"
+        last = "never" if up.acknowledged is None else f"{up.acknowledged:%Y-%m-%d %H:%M:%S}Z"
+        console.print(f"uplink: {up.waiting_readings:,} readings ({up.waiting_bytes:,} bytes) wait{oldest}; acknowledged: {last}")
+        if up.fault:
+            console.print(f"  fault: {up.fault}")
+    for action in told.actions:
+        said = f"{action.pending} pending, {action.delivered} delivered, {action.given_up} given up, {action.left_out} left out"
+        console.print(f"action {action.name} ({action.kind}): {said}{f'; fault: {action.fault}' if action.fault else ''}")
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.0f} s" if abs(seconds) < 600 else f"{seconds / 60:.0f} min"
+
+
+@contextmanager
+def _edges(data: Path, by: str) -> Iterator[tuple[Edges, Actor]]:
+    """The nodes of a platform's data folder, and the administrator who asks."""
+    from tocsin.host import WallClock
+    from tocsin.interfaces.cli.user import password_of
+    from tocsin.platform.ledger import open_ledger
+    from tocsin.platform.store import open_users
+    from tocsin.platform.store.edges import Edges
+    from tocsin.security.gate import RoleGate
+    from tocsin.vocabulary import NotFound, Refused
+
+    if not by:
+        raise Refused("edge: nobody is named who does it; wanted --as ADMINISTRATOR, whose password is then asked for")
+    if not data.is_dir():
+        raise NotFound(f"{data}: there is no such data folder; wanted that of a platform")
+    clock, gate = WallClock(), RoleGate()
+    ledger = open_ledger(data, clock=clock, gate=gate)
+    try:
+        users = open_users(ledger.store, clock=clock, gate=gate, ledger=ledger)
+        actor = users.sign_in(by, password_of(f"password of {by}: "), "local")
+        yield Edges(ledger.store, clock=clock, gate=gate, ledger=ledger), actor
+    finally:
+        ledger.close()
+
+
+def _row(node: EdgeNode) -> dict[str, Any]:
+    return {"name": node.name, "public_key": node.public_key, "since": node.since, "ended": node.ended}
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """The program `tocsin-edge`."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
