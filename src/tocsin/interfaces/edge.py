@@ -266,7 +266,6 @@ def run_edge(
 class _Lines(logging.Formatter):
     """An event and its fields: `2026-03-01T12:00:00Z WARNING part_broken part=storage reason=...`."""
 
-    converter = time.gmtime
     _usual = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
@@ -277,7 +276,9 @@ class _Lines(logging.Formatter):
 def log_to_stderr() -> None:
     """One line for each event, with its fields; systemd keeps and rotates them."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    lines = _Lines("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    lines.converter = time.gmtime
+    handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each parcel would fill a small disk
 
