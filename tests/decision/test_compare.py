@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from tocsin.decision.compare import compare
 from tocsin.decision.futures import Foreseen, draw, foresee
 from tocsin.decision.impact import impact, way_out_s, ways_of
-from tocsin.pack import Action, Duration, Effect, Future, Plan, Scenario, Spread, find_pack
+from tocsin.pack import Action, Condition, Duration, Effect, Future, Plan, Scenario, Spread, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import Footprint, InputError, Series, Unavailable
+from tocsin.vocabulary import Footprint, InputError, Level, Series, Unavailable, Water
 
 PACK = find_pack("flood")
 MODEL, HARM = PACK.models[0], PACK.harm
@@ -63,9 +64,9 @@ def test_people_behind_the_water_are_cut_off_and_those_in_it_are_not_counted_twi
     assert until.tolist()[4:] == [INF, INF]
 
 
-def moving(zone: str, share: float, minutes: float) -> Plan:
+def moving(zone: str, share: float, minutes: float, name: str = "move") -> Plan:
     lasts = Duration(minutes, minutes, minutes)
-    return Plan("move", "flood", "", (Action("go", "go", "police", lasts, (Effect("move_population", zone, share),)),))
+    return Plan(name, "flood", "", (Action("go", "go", "police", lasts, (Effect("move_population", zone, share),)),))
 
 
 WAIT = Plan("wait", "flood", "", (Action("watch", "watch", "operator", Duration(60.0, 60.0, 60.0)),))
@@ -143,6 +144,52 @@ def test_plans_that_are_alike_are_told_to_be_and_the_cheaper_one_is_first() -> N
     done = compare(WORLD, MODEL, HARM, foreseen(flood([1.0] * 6, [60.0] * 6, members=4)), [dear, WAIT], ONE, hour=3.0)
     assert done.recommended == "wait"
     assert "damage and cost decide" in done.doubt
+
+
+def test_a_plan_that_is_best_by_its_tail_alone_is_not_said_to_leave_the_fewest() -> None:
+    """20 futures, 10 people in each of six cells: water in the western half in all of them, in the eastern half too in the last two."""
+    west, both = flood([2.0] * 3 + [0.0] * 3, [7200.0] * 3 + [INF] * 3), flood([2.0] * 6, [7200.0] * 6)
+    water = Footprint(
+        MODEL.makes, 86_400.0, *(np.concatenate([np.repeat(getattr(west, n), 18, 0), np.repeat(getattr(both, n), 2, 0)]) for n in
+        ("peak", "arrival_s", "end_s")),
+    )  # fmt: skip
+    done = compare(
+        WORLD, MODEL, HARM, foreseen(water), [moving("low", 0.10, 30.0), moving("high", 1.0, 30.0, "east")], ONE, hour=3.0
+    )
+    # move: 27 in 18 futures, 57 in 2: mean 30, tail 57. east: 30 in all 20: mean 30, tail 30.
+    assert [s.plan for s in done.scores] == ["east", "move"]
+    assert "leaves the fewest" in done.reason
+    done = compare(
+        WORLD, MODEL, HARM, foreseen(water), [moving("low", 0.15, 30.0), moving("high", 1.0, 30.0, "east")], ONE, hour=3.0
+    )
+    # move: 25.5 and 55.5: mean 28.5, tail 55.5
+    assert [s.plan for s in done.scores] == ["east", "move"]
+    assert "is best by average and worst tenth together: 30 on average, 30 in the worst tenth" in done.reason
+    assert "2 fewer than 'east' on average, 26 more in the worst tenth" in done.scores[1].reason
+
+
+def test_costs_in_another_currency_than_the_damage_are_refused() -> None:
+    plan = Plan("dear", "flood", "", (Action("a", "a", "fire", Duration(1.0, 1.0, 1.0), cost=9.0),), currency="BRL")
+    with pytest.raises(InputError, match="costs in BRL, damage is told in EUR"):
+        compare(WORLD, MODEL, HARM, foreseen(DRY_EAST), [plan], ONE, hour=3.0)
+
+
+def test_a_water_without_a_forecast_has_its_usual_level_above_the_gauges_own_zero() -> None:
+    class Town(TinyWorld):
+        def water(self, name: str) -> Water:
+            return msgspec.structs.replace(super().water(name), usual_level_m=12.0, gauge_zero_m=11.0)
+
+    waits = Action("a", "a", "fire", Duration(1.0, 1.0, 1.0), when=(Condition("level_m@lake", ">", 2.0),), deadline_min=30.0)
+    done = compare(Town(), MODEL, HARM, foreseen(DRY_EAST), [Plan("high lake", "flood", "", (waits,))], ONE, hour=3.0)
+    assert done.scores[0].failed_share == 1.0  # the lake stands 1 m above the gauge's zero, not 12
+
+
+def test_a_plan_that_is_meant_for_a_higher_level_says_so() -> None:
+    plan = Plan("evacuate", "flood", "", WAIT.actions, level=Level.ORANGE)
+    done = compare(WORLD, MODEL, HARM, foreseen(DRY_EAST), [plan], ONE, hour=3.0, warning_level=Level.YELLOW)
+    assert "it is meant from orange on, and the warning is yellow" in done.scores[0].reason
+    done = compare(WORLD, MODEL, HARM, foreseen(DRY_EAST), [plan], ONE, hour=3.0, warning_level=Level.RED)
+    assert "meant from" not in done.scores[0].reason
 
 
 def test_two_plans_of_one_name_are_refused() -> None:

@@ -130,6 +130,10 @@ BAD = {
         plan(action("a", effects=(Effect("open_shelter", "x"),))),
         "no shelter 'x'; there are: shelter-1",
     ),
+    "a crest that is not the twin's": (
+        plan(action("a", effects=(Effect("raise_barrier", "gate", 6.0),))),
+        "amount 6 m, and the twin's line has its crest at 3 m",
+    ),
     "a barrier that there is not": (plan(action("a", effects=(Effect("raise_barrier", "x"),))), "no line 'x'; there are: gate"),
 }
 

@@ -2,7 +2,7 @@
 
 Life comes first, property after: the order of incident priorities in the Incident Command System (life safety, incident stabilization,
 property preservation; FEMA, IS-100/IS-200). Plans are ranked by people in danger, half by the mean and half by the worst tail of the
-futures; only plans that are alike in that to a person are told apart by damage and cost.
+futures; only plans that are alike in that to a person are told apart by damage and cost, which are added and so have one currency.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen, run_all
-from tocsin.decision.impact import Ways, estimate, impact, way_out_s, ways_of
+from tocsin.decision.impact import Impact, Ways, estimate, impact, way_out_s, ways_of
 from tocsin.decision.interpret import Course, check_plan, hazard_effects, play
 from tocsin.host import Compute
 from tocsin.pack import Effect, Future, Harm, Model, Plan
@@ -85,6 +85,10 @@ def compare(
         raise InputError(f"compare: plans {', '.join(names)}; wanted each name once")
     for plan in plans:
         check_plan(plan, world, model)
+        if plan.currency != harm.worth_unit and any(action.cost for action in plan.actions):
+            raise InputError(
+                f"plan {plan.name}: costs in {plan.currency}, damage is told in {harm.worth_unit}; they are added, so give the costs in {harm.worth_unit}"
+            )
     tell = on_progress or (lambda _task, _done, _total: None)
     ways = ways_of(world)
     courses = {
@@ -95,16 +99,29 @@ def compare(
     }
     footprints, runs = _hazards(world, model, foreseen, plans, courses, compute, tell)
     outcomes = []
-    base_ways: dict[int, Floats] = {}
+    base: list[_Hit] = []  # what the untouched hazard does is the same for all plans that leave it alone
     for number, plan in enumerate(plans):
         footprint = footprints[plan.name]
-        outcomes.append(
-            _outcome(
-                world, ways, harm, footprint, plan, courses[plan.name], hour, base_ways if footprint is foreseen.footprint else {}
-            )
-        )
+        if footprint is not foreseen.footprint:
+            hit = _hit(world, ways, harm, footprint, hour)
+        else:
+            base = base or [_hit(world, ways, harm, footprint, hour)]
+            hit = base[0]
+        outcomes.append(_outcome(world, harm, footprint, hit, plan, courses[plan.name], hour))
         tell("scoring plans", number + 1, len(plans))
-    return _ranked(world, outcomes, foreseen, harm, courses, runs)
+    return _ranked(world, outcomes, foreseen, harm, courses, runs, warning_level)
+
+
+class _Hit(msgspec.Struct, frozen=True):
+    """A hazard's impact, and until when there is a way out of each cell in each future."""
+
+    impact: Impact
+    until_s: list[Floats]
+
+
+def _hit(world: World, ways: Ways, harm: Harm, footprint: Footprint, hour: float) -> _Hit:
+    until_s = [way_out_s(world, ways, harm, footprint, member) for member in range(footprint.members)]
+    return _Hit(impact(world, footprint, harm, hour=hour, ways=ways, until_s=until_s), until_s)
 
 
 def _facts(world: World, footprint: Footprint, future: Future, level: Level, hour: float) -> Callable[[str, float], float]:
@@ -128,11 +145,10 @@ def _facts(world: World, footprint: Footprint, future: Future, level: Level, hou
                 return 0.0 if step < 0 else float(rain.value[step]) * future.knobs.get("rain_factor", 1.0)
             case "level_m":
                 series = future.series.get(f"level@{place}")
-                return (
-                    world.water(place).usual_level_m
-                    if series is None
-                    else series.at(time_s) + future.knobs.get("level_offset_m", 0.0)
-                )
+                if series is not None:
+                    return series.at(time_s) + future.knobs.get("level_offset_m", 0.0)
+                water = world.water(place)
+                return water.usual_level_m - water.gauge_zero_m  # as the series are: above the gauge's zero
             case _:
                 here = zones[place]
                 count = people[here].sum()
@@ -179,29 +195,20 @@ def _hazards(
 
 
 def _outcome(
-    world: World,
-    ways: Ways,
-    harm: Harm,
-    footprint: Footprint,
-    plan: Plan,
-    courses: Sequence[Course],
-    hour: float,
-    known_ways: dict[int, Floats],
+    world: World, harm: Harm, footprint: Footprint, hit: _Hit, plan: Plan, courses: Sequence[Course], hour: float
 ) -> _Outcome:
     """Whom and what the hazard hits in each future although the plan was carried out."""
     count = footprint.members
     people = world.people(hour)
     zone_of = world.zones.zone_of
     zone_count = len(world.zones.name)
-    hit = impact(world, footprint, harm, hour=hour, ways=ways)
+    figures = hit.impact.figures
     by_zone = np.zeros((count, zone_count + 1))
     moved, cost, finished, failed, unhoused = (np.zeros(count) for _ in range(5))
-    open_km = hit.figures.get("road_km_cut", np.zeros(count)) + hit.figures.get("road_km_slowed", np.zeros(count))
+    open_km = figures.get("road_km_cut", np.zeros(count)) + figures.get("road_km_slowed", np.zeros(count))
     for member in range(count):
         course = courses[member]
-        if member not in known_ways:
-            known_ways[member] = way_out_s(world, ways, harm, footprint, member)
-        until_s = np.minimum(known_ways[member], footprint.arrival_s[member])
+        until_s = np.minimum(hit.until_s[member], footprint.arrival_s[member])
         inhabited = np.flatnonzero(people > 0)
         left = _left(world, plan, course, until_s, inhabited)
         moved[member] = (people[inhabited] * left).sum()
@@ -220,12 +227,12 @@ def _outcome(
         plan,
         by_zone.sum(axis=1),
         by_zone,
-        hit.figures.get("damage", np.zeros(count)),
+        figures.get("damage", np.zeros(count)),
         cost,
         finished,
         failed,
         moved,
-        hit.figures.get("people_cut_off", np.zeros(count)),
+        figures.get("people_cut_off", np.zeros(count)),
         open_km,
         unhoused,
         tuple(courses),
@@ -268,6 +275,7 @@ def _ranked(
     harm: Harm,
     courses: Mapping[str, tuple[Course, ...]],
     runs: int,
+    warning_level: Level,
 ) -> Compared:
     harms = np.array([o.harm for o in outcomes])
     regrets = regret(harms)
@@ -298,7 +306,7 @@ def _ranked(
                 finished_s=estimate(o.finished_s, "s"),
                 failed_share=float(o.failed.mean()),
                 best_share=float(best_share[k]),
-                reason=_why(o, first, rank, tails[k]),
+                reason=_why(o, tails[k], None if rank == 1 else (first, tails[order[0]]), warning_level),
                 figures={
                     "people_moved": estimate(o.moved, "persons"),
                     "people_cut_off": estimate(o.cut_off, "persons"),
@@ -324,8 +332,8 @@ def _ranked(
     )
 
 
-def _why(o: _Outcome, first: _Outcome, rank: int, tail: float) -> str:
-    """A sentence on one plan."""
+def _why(o: _Outcome, tail: float, best: tuple[_Outcome, float] | None, warning_level: Level) -> str:
+    """A sentence on one plan, beside the best one with its own tail."""
     moved, kept = o.moved.mean(), o.harm.mean()
     words = f"{kept:,.0f} people stay in danger on average, {tail:,.0f} in the worst tenth"
     if moved >= 1:
@@ -334,21 +342,33 @@ def _why(o: _Outcome, first: _Outcome, rank: int, tail: float) -> str:
         reasons = [d.failed for c in o.courses for d in c.done if d.failed]
         common = max(set(reasons), key=reasons.count)
         words += f"; in {o.failed.mean():.0%} of the futures a part of it fails ({common})"
-    if rank > 1:
-        more = kept - first.harm.mean()
-        words += (
-            f"; {more:,.0f} more than {first.plan.name!r}"
-            if more >= 0.5
-            else f"; as few as {first.plan.name!r}, for more damage and cost"
-        )
+    if best is not None:
+        first, first_tail = best
+        words += f"; {_beside(kept - first.harm.mean(), tail - first_tail, first.plan.name)}"
+    if Level.NONE < warning_level < o.plan.level:
+        words += f"; it is meant from {o.plan.level.word} on, and the warning is {warning_level.word}"
     return words
+
+
+def _beside(more: float, more_in_tail: float, first: str) -> str:
+    """What a plan's mean and tail are beside those of the best one."""
+    if abs(more) < 0.5 and abs(more_in_tail) < 0.5:
+        return f"as few as {first!r}, for more damage and cost"
+    if more >= 0.5 and more_in_tail > -0.5:
+        return f"{more:,.0f} more than {first!r}"
+    if more >= 0.5:
+        return f"{more:,.0f} more than {first!r} on average, {-more_in_tail:,.0f} fewer in the worst tenth"
+    return f"{max(0.0, -more):,.0f} fewer than {first!r} on average, {more_in_tail:,.0f} more in the worst tenth"
 
 
 def _verdict(outcomes: Sequence[_Outcome], order: Sequence[int], tails: Sequence[float], best_share: Floats) -> tuple[str, str]:
     """The sentence that the commander reads first, and how sure it is."""
     first = outcomes[order[0]]
     count = first.harm.size
-    reason = f"{first.plan.name!r} leaves the fewest people in danger: {first.harm.mean():,.0f} on average, {tails[order[0]]:,.0f} in the worst tenth of {count} futures"
+    tail = tails[order[0]]
+    fewest = first.harm.mean() < min(o.harm.mean() for o in outcomes) + 0.5 and tail < min(tails) + 0.5
+    what = "leaves the fewest people in danger" if fewest else "is best by average and worst tenth together"
+    reason = f"{first.plan.name!r} {what}: {first.harm.mean():,.0f} on average, {tail:,.0f} in the worst tenth of {count} futures"
     if len(order) == 1:
         return reason, "It was the only plan; compare it with others, and with waiting."
     second = outcomes[order[1]]
@@ -358,6 +378,8 @@ def _verdict(outcomes: Sequence[_Outcome], order: Sequence[int], tails: Sequence
         doubt = f"{share}. {second.plan.name!r} leaves as many in danger; damage and cost decide between the two."
     elif low > 0:
         doubt = f"{share}. Against {second.plan.name!r} it saves {mean:,.0f} more, 90 % sure between {low:,.0f} and {high:,.0f}."
+    elif high < 0:
+        doubt = f"{share}. {second.plan.name!r} saves {-mean:,.0f} more on average, and is worse in the worst tenth: {tails[order[1]]:,.0f}."
     else:
         doubt = f"{share}. It cannot be told apart from {second.plan.name!r}: the difference of {mean:,.0f} may be {low:,.0f} to {high:,.0f}."
     return reason + ".", doubt

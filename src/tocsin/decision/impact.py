@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -105,11 +105,20 @@ def way_out_s(world: World, ways: Ways, harm: Harm, footprint: Footprint, member
     return until[ways.node_of]
 
 
-def impact(world: World, footprint: Footprint, harm: Harm, *, hour: float, ways: Ways | None = None) -> Impact:
+def impact(
+    world: World,
+    footprint: Footprint,
+    harm: Harm,
+    *,
+    hour: float,
+    ways: Ways | None = None,
+    until_s: Sequence[Floats] | None = None,
+) -> Impact:
     """What stands in the way in each future, with the people as they are at an hour of the local day.
 
     people_exposed: where the hazard comes at all. people_in_danger: where it exceeds `harm.danger_from`. people_cut_off: dry, but no passable
     way leads to a shelter, a hospital or out of the twin any more. Figures for which the twin has no layer are left out, and remarked.
+    `until_s` is `way_out_s` of each future, where the caller has it already.
     """
     ways = ways or ways_of(world)
     count = footprint.members
@@ -137,7 +146,9 @@ def impact(world: World, footprint: Footprint, harm: Harm, *, hour: float, ways:
         remarks.append("the twin has no buildings: no damage is told")
     roads = world.roads
     if len(roads) and harm.road_speed is not None:
-        _tell_roads(tell, world, ways, harm, footprint, people, danger)
+        if until_s is None:
+            until_s = [way_out_s(world, ways, harm, footprint, member) for member in range(count)]
+        _tell_roads(tell, world, ways, harm, footprint, people, danger, until_s)
     else:
         remarks.append("the twin has no roads: no closures and nobody cut off is told")
     return Impact(figures, units, zones.name, by_zone, tuple(remarks))
@@ -154,12 +165,19 @@ def _tell_buildings(
     for name, curve in harm.damage.items():
         mine = (sort == name) | ((name == usual) & ~np.isin(sort, list(harm.damage)))
         lost += curve.share(depth[:, mine]) @ (floor_m2[mine] * harm.worth_per_m2[name])
-    tell("buildings_affected", "buildings", (depth > 0.1).sum(axis=1))
+    tell("buildings_affected", "buildings", np.isfinite(footprint.arrival_s[:, place]).sum(axis=1))
     tell("damage", harm.worth_unit, lost)
 
 
 def _tell_roads(
-    tell: Tell, world: World, ways: Ways, harm: Harm, footprint: Footprint, people: Floats, danger: NDArray[np.bool_]
+    tell: Tell,
+    world: World,
+    ways: Ways,
+    harm: Harm,
+    footprint: Footprint,
+    people: Floats,
+    danger: NDArray[np.bool_],
+    until_s: Sequence[Floats],
 ) -> None:
     roads, curve = world.roads, harm.road_speed
     if curve is None:
@@ -177,7 +195,7 @@ def _tell_roads(
         length_km = roads.length_m[ways.once] / 1000.0
         cut[member] = length_km[share >= CUT_SHARE].sum()
         slow[member] = length_km[(share > 0.0) & (share < CUT_SHARE)].sum()
-        stuck = connected & (way_out_s(world, ways, harm, footprint, member) < np.inf)
+        stuck = connected & (until_s[member] < np.inf)
         cut_off[member] = people[stuck & ~danger[member]].sum()
         for kind, assets in services:
             if len(assets):

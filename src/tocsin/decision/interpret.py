@@ -228,6 +228,13 @@ def _check_effect(where: str, effect: Effect, world: World, model: Model) -> Non
             raise InputError(f"{where}: no shelter {effect.target!r}; there are: {', '.join(shelters.id) or 'none'}")
     if effect.verb in model.acts_on and effect.target not in world.lines():
         raise InputError(f"{where}: {effect.verb}: no line {effect.target!r}; there are: {', '.join(world.lines()) or 'none'}")
+    if effect.verb in model.acts_on:
+        crest_m = world.line(effect.target).crest_m
+        if crest_m is not None and effect.amount not in (crest_m, Effect("", "").amount):
+            raise InputError(
+                f"{where}: {effect.verb} {effect.target}: amount {effect.amount:g} m, and the twin's line has its crest at {crest_m:g} m; "
+                "the twin's counts: leave amount out, or correct the twin"
+            )
 
 
 def _contradicts(conditions: Iterable[Condition]) -> bool:

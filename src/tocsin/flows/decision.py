@@ -1,14 +1,12 @@
-"""Act: compare plans on the same futures, and put a warning into words that a person can approve.
+"""Act: plans as files, and their comparison on the same futures.
 
 Each function here is one step of the decision flow as a command, a notebook or the server calls it: plain values in, a value out.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,21 +17,7 @@ from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
 from tocsin.host import Compute
 from tocsin.pack import Plan, find_pack
 from tocsin.platform.compute import LocalCompute
-from tocsin.platform.exchange import (
-    Alert,
-    Category,
-    Problem,
-    Status,
-    Words,
-    advice,
-    area_around,
-    cancel,
-    draft_alert,
-    update,
-    write_cap,
-)
-from tocsin.platform.twin import Twin
-from tocsin.vocabulary import InputError, Level, NotFound, World
+from tocsin.vocabulary import InputError, Level, World
 
 PLAN_BYTES_MAX = 2**20
 
@@ -121,136 +105,3 @@ def _toml(value: Any) -> str:
             return "{ " + ", ".join(f"{_key(name)} = {_toml(item)}" for name, item in value.items()) + " }"
         case _:
             return "[" + ", ".join(map(_toml, value)) + "]"
-
-
-class Message(msgspec.Struct, frozen=True):
-    """A drafted CAP message: as a value, as the XML that would be sent, and what a person should look at before approving it."""
-
-    alert: Alert
-    xml: bytes
-    advice: tuple[Problem, ...]
-
-
-def draft_message(
-    twin: Twin,
-    *,
-    zones: Sequence[str],
-    level: Level,
-    headline: str,
-    description: str,
-    sender: str,
-    now: datetime,
-    instruction: str = "",
-    holds_s: float = 6 * 3600.0,
-    language: str = "en",
-    event: str = "Flood",
-    category: Category = Category.MET,
-    sender_name: str = "",
-    status: str = Status.DRAFT.value,
-    exercise: str = "",
-    identifier: str = "",
-) -> Message:
-    """A new warning for zones of the twin; raises NotFound with the zones that there are. It says so where the place is made up."""
-    shapes = twin.zone_shapes
-    for zone in zones:
-        if zone not in shapes:
-            raise NotFound(f"twin {twin.manifest.name}: no zone {zone!r}; there are: {', '.join(sorted(shapes)) or 'none'}")
-    areas = [area_around(zone, twin.lonlat(shapes[zone])) for zone in dict.fromkeys(zones)]
-    words = Words(
-        language=language,
-        event=event,
-        headline=headline,
-        description=description,
-        instruction=instruction,
-        sender_name=sender_name,
-    )
-    alert = draft_alert(
-        identifier=identifier or _identifier(sender, now, headline, description, *zones),
-        sender=sender,
-        sent=now,
-        level=level,
-        category=category,
-        words=[words],
-        areas=areas,
-        expires=now + timedelta(seconds=holds_s),
-        status=Status(status),
-        exercise=exercise,
-        note=f"{twin.manifest.name} is made up" if twin.manifest.made_up else "",
-    )
-    return _message(alert)
-
-
-def update_message(
-    earlier: Alert,
-    *,
-    level: Level,
-    headline: str,
-    description: str,
-    now: datetime,
-    instruction: str = "",
-    holds_s: float = 6 * 3600.0,
-    language: str = "",
-    status: str = Status.DRAFT.value,
-    exercise: str = "",
-    identifier: str = "",
-) -> Message:
-    """A message that replaces `earlier`, for the same areas and event."""
-    if not earlier.info:
-        raise InputError(f"cap update of {earlier.identifier}: it has no info to take areas from; draft a new message")
-    told = earlier.info[0]
-    words = Words(
-        language=language or told.language,
-        event=told.event,
-        headline=headline,
-        description=description,
-        instruction=instruction,
-        sender_name=told.sender_name,
-    )
-    fresh = draft_alert(
-        identifier=identifier or _identifier(earlier.sender, now, headline, description, earlier.identifier),
-        sender=earlier.sender,
-        sent=now,
-        level=level,
-        category=told.category[0],
-        words=[words],
-        areas=told.area,
-        expires=now + timedelta(seconds=holds_s),
-        status=Status(status),
-        exercise=exercise,
-    )
-    return _message(update(earlier, fresh))
-
-
-def cancel_message(
-    earlier: Alert,
-    *,
-    reason: str,
-    now: datetime,
-    headline: str = "",
-    description: str = "",
-    holds_s: float = 6 * 3600.0,
-    identifier: str = "",
-) -> Message:
-    """A message that calls `earlier` back; with a headline the public is told that it is over."""
-    words: list[Words] = []
-    if headline and earlier.info:
-        told = earlier.info[0]
-        words = [Words(language=told.language, event=told.event, headline=headline, description=description or reason)]
-    alert = cancel(
-        earlier,
-        identifier=identifier or _identifier(earlier.sender, now, reason, earlier.identifier),
-        sent=now,
-        reason=reason,
-        words=words,
-        expires=now + timedelta(seconds=holds_s) if words else None,
-    )
-    return _message(alert)
-
-
-def _identifier(sender: str, now: datetime, *content: str) -> str:
-    digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:12]
-    return f"{sender.replace('@', '.')}.{now:%Y%m%dT%H%M%SZ}.{digest}"
-
-
-def _message(alert: Alert) -> Message:
-    return Message(alert, write_cap(alert), advice(alert))

@@ -14,7 +14,7 @@ from tocsin.interfaces.cli.desk import AsJson, Desk, desk
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tocsin.flows.decision import Message
+    from tocsin.flows.alerts import Message
     from tocsin.platform.exchange import Alert, CapReading
 
 app = typer.Typer(help="Draft, update, cancel and read warnings as CAP 1.2. Nothing is sent from here.", no_args_is_help=True)
@@ -91,7 +91,7 @@ def draft(
     the quay." --sender warnings@city.example -o riverside.xml
     """
     with desk(as_json=as_json) as at:
-        from tocsin.flows.decision import draft_message
+        from tocsin.flows.alerts import draft_message
         from tocsin.host import WallClock
         from tocsin.interfaces.units import duration_s
         from tocsin.platform.twin import open_twin
@@ -139,7 +139,7 @@ def update(
     Example: tocsin warn update riverside.xml --level orange --headline "The water falls" --description "0.3 m lower since noon."
     """
     with desk(as_json=as_json) as at:
-        from tocsin.flows.decision import update_message
+        from tocsin.flows.alerts import update_message
         from tocsin.host import WallClock
         from tocsin.interfaces.units import duration_s
         from tocsin.vocabulary import Level as Step
@@ -180,7 +180,7 @@ def cancel(
     Example: tocsin warn cancel riverside.xml --reason "The river is below the quay again." --headline "Riverside is safe again"
     """
     with desk(as_json=as_json) as at:
-        from tocsin.flows.decision import cancel_message
+        from tocsin.flows.alerts import cancel_message
         from tocsin.host import WallClock
         from tocsin.interfaces.units import duration_s
 

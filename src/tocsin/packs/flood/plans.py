@@ -60,7 +60,8 @@ def exposed_zones(world: World) -> tuple[str, ...]:
 def plans(world: World) -> tuple[Plan, ...]:
     """Wait, warn, close roads, evacuate, and raise what barriers there are: each as a plan of its own."""
     zones, shelters = exposed_zones(world), world.assets("shelters")
-    barriers = [line for name in world.lines() if (line := world.line(name)).sort == "barrier"]
+    lines = [world.line(name) for name in world.lines()]
+    barriers = [line for line in lines if line.sort == "barrier" and line.crest_m is not None]
     crews = max(4, int(world.assets("depots").amount.sum()))
     resources = {"crew": crews, "bus": 12}
     basis = (UNVERIFIED,)
@@ -107,10 +108,10 @@ def plans(world: World) -> tuple[Plan, ...]:
     raising = tuple(
         Action(
             name=f"raise {line.name}",
-            do=f"Raise the barrier at {line.name}" + (f" to {line.crest_m:.2f} m" if line.crest_m is not None else ""),
+            do=f"Raise the barrier at {line.name} to {line.crest_m:.2f} m",
             role="fire",
             duration=Duration(60.0, 90.0, 150.0),
-            effects=(Effect("raise_barrier", line.name, line.crest_m if line.crest_m is not None else 0.0),),
+            effects=(Effect("raise_barrier", line.name, line.crest_m or 0.0),),
             needs={"crew": 2},
             cost=15_000.0,
         )
