@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tocsin.interfaces.sensorthings.service import JSON, Answer, Ask, Service, told
+from tocsin.interfaces.sensorthings.service import JSON, Answer, Ask, Service, refusal, told
 from tocsin.platform.things.jsontext import decode, decode_body, encode_bytes
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError, TocsinError
@@ -206,7 +206,8 @@ def run_together(service: Service, parts: list[Part], actor: Actor) -> list[tupl
         with service.things.writing():
             for part in parts:
                 if part.ask.method == "GET":
-                    raise InputError("$batch: a change set holds only requests that change something; GET stands outside")
+                    fault = InputError("$batch: a change set holds only requests that change something; GET stands outside")
+                    raise Undone(refusal(fault))
                 answer = service.handle(_referred(part.ask, made), actor)
                 if answer.status >= 400:
                     raise Undone(answer)

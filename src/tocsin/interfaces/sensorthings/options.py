@@ -193,7 +193,7 @@ def _inner(text: str, begin: int, end: int, kind: EntityType, depth: int, counte
         option = LOWER.get(name.strip().lower())
         where = position("$expand", text, first)
         if option is None or not equals or option == "$resultFormat":
-            unknown = _unknown(name.strip(), kind)
+            unknown = _unknown(name.strip(), kind if equals else None)
             raise type(unknown)(f"{where}: {unknown}")
         if option in given:
             raise InputError(f"{where}: {option} is given twice; wanted it once")

@@ -166,6 +166,8 @@ class Service:
     # -- write ---------------------------------------------------------------------------------------------------------
 
     def _post(self, ask: Ask, path: str) -> Answer:
+        if not path:
+            raise NotAllowed("POST /: entities are made in a set, such as /Things")
         body = decode_body(ask.body, where=f"POST /{path}")
         with self.things.writing() as writer:
             with self.things.reading() as reader:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tocsin.platform.things import BY_NAME, Entity, Expand, Page, Query
 
-SAFE = "$&=/:,;()'@%+*!~-._"
+SAFE = "?$&=/:,;()'@%+*!~-._"
 COMPONENTS = ("id", "phenomenonTime", "result", "resultTime", "resultQuality", "validTime", "parameters")
 
 
