@@ -16,11 +16,13 @@ import msgspec
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios
 from tocsin.host import Clock, Entry, WallClock
+from tocsin.interfaces.sensorthings import Feed
 from tocsin.pack import Pack, Rule, threshold
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
 from tocsin.platform.store import open_sessions, open_users
+from tocsin.platform.things import FILE_NAME, Place, Things, open_things
 from tocsin.platform.twin import Twin
 from tocsin.platform.uplink import open_receiver
 from tocsin.security.actor import Actor
@@ -36,12 +38,15 @@ GAUGE_MAX_AGE_S, GAUGE_CLEAR_S = 3_600.0, 1_800.0
 class Platform:
     """A centre with the node that feeds it. `close` ends it in the right order."""
 
-    def __init__(self, centre: Centre, node: Node, spool: Spool) -> None:
-        self.centre, self.node, self._spool = centre, node, spool
+    def __init__(self, centre: Centre, node: Node, spool: Spool, things: Things, feed: Feed) -> None:
+        self.centre, self.node, self.things = centre, node, things
+        self._spool, self._feed = spool, feed
 
     def close(self) -> None:
-        """Let go of the ledger and the readings' log."""
+        """Let go of the ledger, the readings' log and the store of things."""
         self.centre.close()
+        self._feed.close()
+        self.things.close()
         self._spool.close()
         self.centre.ledger.close()
 
@@ -118,11 +123,15 @@ def open_platform(
             frame_step_s=frame_step_s,
         )
         centre.receiver = open_receiver(host, ledger, node, spool)
+        places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
+        things = open_things(folder / FILE_NAME, clock=clock, places=places)
+        feed = Feed(things)
         node.on_readings(centre.heard_readings)
+        node.on_readings(feed.heard)
     except BaseException:
         ledger.close()
         raise
-    return Platform(centre, node, spool)
+    return Platform(centre, node, spool, things, feed)
 
 
 class Duty:
@@ -205,7 +214,11 @@ async def serve_until(
     from tocsin.interfaces.http import make_app
 
     config = uvicorn.Config(
-        make_app(platform.centre), log_level="warning", lifespan="off", timeout_graceful_shutdown=1, access_log=False
+        make_app(platform.centre, platform.things),
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        access_log=False,
     )
     server = uvicorn.Server(config)
     stopped = asyncio.create_task(server.serve(sockets=[listener]))

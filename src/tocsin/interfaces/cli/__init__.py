@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.interfaces.cli import demo, edge, ledger, pack, plan, serve, simulate, twin, user, warn
+from tocsin.interfaces.cli import demo, edge, ledger, pack, plan, sensorthings, serve, simulate, twin, user, warn
 
 __all__ = ["app", "main"]
 
@@ -37,6 +37,7 @@ app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")
 app.add_typer(pack.app, name="pack")
+app.add_typer(sensorthings.app, name="sensorthings")
 app.add_typer(edge.app, name="edge")
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)

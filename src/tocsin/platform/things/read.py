@@ -285,8 +285,9 @@ class _Plan:
 
     def order(self, rank: str) -> _Piece:
         """The order that was asked for, and then one that is always the same."""
-        words = [f"{key.plain().text}{' DESC' if descending else ''}" for key, descending in self._keys]
-        args = tuple(a for key, _ in self._keys for a in key.plain().args)
+        keys = [(key.plain(), descending) for key, descending in self._keys]
+        words = [f"{_sortable(key.text)}{' DESC' if descending else ''}" for key, descending in keys]
+        args = tuple(a for key, _ in keys for a in key.args)
         backwards = bool(self.query.orderby) and all(part.descending for part in self.query.orderby)
         last = "e.id DESC" if backwards else "e.id"  # an index that is read backwards gives the ids backwards too
         if not words and rank:
@@ -294,6 +295,11 @@ class _Plan:
         if not words and _by_time(self.kind, self.query):
             words = ["e.phenomenon_us"]
         return _Piece(f" ORDER BY {', '.join([*words, last])}", args)
+
+
+def _sortable(text: str) -> str:
+    """A sort key that SQLite cannot take for the number of a column, as it takes a whole number that it has worked out."""
+    return text if "." in text and text.replace(".", "").isidentifier() else f"coalesce({text}, NULL)"
 
 
 def _by_time(kind: EntityType, query: Query) -> bool:
