@@ -16,7 +16,7 @@ import msgspec
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios
 from tocsin.host import Clock, Entry, WallClock
-from tocsin.interfaces.sensorthings import Feed
+from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, threshold
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.ledger import open_ledger
@@ -212,9 +212,12 @@ async def serve_until(
     import uvicorn
 
     from tocsin.interfaces.http import make_app
+    from tocsin.interfaces.sensorthings import Service, sensorthings_routes
+    from tocsin.interfaces.sensorthings.credentials import Credentials
 
+    service = Service(platform.things, platform.centre.host.gate)
     config = uvicorn.Config(
-        make_app(platform.centre, platform.things),
+        make_app(platform.centre, more=sensorthings_routes(service, Credentials(platform.centre))),
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=1,

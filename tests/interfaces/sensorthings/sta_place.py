@@ -24,7 +24,13 @@ METRE = {"name": "metre", "symbol": "m", "definition": "ucum:m"}
 
 def place(lon: float, lat: float, name: str = "quay", **more: Any) -> dict[str, Any]:
     shape = {"type": "Point", "coordinates": [lon, lat]}
-    return {"name": name, "description": f"{name} at the river", "encodingType": "application/geo+json", "location": shape, **more}
+    return {
+        "name": name,
+        "description": f"{name} at the river",
+        "encodingType": "application/geo+json",
+        "location": shape,
+        **more,
+    }
 
 
 def feature(lon: float, lat: float, name: str = "reach") -> dict[str, Any]:

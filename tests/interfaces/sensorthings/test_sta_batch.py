@@ -76,7 +76,13 @@ def test_the_example_of_the_standard_is_answered_part_by_part(sta: Sta, ends: st
 def test_addresses_may_be_whole_from_the_host_or_relative(sta: Sta) -> None:
     sta.made("Things", thing(properties={"int": 10}))
     query = "Things?$filter=properties/int%20eq%2010&$select=name"
-    for url in (f"{ROOT}/{query}", f"/sta/v1.1/{query}", f"/v1.1/{query}", query, f"http://elsewhere:8080/FROST-Server/v1.1/{query}"):
+    for url in (
+        f"{ROOT}/{query}",
+        f"/sta/v1.1/{query}",
+        f"/v1.1/{query}",
+        query,
+        f"http://elsewhere:8080/FROST-Server/v1.1/{query}",
+    ):
         ((status, _, body),) = send(sta, request("GET", url))
         assert (status, body) == (200, '{"value":[{"name":"gauge"}]}')
 
@@ -161,7 +167,10 @@ def test_the_same_as_json(sta: Sta) -> None:
         (b"", f"multipart/mixed;boundary={BOUNDARY}"),
         (f"--{BOUNDARY}\r\n\r\n".encode(), f"multipart/mixed;boundary={BOUNDARY}"),
         (f"--{BOUNDARY}\r\nContent-Type: text/plain\r\n\r\nx\r\n--{BOUNDARY}--".encode(), f"multipart/mixed;boundary={BOUNDARY}"),
-        (f"--{BOUNDARY}\r\nContent-Type: application/http\r\n\r\nGET\r\n--{BOUNDARY}--".encode(), f"multipart/mixed;boundary={BOUNDARY}"),
+        (
+            f"--{BOUNDARY}\r\nContent-Type: application/http\r\n\r\nGET\r\n--{BOUNDARY}--".encode(),
+            f"multipart/mixed;boundary={BOUNDARY}",
+        ),
         (b"{}", "application/json"),
         (b'{"requests": [5]}', "application/json"),
         (b'{"requests": [{"id": "1"}]}', "application/json"),

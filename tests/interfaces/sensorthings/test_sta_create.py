@@ -70,7 +70,9 @@ def test_a_body_that_is_no_entity_is_refused(sta: Sta, body: bytes) -> None:
 def test_what_is_inside_is_made_too_and_linked(sta: Sta) -> None:
     body = thing(Locations=[place(8, 51)], Datastreams=[stream(Observations=[{"result": 1.5}, {"result": 2}])])
     made = sta.made("Things", body)
-    shown = sta.get(f"Things({made})", expand="Locations,HistoricalLocations/Locations,Datastreams/Sensor,Datastreams/Observations")
+    shown = sta.get(
+        f"Things({made})", expand="Locations,HistoricalLocations/Locations,Datastreams/Sensor,Datastreams/Observations"
+    )
     assert [one["name"] for one in shown["Locations"]] == ["quay"]
     assert [one["name"] for one in shown["HistoricalLocations"][0]["Locations"]] == ["quay"]
     assert shown["Datastreams"][0]["Sensor"]["name"] == "radar"

@@ -95,7 +95,9 @@ def test_observations_come_as_rows_one_table_for_each_stream(full: Sta) -> None:
     full.made("MultiDatastreams(1)/Observations", {"result": [1, 2]})
     shown = full.get("Observations", resultFormat="dataArray", count="true", top=2, select="id,result,phenomenonTime")
     assert shown["@iot.count"] == 4
-    assert shown["@iot.nextLink"].endswith("$resultFormat=dataArray&$count=true&$top=2&$select=id%2Cresult%2CphenomenonTime&$skip=2")
+    assert shown["@iot.nextLink"].endswith(
+        "$resultFormat=dataArray&$count=true&$top=2&$select=id%2Cresult%2CphenomenonTime&$skip=2"
+    )
     assert shown["value"] == [
         {
             "Datastream@iot.navigationLink": f"{ROOT}/Datastreams(1)",

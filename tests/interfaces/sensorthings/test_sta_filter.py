@@ -18,8 +18,15 @@ def river(tmp_path_factory: pytest.TempPathFactory) -> Any:
     kinds = [(sta.made("Sensors", sensor(n)), sta.made("ObservedProperties", observed(n))) for n in ("level", "rain")]
     number = 0
     for gauge in range(3):
-        properties = {"km": 10.5 * gauge, "owner": "city" if gauge else "state", "on": gauge == 1, "since": f"20{10 + gauge}-01-01T00:00:00Z"}
-        one = sta.made("Things", thing(f"Gauge {gauge}", properties=properties, Locations=[place(8 + gauge, 51, f"spot {gauge}")]))
+        properties = {
+            "km": 10.5 * gauge,
+            "owner": "city" if gauge else "state",
+            "on": gauge == 1,
+            "since": f"20{10 + gauge}-01-01T00:00:00Z",
+        }
+        one = sta.made(
+            "Things", thing(f"Gauge {gauge}", properties=properties, Locations=[place(8 + gauge, 51, f"spot {gauge}")])
+        )
         for kind, (sensor_id, observed_id) in zip(("level", "rain"), kinds, strict=True):
             links = {"Sensor": {"@iot.id": sensor_id}, "ObservedProperty": {"@iot.id": observed_id}}
             made = sta.made(f"Things({one})/Datastreams", stream(f"{kind} {gauge}") | links)
@@ -246,7 +253,7 @@ def test_a_result_of_another_kind_is_neither_equal_nor_an_error(sta: Sta) -> Non
     [
         ("name eq", "line 1, column 8: got 'the end'; wanted a property"),
         ("name = 'x'", "line 1, column 6: got '='"),
-        ("name eq 'x", "line 1, column 9: got \"'x\""),
+        ("name eq 'x", 'line 1, column 9: got "\'x"'),
         ("(name eq 'x'", "wanted ')' that closes the bracket"),
         ("name eq 'x')", "wanted and, or, a comparison or the end"),
         ("colour eq 'x'", "'colour' is no property of Thing; wanted one of: @iot.id, name"),
@@ -269,7 +276,7 @@ def test_a_result_of_another_kind_is_neither_equal_nor_an_error(sta: Sta) -> Non
         ("time(now()) gt 25:00", "is no time of day"),
         ("now() add duration'P1Y' gt now()", "is no duration; wanted days to seconds"),
         ("during(now(), 2026-01-01T00:00:00Z)", "wanted an interval"),
-        ("properties/\"x\" eq 1", "line 1, column 12"),
+        ('properties/"x" eq 1', "line 1, column 12"),
         ("id eq 1e999", "beyond the largest number"),
         ("not", "wanted a property"),
         ("and", "wanted a property"),
@@ -288,7 +295,10 @@ def test_a_filter_that_is_wrong_is_refused_with_its_place(river: Sta, condition:
 
 
 def test_a_way_over_very_many_relations_is_refused(river: Sta) -> None:
-    ways = " or ".join(f"Datastreams{'/Thing/Datastreams' * n}/id eq 1" for n in range(1, 7)) + " or Locations/Things/Datastreams/id eq 1"
+    ways = (
+        " or ".join(f"Datastreams{'/Thing/Datastreams' * n}/id eq 1" for n in range(1, 7))
+        + " or Locations/Things/Datastreams/id eq 1"
+    )
     more = " or ".join(f"Locations{'/Things/Locations' * n}/id eq 1" for n in range(1, 6))
     assert "more than 20 relations" in river.refused_option("Things", "filter", f"{ways} or {more}")
 

@@ -84,8 +84,12 @@ def test_the_client_brings_observations_and_asks_for_them(service: Any) -> None:
     service.create(stream)
     for number in range(25):
         moment = datetime(2026, 1, 1, number // 2, 30 * (number % 2), tzinfo=UTC)
-        service.create(fsc.Observation(phenomenon_time=moment.isoformat(), result=number / 2, datastream=fsc.Datastream(id=stream.id)))
-    asked = service.observations().query().filter("result ge 5").orderby("result", "desc").top(4).expand("Datastream/Thing").list()
+        service.create(
+            fsc.Observation(phenomenon_time=moment.isoformat(), result=number / 2, datastream=fsc.Datastream(id=stream.id))
+        )
+    asked = (
+        service.observations().query().filter("result ge 5").orderby("result", "desc").top(4).expand("Datastream/Thing").list()
+    )
     assert [one.result for one in asked] == [12 - n / 2 for n in range(15)]  # it follows the links to the next pages
     assert asked.entities[0].datastream.thing.name == "gauge"
     counted = service.datastreams().find(stream.id).get_observations().query().count().top(1).list()
@@ -124,9 +128,13 @@ def test_the_client_reads_a_multi_datastream(service: Any) -> None:
         "Sensor": {"name": "sonic", "description": "sonic", "encodingType": "text/plain", "metadata": "none"},
         "ObservedProperties": observed,
     }
-    httpx.post(f"{service.url}/MultiDatastreams", json=multi).raise_for_status()  # on Python 3.11 this client cannot make one itself
+    httpx.post(
+        f"{service.url}/MultiDatastreams", json=multi
+    ).raise_for_status()  # on Python 3.11 this client cannot make one itself
     found = service.multi_datastreams().query().expand("ObservedProperties").list().entities[0]
     assert [one.name for one in found.observed_properties] == ["u", "v"]
-    observation = fsc.Observation(phenomenon_time="2026-01-01T00:00:00Z", result=[1, 2], multi_datastream=fsc.MultiDatastream(id=found.id))
+    observation = fsc.Observation(
+        phenomenon_time="2026-01-01T00:00:00Z", result=[1, 2], multi_datastream=fsc.MultiDatastream(id=found.id)
+    )
     service.create(observation)
     assert found.get_observations().query().list().entities[0].result == [1, 2]

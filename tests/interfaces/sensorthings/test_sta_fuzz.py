@@ -16,14 +16,45 @@ WORDS = st.sampled_from(
     "phenomenonTime Datastream Datastreams Observations Thing Locations location feature observedArea unitOfMeasurement symbol 1 0 "
     "-5 1.5 1e5 'a' 'it''s' 2026-01-01T00:00:00Z 2026-01-01 12:00 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z duration'P1D' "
     "geography'POINT(1_2)' geography'POLYGON((0_0,1_0,1_1,0_0))' length(name) now() year( substringof( geo.distance( st_within( "
-    "st_relate( during( round( concat( substring( date( time( 9223372036854775808 1e308 \x00 ä 🌊 resultTime parameters".split(" ")
+    "st_relate( during( round( concat( substring( date( time( 9223372036854775808 1e308 \x00 ä 🌊 resultTime parameters".split(
+        " "
+    )
 )
 PATHS = st.sampled_from(
-    ["Things", "Observations", "Datastreams", "Locations", "HistoricalLocations", "FeaturesOfInterest", "MultiDatastreams", "Sensors"]
+    [
+        "Things",
+        "Observations",
+        "Datastreams",
+        "Locations",
+        "HistoricalLocations",
+        "FeaturesOfInterest",
+        "MultiDatastreams",
+        "Sensors",
+    ]
 )
 VALUES = st.sampled_from(
-    ["result", "name", "phenomenonTime", "Datastream/name", "properties/a", "1", "2.5", "'a'", "null", "true", "2026-01-01T00:00:00Z"]
-    + ["now()", "duration'PT5M'", "geography'POINT(1 2)'", "Locations/location", "Datastreams/id", "FeatureOfInterest/feature", "id"]
+    [
+        "result",
+        "name",
+        "phenomenonTime",
+        "Datastream/name",
+        "properties/a",
+        "1",
+        "2.5",
+        "'a'",
+        "null",
+        "true",
+        "2026-01-01T00:00:00Z",
+    ]
+    + [
+        "now()",
+        "duration'PT5M'",
+        "geography'POINT(1 2)'",
+        "Locations/location",
+        "Datastreams/id",
+        "FeatureOfInterest/feature",
+        "id",
+    ]
     + ["2026-01-01T00:00:00Z/2026-01-02T00:00:00Z", "validTime", "observedArea", "2026-01-01", "06:00:00", "result/a", "'%_'"]
 )
 FUNCTIONS = st.sampled_from(
@@ -85,12 +116,16 @@ def test_any_text_is_answered_or_refused(full: Sta, text: str) -> None:
 
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["name", "description", "properties", "Locations", "Datastreams", "@iot.id", "result", "time", "Thing", "x"])
-        | st.text(max_size=4),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "description", "properties", "Locations", "Datastreams", "@iot.id", "result", "time", "Thing", "x"]
+            )
+            | st.text(max_size=4),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

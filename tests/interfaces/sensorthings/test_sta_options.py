@@ -16,7 +16,9 @@ def river(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Four things: a and b have two streams with five observations each, c has none, d is called as a is."""
     sta = open_sta(tmp_path_factory.mktemp("options"), Limits(page=4, page_most=10))
     for letter in "abc":
-        one = sta.made("Things", thing(letter, properties={"rank": ord("c") - ord(letter)}, Locations=[place(8, 51, f"at {letter}")]))
+        one = sta.made(
+            "Things", thing(letter, properties={"rank": ord("c") - ord(letter)}, Locations=[place(8, 51, f"at {letter}")])
+        )
         for number in range(0 if letter == "c" else 2):
             rows = [{"result": 10 * number + n, "phenomenonTime": f"2026-01-0{n + 1}T00:00:00Z"} for n in (3, 1, 4, 2, 0)]
             sta.made(f"Things({one})/Datastreams", stream(f"{letter}{number}", Observations=rows))
@@ -55,7 +57,9 @@ def test_the_name_of_an_option_may_be_written_in_any_case(river: Sta) -> None:
 
 
 def test_options_are_taken_in_the_order_filter_count_orderby_skip_top_expand_select(river: Sta) -> None:
-    shown = river.get("Things", filter="name lt 'c'", count="true", orderby="id desc", skip=1, top=1, expand="Datastreams", select="name")
+    shown = river.get(
+        "Things", filter="name lt 'c'", count="true", orderby="id desc", skip=1, top=1, expand="Datastreams", select="name"
+    )
     assert shown["@iot.count"] == 3
     assert [sorted(one) for one in shown["value"]] == [["Datastreams", "name"]]
     assert shown["value"][0]["name"] == "b"
@@ -104,7 +108,9 @@ def test_an_expanded_relation_stands_in_place_of_its_link(river: Sta) -> None:
 
 def test_expansions_nest_and_take_options_of_their_own(river: Sta) -> None:
     inner = "Observations($filter=result mod 2 eq 0;$orderby=result desc;$top=1;$select=result;$count=true)"
-    shown = river.get("Things", expand=f"Datastreams($orderby=name desc;$expand={inner},Sensor($select=name);$select=name)", select="name")
+    shown = river.get(
+        "Things", expand=f"Datastreams($orderby=name desc;$expand={inner},Sensor($select=name);$select=name)", select="name"
+    )
     streams = [[one["name"] for one in found["Datastreams"]] for found in shown["value"]]
     assert streams == [["a1", "a0"], ["b1", "b0"], [], []]
     first = shown["value"][0]["Datastreams"][0]
@@ -124,12 +130,18 @@ def test_slashes_expand_all_on_the_way(river: Sta) -> None:
     assert shown["Datastreams"][1]["Sensor"]["name"] == "radar"
     shown = river.get("Things(1)", expand="Datastreams($top=1;$select=name)/Observations($top=1;$select=result)", select="name")
     assert shown["Datastreams"] == [
-        {"name": "a0", "Observations": [{"result": 3}], "Observations@iot.nextLink": shown["Datastreams"][0]["Observations@iot.nextLink"]}
+        {
+            "name": "a0",
+            "Observations": [{"result": 3}],
+            "Observations@iot.nextLink": shown["Datastreams"][0]["Observations@iot.nextLink"],
+        }
     ]
 
 
 def test_expansions_over_many_to_many_keep_each_to_its_own(river: Sta) -> None:
-    shown = river.get("Things", expand="Locations($expand=Things($select=name);$select=name),HistoricalLocations/Locations($select=name)")
+    shown = river.get(
+        "Things", expand="Locations($expand=Things($select=name);$select=name),HistoricalLocations/Locations($select=name)"
+    )
     assert [one["Locations"] for one in shown["value"]] == [
         *([{"name": f"at {letter}", "Things": [{"name": letter}]}] for letter in "abc"),
         [],

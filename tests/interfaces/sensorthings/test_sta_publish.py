@@ -23,7 +23,12 @@ SENSOR, PLANNER = Actor("mast", frozenset({"sensor"})), Actor("pia", frozenset({
 
 def batch(quantity: Quantity, values: list[float], site: list[int] | None = None, flag: list[int] | None = None) -> Observations:
     return Observations.of(
-        quantity, ("ferry", "mill"), site or [0] * len(values), [DAY_US + 1_000_000 * n for n in range(len(values))], values, flag=flag
+        quantity,
+        ("ferry", "mill"),
+        site or [0] * len(values),
+        [DAY_US + 1_000_000 * n for n in range(len(values))],
+        values,
+        flag=flag,
     )
 
 
@@ -41,7 +46,10 @@ def test_a_gauge_becomes_a_thing_and_each_of_its_quantities_a_datastream(places:
     shown = places.get("Datastreams(1)", expand="Sensor,ObservedProperty,Observations,Thing/Locations")
     assert shown["unitOfMeasurement"]["symbol"] == "m"
     assert shown["ObservedProperty"]["definition"] == "urn:tocsin:quantity:river_level"
-    assert [(one["result"], one["resultQuality"]) for one in shown["Observations"]] == [(1.5, {"qartod": 1}), (None, {"qartod": 9})]
+    assert [(one["result"], one["resultQuality"]) for one in shown["Observations"]] == [
+        (1.5, {"qartod": 1}),
+        (None, {"qartod": 9}),
+    ]
     assert shown["phenomenonTime"] == "2026-01-01T00:00:00Z/2026-01-01T00:00:01Z"
     assert shown["observedArea"] == {"type": "Point", "coordinates": [8.4, 49.0]}
     assert shown["Thing"]["Locations"][0]["location"]["coordinates"] == [8.4, 49.0]

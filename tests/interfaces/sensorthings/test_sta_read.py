@@ -99,9 +99,33 @@ def test_a_long_way_is_followed_to_its_end(full: Sta) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("Things(99)", "Things(0)", "Things('a')", "Things(null)", "Things(-1)", "Things(1.5)", "Things()", "Thing", "Foo", "things"),
-        *("Things(1)/Foo", "Things(2)/Datastreams(1)", "Things(2)/Datastreams(1)/Observations", "Things/Datastreams", "Things/name"),
-        *("Things(1)/name/$ref", "Things(1)/$value", "Things(99)/name", "Datastreams(1)/Thing(1)", "Things(1)/%2e%2e", "Things(1"),
+        *(
+            "Things(99)",
+            "Things(0)",
+            "Things('a')",
+            "Things(null)",
+            "Things(-1)",
+            "Things(1.5)",
+            "Things()",
+            "Thing",
+            "Foo",
+            "things",
+        ),
+        *(
+            "Things(1)/Foo",
+            "Things(2)/Datastreams(1)",
+            "Things(2)/Datastreams(1)/Observations",
+            "Things/Datastreams",
+            "Things/name",
+        ),
+        *(
+            "Things(1)/name/$ref",
+            "Things(1)/$value",
+            "Things(99)/name",
+            "Datastreams(1)/Thing(1)",
+            "Things(1)/%2e%2e",
+            "Things(1",
+        ),
         *("Things(1)/Datastreams(99)/Observations", "$batch", "Things(99999999999999999999)", "Things(1)/" * 30),
     ],
 )

@@ -44,9 +44,7 @@ class Office:
         self.gate = RoleGate()
         self.ledger = open_ledger(folder, clock=self.clock, gate=self.gate, purpose="exercise")
         self.passwords = CountingPasswords()
-        self.users = open_users(
-            self.ledger.store, clock=self.clock, gate=self.gate, ledger=self.ledger, passwords=self.passwords
-        )
+        self.users = open_users(self.ledger.store, clock=self.clock, gate=self.gate, ledger=self.ledger, passwords=self.passwords)
         self.sessions = open_sessions(self.ledger.store, self.users, clock=self.clock)
 
     def session(self, token: str, csrf: str | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,6 @@ from tocsin import __version__
 from tocsin.flows.centre import Centre
 from tocsin.interfaces.http import forecasts, plans, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
-from tocsin.interfaces.sensorthings import Service, sensorthings_routes
-from tocsin.interfaces.sensorthings.credentials import Credentials
-from tocsin.platform.things import Things
 from tocsin.vocabulary import Refused, TocsinError
 
 # Everything comes from here: no script, font, tile or picture of another host, and nothing inline but styles (MapLibre sets them).
@@ -57,8 +55,8 @@ def console_folder() -> Path:
     return Path(str(files("tocsin.interfaces"))) / "console"
 
 
-def make_app(centre: Centre, things: Things | None = None) -> Starlette:
-    """The application for one running platform; `things` are served as SensorThings where they are given."""
+def make_app(centre: Centre, *, more: Sequence[Route] = ()) -> Starlette:
+    """The application for one running platform; `more` are routes of other interfaces, which ask the gate themselves."""
 
     async def status(request: Request) -> Response:
         token = request.cookies.get(COOKIE, "")
@@ -130,7 +128,7 @@ def make_app(centre: Centre, things: Things | None = None) -> Starlette:
         route("/progress", "read situation", record.progress),
         route("/events", "read situation", record.events),
         *uplink.routes(centre),
-        *(sensorthings_routes(Service(things, centre.host.gate), Credentials(centre)) if things is not None else ()),
+        *more,
         *_console(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])
