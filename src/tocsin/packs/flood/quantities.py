@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tocsin.vocabulary import Quantity
 
-# The largest rain measured in an hour is 305 mm (Holt, Missouri, 1947; WMO archive of extremes); ranges leave room above records.
+# The largest rain measured in an hour is 305 mm (Holt, Missouri, 1947), in a minute 31.2 mm (Unionville, Maryland, 1956; both in the WMO
+# archive of extremes); ranges leave room above records.
 RIVER_LEVEL = Quantity("river_level", "m", -5.0, 60.0)
-RAIN_AMOUNT = Quantity("rain_amount", "mm", 0.0, 150.0)
-RAIN_RATE = Quantity("rain_rate", "mm/h", 0.0, 500.0)
+RAIN_AMOUNT = Quantity("rain_amount", "mm", 0.0, 500.0)
+RAIN_RATE = Quantity("rain_rate", "mm/h", 0.0, 2_000.0)
 DISCHARGE = Quantity("discharge", "m3/s", 0.0, 500_000.0)
 ELEVATION = Quantity("elevation_m", "m", -500.0, 9_000.0)
 MANNING = Quantity("manning", "s/m^(1/3)", 0.005, 0.5)
