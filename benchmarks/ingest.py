@@ -19,7 +19,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -113,12 +112,12 @@ class BenchmarkHost:
         return np.random.default_rng(len(purpose))
 
 
-async def serve(folder: Path, depth: int, pipe: Pipe) -> None:
+async def serve(folder: Path, depth: int, has_rules: bool, pipe: Pipe) -> None:
     """The node, until the pipe says stop."""
     host: Any = BenchmarkHost(folder / "ledger")
     latest = Latest(depth=depth)
     latest.expect(LEVEL, [f"gauge-{k}" for k in range(STREAMS)])
-    watch = Watch({"flood": [HIGH]}, latest, since=host.clock.now())
+    watch = Watch({"flood": [HIGH]} if has_rules else {}, latest, since=host.clock.now())
     node = Node(host, NODE, latest=latest, watch=watch, spool=Spool(folder / "spool"))
     ingest = Ingest(node, host.clock, [LEVEL], expected=[f"gauge-{k}" for k in range(STREAMS)], limits=Limits())
 
@@ -136,9 +135,8 @@ async def serve(folder: Path, depth: int, pipe: Pipe) -> None:
     await ingest.close()
 
 
-def served(folder: str, depth: int, pipe: Pipe, profile: str) -> None:
+def served(folder: str, depth: int, has_rules: bool, pipe: Pipe, profile: str) -> None:
     """The node's process."""
-    sys.setswitchinterval(0.0005)
     try:
         import uvloop
 
@@ -148,9 +146,9 @@ def served(folder: str, depth: int, pipe: Pipe, profile: str) -> None:
     if profile:
         import cProfile
 
-        cProfile.runctx("run(serve(Path(folder), depth, pipe))", globals(), locals(), profile)
+        cProfile.runctx("run(serve(Path(folder), depth, has_rules, pipe))", globals(), locals(), profile)
     else:
-        run(serve(Path(folder), depth, pipe))
+        run(serve(Path(folder), depth, has_rules, pipe))
 
 
 class Sender(asyncio.Protocol):
@@ -253,11 +251,11 @@ async def load(scenario: Scenario, port: int, seconds: float, version: int = V5)
     return sent * scenario.rows, waits, lost + sum(sender.faults for sender in senders), took
 
 
-def tocsin(scenario: Scenario, seconds: float, depth: int, profile: str) -> str:
+def tocsin(scenario: Scenario, seconds: float, depth: int, has_rules: bool, profile: str) -> str:
     """One row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=served, args=(folder, depth, theirs, profile))
+        process = multiprocessing.get_context("spawn").Process(target=served, args=(folder, depth, has_rules, theirs, profile))
         process.start()
         theirs.close()
         try:
@@ -284,8 +282,6 @@ def _row(name: str, sent: int, stored: int, took: float, waits: list[float], war
 
 def peer(scenario: Scenario, seconds: float) -> str:
     """Mosquitto, paho-mqtt, a row for each observation in SQLite."""
-    from paho.mqtt import client as paho
-
     binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
     with tempfile.TemporaryDirectory() as name, socket.socket() as free:
         folder = Path(name)
@@ -311,7 +307,6 @@ def peer(scenario: Scenario, seconds: float) -> str:
                 process.kill()
             broker.terminate()
             broker.wait()
-    del paho
     return _row(scenario.name, sent, stored, took, waits, warned, refused, "-")
 
 
@@ -376,6 +371,9 @@ def main() -> None:
     asked.add_argument("names", nargs="*", help="parts of the scenarios' names; all of them if none is given")
     asked.add_argument("--seconds", type=float, default=8.0)
     asked.add_argument("--depth", type=int, default=300, help="readings of each stream that the node remembers")
+    asked.add_argument(
+        "--without-rules", action="store_true", help="no rule looks at the readings: what receiving and storing take"
+    )
     asked.add_argument("--profile", default="", help="file for the profile of the node's event loop")
     told = asked.parse_args()
     print("| what | sent | stored | rate | acknowledged p50 / p99 / most | warning p50 / p99 / most (n) | refused | node CPU |")
@@ -386,7 +384,7 @@ def main() -> None:
         if scenario.name.startswith("peer"):
             print(peer(scenario, told.seconds), flush=True)
         else:
-            print(tocsin(scenario, told.seconds, told.depth, told.profile), flush=True)
+            print(tocsin(scenario, told.seconds, told.depth, not told.without_rules, told.profile), flush=True)
 
 
 if __name__ == "__main__":
