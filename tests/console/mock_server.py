@@ -333,6 +333,22 @@ def gauge(
     } | more
 
 
+def sources() -> dict[str, Any]:
+    """Two streams: one that works, and one that has been silent for three hours."""
+    works = {
+        "quantity": "river_level", "site": "level-quay", "unit": "m", "value": 3.42, "time": iso(START), "age_s": 240.0, "lag_s": 2.5,
+        "per_hour": 12.0, "good_share": 1.0, "faults": [], "blind": [], "level": "red",
+    }  # fmt: skip
+    silent = works | {
+        "site": "level-end", "value": None, "age_s": 10_800.0, "lag_s": None, "per_hour": None, "good_share": 0.5, "faults": ["gap"],
+        "blind": ["river_level_high"], "level": "blind",
+    }  # fmt: skip
+    return {
+        "sources": [works, silent],
+        "counted": {"river_level": {"stored": 812, "known already": 3, "late": 0, "of the future": 1}},
+    }
+
+
 def gauges() -> list[dict[str, Any]]:
     def at_river(x: float) -> float:
         return float(district.river_y_m(np.array(x)))
@@ -1077,6 +1093,7 @@ def make_app(mock: Mock) -> Starlette:
             lambda r, b: Response(terrain_tile(*(r.path_params[k] for k in "zxy")), media_type="image/png"),
         ),
         route("/gauges", lambda r, b: gauges()),
+        route("/sources", lambda r, b: sources()),
         route("/gauges/{site}", one_gauge),
         route("/warnings", lambda r, b: mock.warnings),
         route("/alerts", lambda r, b: ALERTS),

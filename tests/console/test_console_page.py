@@ -556,6 +556,20 @@ def test_from_an_order_one_walks_back_to_the_readings(with_orders: Desk) -> None
 # --- the record -------------------------------------------------------------------------------------------------------------------
 
 
+def test_each_source_is_shown_with_its_age_rate_and_quality_and_a_silent_one_first(desk: Desk) -> None:
+    desk.sign_in()
+    desk.see("open-sources").click()
+    rows = desk.see("sources-detail").locator("tbody tr")
+    expect(rows.first).to_contain_text("East Bridge")
+    expect(rows.first).to_contain_text("blind: its rule sees nothing")
+    expect(rows.first).to_contain_text("gap")
+    expect(desk.see("source-level-quay")).to_contain_text("3.42")
+    expect(desk.see("source-level-quay")).to_contain_text("12.0/h")
+    expect(desk.see("source-level-quay")).to_contain_text("works")
+    expect(desk.see("sources-dropped")).to_contain_text("3 known already, 1 of the future")
+    assert desk.page.url.endswith("#/sources")
+
+
 def test_the_ledger_is_verified_on_request(desk: Desk) -> None:
     desk.sign_in("#/ledger")
     expect(desk.see("proof")).to_contain_text("not checked yet")

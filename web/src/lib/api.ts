@@ -73,6 +73,7 @@ export const api = {
   records: (after: number, limit: number) => get<T.Entry[]>(`records?after=${after}&limit=${limit}`),
   chain: (id: string) => get<T.Chain>(`records/${part(id)}/chain`),
   ledger: () => get<T.Ledger>('ledger'),
+  sources: () => get<T.Sources>('sources'),
   verify: () => call<T.Verified>('POST', 'ledger/verify', {}),
   progress: () => get<T.Progress | null>('progress'),
 }

@@ -265,6 +265,27 @@ export interface Ledger {
   checked_at: string | null
 }
 
+export interface Source {
+  quantity: string
+  site: string
+  unit: string
+  value: number | null
+  time: string | null
+  age_s: number | null
+  lag_s: number | null
+  per_hour: number | null
+  good_share: number | null
+  faults: string[]
+  blind: string[]
+  level: string
+}
+
+/** Every stream, and how many readings were stored, known already, late or of the future, by quantity. */
+export interface Sources {
+  sources: Source[]
+  counted: Record<string, Record<string, number>>
+}
+
 export interface Verified {
   entries: number
   root: string
