@@ -479,3 +479,14 @@ def test_a_cursor_that_cannot_be_read_is_no_silent_new_beginning(tmp_path: Path)
 
 def test_an_action_is_a_value_with_checks() -> None:
     assert isinstance(decode_action({"kind": "log", "name": "x", "from": "red"}), Action)
+
+
+def test_what_waits_behind_a_broken_site_is_not_forgotten_when_another_is_done(place: Place) -> None:
+    Recorder.broken.append("weir")
+    place.warn(warning("weir"), warning("quay"))
+    place.worker.step()
+    assert sites() == ["quay"]
+    place.start()
+    Recorder.broken.clear()
+    place.worker.step()
+    assert sites() == ["quay", "weir"]

@@ -353,3 +353,62 @@ def test_the_backlog_is_shown_until_the_platform_has_it(place: Place) -> None:
     status = place.uplink.status()
     assert (status.waiting_readings, status.waiting_entries, status.oldest, status.fault) == (0, 0, None, "")
     assert status.block == 20
+
+
+class Died(Exception):
+    """The power failed here."""
+
+
+def test_a_platform_that_dies_between_the_readings_and_the_note_of_their_number_takes_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, batch_bytes=10 << 20)
+    measure(place, 350, minutes=0.5)  # more than a stream remembers: only the numbers can tell that they are here
+
+    def dies(self: Edges, name: str, series: str, number: int) -> None:
+        if series.startswith("spool"):
+            raise Died
+
+    with monkeypatch.context() as power:
+        power.setattr(Edges, "reach", dies)
+        with pytest.raises(Died):
+            place.uplink.step()
+    assert same(place)
+    place.restart_centre()
+    place.send_all()
+    assert same(place)
+    assert place.uplink.status().block == 700
+    place.close()
+
+
+def test_blocks_that_come_again_with_new_ones_are_left_out(tmp_path: Path) -> None:
+    place = Place(tmp_path, batch_bytes=10 << 20)
+    place.send_all()
+    measure(place, 350, minutes=0.5)
+    place.line.loses_answers = True
+    place.uplink.step()
+    assert same(place)
+    place.line.loses_answers = False
+    measure(place, 5)
+    place.send_all()
+    assert same(place)
+    place.close()
+
+
+def test_readings_go_up_when_the_rules_have_seen_them_and_not_before(place: Place) -> None:
+    place.send_all()
+    place.pass_time(10)
+    stored = place.edge.node.store(reading(place.clock.now(), 1.0, 1.0))
+    place.send_all()
+    assert place.centre.readings() == {}
+    place.edge.node.judge(stored)
+    place.send_all()
+    assert same(place)
+
+
+def test_a_platform_that_never_moves_is_not_asked_without_a_pause(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.send_all()
+    measure(place, 5)
+    monkeypatch.setattr(place.receiver, "take", lambda *_, **__: place.uplink._position)
+    assert [place.uplink.step() for _ in range(3)] == [1.0, 2.0, 4.0]
+    assert "stays at" in place.uplink.status().fault
