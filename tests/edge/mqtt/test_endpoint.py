@@ -540,6 +540,45 @@ def test_more_than_the_receive_maximum_ends_the_connection() -> None:
     run(work)
 
 
+def test_a_client_of_3_1_1_knows_no_receive_maximum_and_is_only_slowed_down() -> None:
+    async def work() -> None:
+        desk = Desk()
+        async with serving(desk.take, receive_maximum=3) as server:
+            client = await server.client("a", V311)
+            for k in range(1, 21):
+                client.say(Publish("readings/x", b"", 1, packet_id=k))
+                await client.writer.drain()
+            await desk.begun.wait()
+            desk.go.set()
+            assert [await client.hear() for _ in range(20)] == [Ack(Kind.PUBACK, k) for k in range(1, 21)]
+
+    run(work)
+
+
+def test_a_subscriber_that_does_not_read_fills_its_queue_and_not_the_memory() -> None:
+    async def work() -> None:
+        async with serving(queue_most=10) as server:
+            slow = await server.client("slow")
+            slow.say(Subscribe(1, (Filter("#", 0),)))
+            await slow.hear()
+            slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            for k in range(1000):
+                server.endpoint.publish("x", b"%04d" % k + b"x" * 100_000, qos=0)
+                await asyncio.sleep(0)
+            assert server.endpoint.counts.dropped > 500
+            assert server.endpoint.sessions()["slow"] == 10
+            slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            numbers = []
+            while not numbers or numbers[-1] != 999:
+                heard = await slow.hear()
+                assert isinstance(heard, Publish)
+                numbers.append(int(heard.payload[:4]))
+            assert numbers == sorted(numbers)
+            assert numbers[-10:] == list(range(990, 1000))  # the oldest were dropped, the newest are there
+
+    run(work)
+
+
 def test_who_may_not_publish_or_subscribe_is_told_so() -> None:
     async def work() -> None:
         async with serving(grant=Grant(publish=("mine/{client}/#",), subscribe=("news/+",))) as server:
