@@ -299,3 +299,46 @@ def test_the_uplink_speaks_https_with_certificates_of_both_sides(station: Statio
     finally:
         line.close()
         server.end()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"a small disk needs root: {made.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_on_a_disk_that_is_really_full_the_node_goes_on_with_the_newest(small_disk: Path, station: Station) -> None:
+    """The log may take more than the disk has: the oldest segments go, nothing breaks, and the newest readings are there."""
+    text = (
+        station.settings.read_text()
+        .replace('data = "data"', f'data = "{small_disk}/data"')
+        .replace("reserve_mb = 1", "reserve_mb = 0\nkeep_mb = 64\nsegment_mb = 1")
+    )
+    station.settings.write_text(text)
+    rows = ["site,time,value"]
+    inbox = station.folder / "edge" / "inbox"
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    for number in range(6):
+        rows = ["site,time,value"]
+        for k in range(6_000):
+            moment = begin + timedelta(milliseconds=10 * (6_000 * number + k))
+            rows += [f"{site},{moment.isoformat()},{1.0 + k / 1e5}" for site in ("weir", "quay", "mill", "dam")]
+        (inbox / f"{number}.csv").write_text("\n".join(rows) + "\n")
+    station.edge.start()
+    station.wait("all files", lambda: len(list((inbox / "done").glob("*.csv"))) == 6)
+    assert station.edge.stop() == 0
+    edge = Machine(small_disk / "data", WallClock(), EDGE)  # type: ignore[arg-type]
+    try:
+        newest = max(time_us for time_us, _ in edge.readings()["weir"])
+        assert newest == microseconds(begin + timedelta(milliseconds=10 * (6 * 6_000 - 1)))
+        assert edge.spool.dropped_readings > 0
+        assert edge.spool.damage == []
+        edge.ledger.verify()
+    finally:
+        edge.stop()

@@ -18,6 +18,7 @@ import io
 import logging
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -104,16 +105,14 @@ class _Segment(msgspec.Struct):
     path: Path
     size: int = 0
     spans: dict[str, tuple[int, int]] = {}
-    blocks: list[tuple[int, int]] = []  # number and rows of each
+    first: int = 0
+    last: int = 0
+    readings: int = 0
 
-    def holds(self, header: _Header, number: int) -> None:
-        low, high = self.spans.get(header.quantity, (header.from_us, header.to_us))
-        self.spans[header.quantity] = min(low, header.from_us), max(high, header.to_us)
-        self.blocks.append((number, header.rows))
-
-    @property
-    def last(self) -> int:
-        return self.blocks[-1][0] if self.blocks else 0
+    def holds(self, number: int, quantity: str, rows: int, from_us: int, to_us: int) -> None:
+        low, high = self.spans.get(quantity, (from_us, to_us))
+        self.spans[quantity] = min(low, from_us), max(high, to_us)
+        self.first, self.last, self.readings = self.first or number, number, self.readings + rows
 
 
 def encode_block(
@@ -241,6 +240,7 @@ class Spool:
         self.origins: dict[str, int] = {}
         self.news: list[Dropped] = []
         self._place: tuple[int, Path, int] | None = None
+        self._telling = threading.RLock()  # who sends on is another thread than who writes
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = (folder / "lock").open("a")
@@ -266,22 +266,22 @@ class Spool:
 
     def _recover(self, segment: _Segment, *, is_last: bool) -> None:
         end = begin = 0  # of what is sound, and of the group that is not whole yet
-        group, missing, origin = (0, 1), 0, NOBODY
+        group, missing, origin, before = (0, 1), 0, NOBODY, (0, 0)
         with segment.path.open("rb") as file:
             for header, _, _, block_end in _blocks(file, self.damage, segment.path.name):
                 if header.group != group or not missing:
                     group, missing, origin, begin = header.group, header.group[1], header.origin, end
+                    before = segment.last, segment.readings
                 missing -= 1
                 self.number = max(self.number, header.number or self.number + 1)
-                segment.holds(header, header.number or self.number)
+                segment.holds(header.number or self.number, header.quantity, header.rows, header.from_us, header.to_us)
                 end = block_end
                 if not missing:
                     self._know(header.origin)
             size = file.seek(0, os.SEEK_END)
         segment.size = size
         if is_last and missing and origin[0]:
-            segment.blocks = [block for block in segment.blocks if block[0] < group[0]]
-            self.number, end = group[0] - 1, begin
+            (segment.last, segment.readings), self.number, end = before, group[0] - 1, begin
         if size > end:
             self.damage.append(
                 f"{segment.path.name}: {size - end} bytes after byte {end} are no whole block, or not its whole group"
@@ -324,10 +324,8 @@ class Spool:
         segment = self._write(b"".join(blocks), len(full))
         for k, (batch, block) in enumerate(zip(full, blocks, strict=True)):
             segment.size += len(block)
-            span = int(batch.time_us.min()), int(batch.time_us.max())
-            low, high = segment.spans.get(batch.quantity.name, span)
-            segment.spans[batch.quantity.name] = min(low, span[0]), max(high, span[1])
-            segment.blocks.append((first + k, len(batch)))
+            times = batch.time_us
+            segment.holds(first + k, batch.quantity.name, len(batch), int(times.min()), int(times.max()))
         self._know(origin)
         self.number = first + len(full) - 1
         return sum(len(batch) for batch in full)
@@ -395,27 +393,35 @@ class Spool:
 
     def _drop_oldest(self) -> None:
         """Let the oldest segment go; what of it was not sent on is counted on disk first, and told in `news`."""
-        oldest = self._segments[0]
-        unsent = [block for block in oldest.blocks if self.sent is not None and block[0] > self.sent]
+        with self._telling:
+            self._forget_segment(self._segments[0])
+
+    def _forget_segment(self, oldest: _Segment) -> None:
         self._tally.segments += 1
-        self._tally.readings += sum(rows for _, rows in oldest.blocks)
-        if unsent:
+        self._tally.readings += oldest.readings
+        if self.sent is not None and oldest.last > self.sent:
             spans = oldest.spans.values()
-            rows = sum(rows for _, rows in unsent)
-            gone = Dropped(unsent[0][0], unsent[-1][0], rows, min(low for low, _ in spans), max(high for _, high in spans))
+            first, rows = oldest.first, oldest.readings
+            if first <= self.sent:  # a part of it was sent: only the log itself knows how many readings are in the rest
+                first, rows = self.sent + 1, sum(block.rows for block in self.blocks(self.sent, oldest.last))
+            gone = Dropped(first, oldest.last, rows, min(low for low, _ in spans), max(high for _, high in spans))
             self._tally.unsent = gone if self._tally.unsent is None else self._tally.unsent + gone
             self.news.append(gone)
             log.warning("unsent_readings_dropped", extra={"segment": oldest.path.name, "readings": rows})
-        self._keep_tally()
+        is_kept = self._keep_tally()
         self._segments.pop(0)
         oldest.path.unlink(missing_ok=True)
+        if not is_kept:  # on a full disk the segment has to go before anything fits
+            self._keep_tally()
         log.info("spool_segment_dropped", extra={"segment": oldest.path.name, "size_bytes": oldest.size})
 
-    def _keep_tally(self) -> None:
+    def _keep_tally(self) -> bool:
         try:
             write_whole(self.folder / TALLY, msgspec.json.encode(self._tally))
-        except OSError as fault:  # on a full disk: the segment must go for anything to fit, and the gap in the numbers stays
+        except OSError as fault:
             log.warning("tally_not_kept", extra={"folder": str(self.folder), "fault": str(fault)})
+            return False
+        return True
 
     @property
     def dropped_segments(self) -> int:
@@ -439,21 +445,22 @@ class Spool:
 
     def mark_sent(self, number: int) -> None:
         """Keep what the receiver said; from the first time on, what goes before it was sent is counted."""
-        if number == self._tally.sent:
-            return
-        self._tally.sent = number
-        if self._tally.unsent is not None and self._tally.unsent.last <= number:
-            self._tally.unsent = None
-        self._keep_tally()
+        with self._telling:
+            if number == self._tally.sent:
+                return
+            self._tally.sent = number
+            if self._tally.unsent is not None and self._tally.unsent.last <= number:
+                self._tally.unsent = None
+            self._keep_tally()
 
     def waiting(self, after: int) -> tuple[int, int]:
-        """How many readings and bytes lie in the blocks after number `after`; bytes as a share of their segments."""
+        """How many readings and bytes lie after block `after`; of a segment that is sent in part, its share."""
         readings = size = 0
         for segment in tuple(self._segments):
-            blocks = tuple(segment.blocks)
-            fresh = [rows for number, rows in blocks if number > after]
-            readings += sum(fresh)
-            size += segment.size * len(fresh) // max(1, len(blocks))
+            if segment.last > after:
+                fresh, all_of_it = segment.last - max(after, segment.first - 1), segment.last - segment.first + 1
+                readings += segment.readings * fresh // all_of_it
+                size += segment.size * fresh // all_of_it
         return readings, size
 
     def oldest(self, after: int) -> datetime | None:
