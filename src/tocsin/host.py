@@ -1,4 +1,4 @@
-"""The one seam: time, chance, permission, storage and computing. Swap this object, and all is a drill.
+"""The one seam: time, chance, permission, storage, computing and the network. Swap this object, and all is a drill.
 
 Everything that a run cannot repeat by itself is asked of the Host. With a VirtualClock and a seed, the same inputs give the
 same ledger, record for record.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 
 from tocsin.security.actor import Actor
-from tocsin.vocabulary.errors import InputError
+from tocsin.vocabulary.errors import InputError, Unavailable
 from tocsin.vocabulary.records import AnyRecord, Record
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,6 +83,24 @@ class Compute(Protocol):
         ...
 
 
+class Network(Protocol):
+    """The way out of this machine, and in. A drill gets one that leads nowhere, or to a source that is played."""
+
+    def permit(self, host: str, port: int) -> None:
+        """Return if this place may be spoken with, by whatever library; else raise Unavailable."""
+        ...
+
+    def http(self, *, timeout_s: float, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+        """A client that follows no redirects by itself."""
+        ...
+
+    async def connect(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A stream to a server; raises OSError or Unavailable."""
+        ...
+
+
 class Host(Protocol):
     @property
     def clock(self) -> Clock: ...
@@ -88,9 +110,53 @@ class Host(Protocol):
     def gate(self) -> Gate: ...
     @property
     def compute(self) -> Compute: ...
+    @property
+    def net(self) -> Network: ...
     def chance(self, purpose: str) -> np.random.Generator:
         """A generator of its own for each purpose: one stream more never shifts another."""
         ...
+
+
+class Internet:
+    """The machine's own network."""
+
+    def permit(self, host: str, port: int) -> None:
+        pass
+
+    def http(self, *, timeout_s: float, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+        """A client that follows no redirects by itself."""
+        import httpx
+
+        return httpx.AsyncClient(timeout=timeout_s, verify=verify, follow_redirects=False)
+
+    async def connect(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A stream to a server; raises OSError."""
+        return await asyncio.open_connection(host, port, ssl=tls)
+
+
+class NoNetwork:
+    """Leads nowhere: what a drill gets, and every test that does not ask for more."""
+
+    def permit(self, host: str, port: int) -> None:
+        raise Unavailable(f"network: {host}:{port}: this host has no network; give it one, e.g. tocsin.host.Internet()")
+
+    def http(self, *, timeout_s: float, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+        """A client whose every request raises Unavailable."""
+        import httpx
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            self.permit(request.url.host, request.url.port or 443)
+            raise AssertionError("permit returned")
+
+        return httpx.AsyncClient(transport=httpx.MockTransport(refuse))
+
+    async def connect(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.permit(host, port)
+        raise AssertionError("permit returned")
 
 
 class WallClock:

@@ -13,7 +13,7 @@ import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tocsin.edge.latest import microseconds
 from tocsin.host import Host
 from tocsin.science.quality import US_PER_S
-from tocsin.vocabulary import Flag, InputError, Observations, Quantity, column
+from tocsin.vocabulary import Bulletin, Flag, InputError, Observations, Quantity, column
 
 BATCH_ROWS = 10_000
 FILE_BYTES_MOST = 1 << 30
@@ -49,12 +49,16 @@ CONVERSIONS: Mapping[tuple[str, str], tuple[float, float]] = {
 }
 
 
+# What a collector hands over at once: readings for the checks, or what agencies have said for the ledger.
+Batch: TypeAlias = Observations | tuple[Bulletin, ...]
+
+
 class Collector(Protocol):
-    """A way in for readings, by a name that is unique in its node."""
+    """A way in for readings, or for what agencies say, by a name that is unique in its node."""
 
     @property
     def name(self) -> str: ...
-    def batches(self, host: Host) -> AsyncGenerator[Observations, None]:
+    def batches(self, host: Host) -> AsyncGenerator[Batch, None]:
         """Batches until the source ends. It may raise; it is then started again, later."""
         ...
 

@@ -19,20 +19,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.edge.collect import Collector
+from tocsin.edge.collect import Batch, Collector
 from tocsin.edge.latest import Checked, Latest, microseconds
 from tocsin.edge.spool import NOBODY, Origin, Spool
 from tocsin.edge.watch import Watch
 from tocsin.host import Host
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import InputError, Observations, Quantity, Record, SensorFault, Unavailable, column
+from tocsin.vocabulary import InputError, Observations, PackFault, Quantity, Record, Refused, SensorFault, Unavailable, column
 
 log = logging.getLogger(__name__)
 
 COLLECTOR = "collector"
 STORAGE = "storage"
 SPOOL = "spool"
-Waiting = asyncio.Queue[tuple[Observations, "asyncio.Future[None]"]]
+Waiting = asyncio.Queue[tuple[Batch, "asyncio.Future[None]"]]
 Listener = Callable[[Observations], None]
 
 
@@ -262,6 +262,8 @@ class Node:
             try:
                 async with aclosing(collector.batches(self._host)) as batches:
                     async for batch in batches:
+                        if not isinstance(batch, Observations | tuple):
+                            raise PackFault(f"it gave a {type(batch).__name__}; wanted Observations or a tuple of Bulletins")
                         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                         await waiting.put((batch, stored))
                         await stored
@@ -312,23 +314,26 @@ class Node:
                 group.append(waiting.get_nowait())
             try:
                 await self._store([batch for batch, _ in group])
-            except InputError:  # one of them cannot be used: the others must not suffer for it
+            except (InputError, Refused):  # one of them cannot be used: the others must not suffer for it
                 for batch, stored in group:
                     try:
                         await self._store([batch])
-                    except InputError as unusable:
+                    except (InputError, Refused) as unusable:
                         if not stored.done():
                             stored.set_exception(unusable)
             for _, stored in group:
                 if not stored.done():
                     stored.set_result(None)
 
-    async def _store(self, batches: list[Observations]) -> None:
+    async def _store(self, batches: list[Batch]) -> None:
         """Take the batches; where disk or ledger does not answer, acknowledge nothing, tell it once, and try until it does."""
+        readings = [batch for batch in batches if isinstance(batch, Observations)]
+        records = [record for batch in batches if not isinstance(batch, Observations) for record in batch]
         delay_s = self._backoff_s[0]
         while True:
             try:
-                self.take(*batches)
+                self._tell(records)
+                self.take(*readings)
                 self._report(STORAGE, None)
                 return
             except Unavailable as busy:

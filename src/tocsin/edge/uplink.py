@@ -25,7 +25,7 @@ from tocsin.edge.spool import Block, Spool, write_whole
 from tocsin.host import Entry, Host
 from tocsin.security.actor import Actor
 from tocsin.security.keys import SigningKey
-from tocsin.vocabulary import Evidence, InputError, Refused, SensorFault, TocsinError, Unavailable, Warning
+from tocsin.vocabulary import Bulletin, Evidence, InputError, Refused, SensorFault, TocsinError, Unavailable, Warning
 from tocsin.vocabulary.records import encode_record
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ UPLINK = "uplink"
 SERIES = "series"
 ENTRIES_MOST = 500
 PARCEL_BYTES_MOST = 256 << 20  # unpacked; a spool's block has at most a fifth of that in practice
-SENT_KINDS = (Evidence, SensorFault, Warning)
+SENT_KINDS = (Evidence, SensorFault, Warning, Bulletin)
 TOLD_AFTER_S = 300.0
 ANSWER_BYTES_MOST = 1 << 20
 

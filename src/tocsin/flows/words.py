@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.vocabulary import (
     AlertDraft,
+    Bulletin,
     Comparison,
     Decision,
     Evidence,
@@ -47,5 +48,8 @@ def in_words(record: Record) -> str:
             return f"{record.subject} {record.state}, {record.level.word}"
         case Note():
             return record.text
+        case Bulletin():
+            real = "" if record.status == "actual" else f" ({record.status.upper()})"
+            return f"{record.sender} {record.state}{real}: {record.headline}"
         case _:
             return type(record).__name__

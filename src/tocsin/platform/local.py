@@ -1,4 +1,4 @@
-"""The Host of one machine: whatever clock, ledger, gate and compute it is given, and chance from one seed."""
+"""The Host of one machine: whatever clock, ledger, gate, compute and network it is given, and chance from one seed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import hashlib
 
 import numpy as np
 
-from tocsin.host import Clock, Compute, Gate, Ledger
+from tocsin.host import Clock, Compute, Gate, Internet, Ledger, Network
 
 
 class LocalHost:
-    """Clock, ledger, gate, compute and chance, made in one visible place and passed down."""
+    """Clock, ledger, gate, compute, network and chance, made in one visible place and passed down; without `net`, the machine's."""
 
-    def __init__(self, *, clock: Clock, ledger: Ledger, gate: Gate, compute: Compute, seed: int) -> None:
+    def __init__(
+        self, *, clock: Clock, ledger: Ledger, gate: Gate, compute: Compute, seed: int, net: Network | None = None
+    ) -> None:
         self.clock, self.ledger, self.gate, self.compute = clock, ledger, gate, compute
+        self.net: Network = Internet() if net is None else net
         self._seed = seed
 
     def chance(self, purpose: str) -> np.random.Generator:

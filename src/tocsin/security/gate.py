@@ -58,6 +58,7 @@ ACTS: tuple[Act, ...] = (
     _act("write order", "what follows from a decision", "commander", "system"),
     _act("write report", "what became of an order", "operator", "commander"),
     _act("write incident", "open, change or close an emergency", "operator", "commander", "system"),
+    _act("write bulletin", "what an agency said about an event", "sensor", "system"),
     _act("write note", "a line in the log", "operator", "planner", "commander", "administrator", "system"),
     _act("release alert", "let a CAP message go to the public", "commander"),
     _act("manage users", "make, change and disable users", "administrator"),

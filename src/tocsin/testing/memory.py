@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar, get_args
 
-from tocsin.host import Clock, Entry, Gate, VirtualClock
+from tocsin.host import Clock, Entry, Gate, Network, NoNetwork, VirtualClock
 from tocsin.platform.local import LocalHost
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
@@ -117,6 +117,8 @@ class TestHost(LocalHost):
     clock: VirtualClock
     ledger: MemoryLedger
 
-    def __init__(self, *, start: datetime = START, seed: int = 1) -> None:
+    def __init__(self, *, start: datetime = START, seed: int = 1, net: Network | None = None) -> None:
         clock, gate = VirtualClock(start), RoleGate()
-        super().__init__(clock=clock, ledger=MemoryLedger(gate, clock), gate=gate, compute=OneByOne(), seed=seed)
+        super().__init__(
+            clock=clock, ledger=MemoryLedger(gate, clock), gate=gate, compute=OneByOne(), seed=seed, net=net or NoNetwork()
+        )

@@ -10,6 +10,7 @@ from tocsin.vocabulary.quantity import Bools, Floats, Quantity
 from tocsin.vocabulary.records import (
     AlertDraft,
     AnyRecord,
+    Bulletin,
     Comparison,
     Decision,
     Estimate,
@@ -35,6 +36,7 @@ __all__ = [
     "AnyRecord",
     "Assets",
     "Bools",
+    "Bulletin",
     "Comparison",
     "Conflict",
     "Curve",

@@ -178,7 +178,35 @@ class Note(Record, frozen=True, kw_only=True, tag=str.lower):
     text: str
 
 
-AnyRecord = Evidence | SensorFault | Warning | AlertDraft | Forecast | Comparison | Decision | Order | Report | Incident | Note
+class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
+    """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
+
+    `subject` is the event, the same in all its revisions; `time` is when the agency said it, or, where it does not tell that, when
+    the event was. `cause` is the revision before. `state` is issued, updated or cancelled; `status` is actual, exercise or test as
+    the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came.
+    """
+
+    source: str
+    revision: str
+    state: str
+    status: str
+    event: str
+    sender: str
+    headline: str
+    severity: str = ""
+    begins: datetime | None = None
+    ends: datetime | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+    area: str = ""
+    figures: dict[str, float] = {}
+    url: str = ""
+    text: str = ""
+
+
+AnyRecord = (
+    Evidence | SensorFault | Warning | AlertDraft | Forecast | Comparison | Decision | Order | Report | Incident | Note | Bulletin
+)
 
 
 def encode_record(record: Record) -> bytes:
