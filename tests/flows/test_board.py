@@ -67,6 +67,31 @@ def test_a_site_is_blind_only_if_no_rule_warns_of_it() -> None:
     assert Board(entries(blind, warning(Level.ORANGE, Level.NONE, 1))).site_level("weir") == Level.ORANGE
 
 
+def test_a_gauge_that_drowns_in_a_red_flood_stays_red_and_is_marked_blind() -> None:
+    red, blind = warning(Level.RED, Level.ORANGE, 0), warning(Level.BLIND, Level.RED, 5)
+    board = Board(entries(red, blind))
+    assert (board.site_level("weir"), board.last_level("weir"), board.blind_rules("weir")) == (
+        Level.RED,
+        Level.RED,
+        ("river_high",),
+    )
+    assert list(board.active_warnings()) == [record_id(red)]
+    assert not board.is_active(record_id(blind))
+
+
+def test_a_blind_rule_does_not_hide_behind_a_lower_warning_of_another() -> None:
+    drowned = (warning(Level.RED, Level.NONE, 0), warning(Level.BLIND, Level.RED, 5))
+    board = Board(entries(*drowned, warning(Level.YELLOW, Level.NONE, 6, rule="river_rising_fast")))
+    assert board.site_level("weir") == Level.RED
+    assert [w.level for w in board.active_warnings().values()] == [Level.RED, Level.YELLOW]
+
+
+def test_what_a_rule_sees_again_counts_and_the_mark_is_gone() -> None:
+    drowned = (warning(Level.RED, Level.NONE, 0), warning(Level.BLIND, Level.RED, 5))
+    board = Board(entries(*drowned, warning(Level.NONE, Level.BLIND, 9)))
+    assert (board.site_level("weir"), board.blind_rules("weir"), board.active_warnings()) == (Level.NONE, (), {})
+
+
 def test_an_entry_that_comes_twice_changes_nothing() -> None:
     (first,) = entries(warning(Level.RED, Level.NONE, 0))
     board = Board([first])

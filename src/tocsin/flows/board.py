@@ -54,7 +54,10 @@ class Board:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.last = 0
         self.warnings: dict[str, Warning] = {}
-        self.latest_warning: dict[tuple[str, str], str] = {}  # (rule, site) -> the id that holds now
+        self.latest_warning: dict[tuple[str, str], str] = {}  # (rule, site) -> what was said last
+        self.sighted: dict[
+            tuple[str, str], str
+        ] = {}  # (rule, site) -> what was said last by a rule that saw: a blind one lifts nothing
         self.faults: dict[tuple[str, str, str], SensorFault] = {}  # (site, quantity, check), open ones only
         self.alerts: dict[str, AlertDraft] = {}
         self.forecasts: dict[str, Forecast] = {}
@@ -75,6 +78,8 @@ class Board:
             case Warning() as warning:
                 self.warnings[entry.id] = warning
                 self.latest_warning[warning.rule, warning.subject] = entry.id
+                if warning.level != Level.BLIND:
+                    self.sighted[warning.rule, warning.subject] = entry.id
             case SensorFault() as fault:
                 key = (fault.subject, fault.quantity, fault.check)
                 if fault.healed:
@@ -103,20 +108,28 @@ class Board:
                 pass
 
     def is_active(self, warning_id: str) -> bool:
-        """True if this warning is the last word of its rule at its site, and is one."""
+        """True if this warning is the last thing that its rule saw at its site, and is one. Blindness after it does not lift it."""
         warning = self.warnings[warning_id]
-        return self.latest_warning[warning.rule, warning.subject] == warning_id and warning.level > Level.NONE
+        return self.sighted.get((warning.rule, warning.subject)) == warning_id and warning.level > Level.NONE
 
     def active_warnings(self) -> dict[str, Warning]:
         """What holds now, worst first."""
-        held = {i: self.warnings[i] for i in self.latest_warning.values() if self.is_active(i)}
+        held = {i: self.warnings[i] for i in self.sighted.values() if self.is_active(i)}
         return dict(sorted(held.items(), key=lambda pair: (-pair[1].level, pair[1].time, pair[1].subject)))
 
     def site_level(self, site: str) -> Level:
-        """The worst that any rule says of a site; BLIND if one is blind and none warns."""
-        levels = [self.warnings[i].level for (_, at), i in self.latest_warning.items() if at == site]
-        worst = max(levels, default=Level.NONE)
-        return Level.BLIND if worst <= Level.NONE and Level.BLIND in levels else Level(max(worst, Level.NONE))
+        """The worst that any rule says of a site, or said when it last saw; BLIND if one is blind and none warns."""
+        worst = self.last_level(site)
+        return Level.BLIND if worst == Level.NONE and self.blind_rules(site) else worst
+
+    def last_level(self, site: str) -> Level:
+        """The worst that any rule said of a site when it last saw; a gauge that drowned in a red flood stays red."""
+        return max((self.warnings[i].level for (_, at), i in self.sighted.items() if at == site), default=Level.NONE)
+
+    def blind_rules(self, site: str) -> tuple[str, ...]:
+        """The rules that see nothing at a site now."""
+        said = ((rule, self.warnings[i]) for (rule, at), i in self.latest_warning.items() if at == site)
+        return tuple(sorted(rule for rule, warning in said if warning.level == Level.BLIND))
 
     def decision_on(self, comparison_id: str) -> str | None:
         """The id of the decision that was made on a comparison, if one was."""

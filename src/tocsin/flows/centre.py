@@ -56,6 +56,7 @@ from tocsin.vocabulary import (
     Order,
     Quantity,
     Report,
+    Unavailable,
     Warning,
     World,
     record_id,
@@ -116,7 +117,12 @@ class Centre:
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
+        self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)
+
+    def stop(self) -> None:
+        """Give up the assessment that is running, at its next step; none can begin any more."""
+        self._stopping.set()
 
     def close(self) -> None:
         """Hear no more of the ledger."""
@@ -128,6 +134,7 @@ class Centre:
         """The ledger has new entries: post them, tell those who listen, and let a warning set things going."""
         for entry in entries:
             self.board.post(entry)
+        for entry in entries:
             record = entry.record
             kind = type(record).__name__.lower()
             self.bus.tell("record", {"number": entry.number, "id": entry.id, "kind": kind, "subject": record.subject})
@@ -292,6 +299,8 @@ class Centre:
         return self.ledger.append(PLATFORM, [record])[0]
 
     def _tell(self, task: str, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise Unavailable("assess: the platform stops; assess again when it runs")
         self.progress = Progress(task, done, total)
         self.bus.tell("progress", self.progress)
 
@@ -467,6 +476,8 @@ class Centre:
             "age_s": status.age_s if np.isfinite(status.age_s) else None,
             "trend_per_h": status.trend_per_h,
             "level": int(self.board.site_level(gauge.site)),
+            "last_level": int(self.board.last_level(gauge.site)),
+            "blind": bool(self.board.blind_rules(gauge.site)),
             "limits": {level.word: at for level, at in gauge.limits.at.items()} if gauge.limits else None,
             "sparkline": list(zip(*(column for column in _columns(seen).values()), strict=True)),
         }
