@@ -95,8 +95,8 @@ def write_place(folder: Path) -> dict[str, Path]:
     }
 
 
-def build_place(folder: Path) -> Path:
-    """The twin of the place, made up as it is."""
+def build_place(folder: Path, *more: str | Path) -> Path:
+    """The twin of the place, made up as it is; `more` are words of the command."""
     files = write_place(folder / "files")
     hospitals = geojson(
         folder / "files" / "hospitals.geojson",
@@ -107,7 +107,7 @@ def build_place(folder: Path) -> Path:
         [feature("Point", lonlat(22.5, 8.5), id="s1", name="Hill School", sort="school", amount=900, unit="persons")],
     )
     words = [str(w) for pair in files.items() for w in pair]
-    extra = ["--assets", f"hospitals={hospitals}", "--assets", f"shelters={shelters}", "--made-up", "--name", "Shoreham"]
+    extra = ["--assets", f"hospitals={hospitals}", "--assets", f"shelters={shelters}", "--made-up", "--name", "Shoreham", *more]
     code, _, err = run("twin", "build", folder / "twin", *words, *extra)
     assert code == 0, err
     return folder / "twin"

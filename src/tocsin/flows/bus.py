@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 QUEUE_LENGTH = 1_000
+END = "end"  # the last event: the platform stops
 
 Event = tuple[str, Any]  # kind, data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from tocsin.interfaces.serving import Duty, address_of, free_port, open_platform
 from tocsin.interfaces.show import Show
 from tocsin.pack import Scenario, find_pack
 from tocsin.platform.twin import open_twin
-from tocsin.vocabulary import World
+from tocsin.vocabulary import InputError, World
 
 INBOX = "inbox"
+INBOX_EVERY_S, INBOX_SETTLED_S = 2.0, 2.0  # how often it is looked at, and how long a file must not have grown
 
 
 def serve(
@@ -27,49 +29,46 @@ def serve(
     purpose: str = "actual",
     as_json: bool = False,
 ) -> None:
-    """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when it is stopped by Ctrl-C.
+    """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
 
     Readings come as CSV files (columns site, time, value) that are dropped into DATA/inbox/QUANTITY.
     """
-    listener = free_port(host, port)
     twin, pack = open_twin(twin_folder), find_pack("flood")
-    data.mkdir(parents=True, exist_ok=True)
+    if data.exists() and not data.is_dir():
+        raise InputError(f"{data}: is a file; wanted a folder for --data, which is made where it is not there")
+    if data.resolve().is_relative_to(twin_folder.resolve()):
+        raise InputError(f"{data}: lies in the twin {twin_folder}, which is only read; give --data a folder of its own")
+    inboxes = {quantity: data / INBOX / quantity.name for quantity in pack.observes}
     collectors: list[Collector] = []
-    for quantity in pack.observes:
-        inbox = data / INBOX / quantity.name
-        inbox.mkdir(parents=True, exist_ok=True)
+    for quantity, inbox in inboxes.items():
         columns = CsvColumns(quantity=quantity, time="time", value="value", unit=quantity.unit, site="site")
-        collectors.append(CsvFolder(f"{quantity.name} files", inbox, columns))
+        name = f"{quantity.name} files"
+        collectors.append(CsvFolder(name, inbox, columns, every_s=INBOX_EVERY_S, settled_s=INBOX_SETTLED_S))
+    listener, show = free_port(host, port), Show(as_json=as_json)
 
     def scenario(world: World, now: datetime) -> Scenario:
         return as_now(world, now, twin.gauges, pack)
 
-    platform = open_platform(
-        data,
-        twin=twin,
-        pack=pack,
-        clock=WallClock(),
-        purpose=purpose,
-        scenarios=scenario,
-        collectors=collectors,
-        sender=f"tocsin@{host}",
-    )
-    try:
-        duty = Duty(platform.centre)
-        show = Show(as_json=as_json)
-        address = address_of(listener)
-        show.line(
-            "console", f"{twin.manifest.name}: {address} (purpose: {purpose}); Ctrl-C stops it", address=address, purpose=purpose
+    with closing(listener):
+        platform = open_platform(
+            data,
+            twin=twin,
+            pack=pack,
+            clock=WallClock(),
+            purpose=purpose,
+            scenarios=scenario,
+            collectors=collectors,
+            sender=f"tocsin@{host}",
         )
-        if platform.centre.users.count() == 0:
-            show.line(
-                "console",
-                f"nobody can sign in yet: stop, and make a first user: tocsin user add {data} NAME --role administrator",
-            )
-        asyncio.run(serve_until(platform, listener))
-        del duty
-    except KeyboardInterrupt:
-        pass
-    finally:
-        listener.close()
-        platform.close()
+        with closing(platform), closing(Duty(platform.centre)) as duty:
+            for inbox in inboxes.values():
+                inbox.mkdir(parents=True, exist_ok=True)
+            duty.take_up()
+            address = address_of(listener)
+            words = f"{twin.manifest.name}: {address} (purpose: {purpose}); Ctrl-C stops it"
+            show.line("console", words, address=address, purpose=purpose)
+            if platform.centre.users.count() == 0:
+                add = f"tocsin user add {data} NAME --role administrator"
+                show.line("console", f"nobody can sign in yet: stop, and make a first user: {add}")
+            asyncio.run(serve_until(platform, listener))
+    show.line("console", "stopped in order")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
+from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
@@ -33,6 +37,7 @@ log = logging.getLogger(__name__)
 
 EDGE = Actor("edge", frozenset({"sensor"}))
 GAUGE_MAX_AGE_S, GAUGE_CLEAR_S = 3_600.0, 1_800.0
+STOP_WITHIN_S = 30.0  # a supervisor kills after a while (systemd: 90 s); whatever is cut off then is taken up by the next run
 
 
 class Platform:
@@ -142,41 +147,89 @@ class Duty:
     ) -> None:
         self._centre, self._again_after, self._on_fault = centre, again_after, on_fault
         self._lock = threading.Lock()
-        self._assessed_at: Any = None
+        self._assessed_at: datetime | None = None
         self._worst = Level.NONE
-        self._thread: threading.Thread | None = None
+        self._again = False
+        self._closed = threading.Event()
+        self._assessing: threading.Thread | None = None
+        self._drafting: set[threading.Thread] = set()
         centre.on_entry.append(self._heard)
 
+    def take_up(self) -> None:
+        """Do what the last run left undone: messages and an assessment for warnings that hold and have none."""
+        board = self._centre.board
+        told = {cause for alert in board.alerts.values() for cause in alert.cause}
+        compared = {c.forecast for c in board.comparisons.values()}
+        foreseen = [f for i, f in board.forecasts.items() if i in compared]
+        with self._lock:
+            self._assessed_at = max((f.time for f in foreseen), default=None)
+            causes = {i for f in foreseen for i in f.cause}
+            self._worst = max((w.level for i, w in board.warnings.items() if i in causes), default=Level.NONE)
+        for warning_id, warning in board.active_warnings().items():
+            if warning_id not in told:
+                self._draft_soon(warning_id, warning)
+            self._assess_soon(warning)
+
+    def close(self) -> None:
+        """Hear no more, and give up what is being computed; returns when it has ended."""
+        self._closed.set()
+        self._centre.on_entry.remove(self._heard)
+        self._centre.stop()
+        with self._lock:
+            running = [*self._drafting, *([self._assessing] if self._assessing is not None else [])]
+        for thread in running:
+            thread.join(STOP_WITHIN_S)
+
     def _heard(self, entry: Entry) -> None:
-        if not isinstance(entry.record, Warning):
-            return
-        warning = entry.record
-        threading.Thread(target=self._draft, args=(entry.id, warning), name="tocsin-alert", daemon=True).start()
+        if isinstance(entry.record, Warning):
+            self._draft_soon(entry.id, entry.record)
+            self._assess_soon(entry.record)
+
+    def _draft_soon(self, warning_id: str, warning: Warning) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            thread = threading.Thread(target=self._draft, args=(warning_id, warning), name="tocsin-alert", daemon=True)
+            self._drafting = {one for one in self._drafting if one.is_alive()} | {thread}
+            thread.start()
+
+    def _assess_soon(self, warning: Warning) -> None:
+        """Assess if it is worse than what was assessed last, or that was long ago; right after the one that is running."""
         if warning.level < ASSESS_FROM:
             return
         with self._lock:
             now = self._centre.host.clock.now()
-            is_news = warning.level > self._worst or self._assessed_at is None or now - self._assessed_at > self._again_after
-            if not is_news or (self._thread is not None and self._thread.is_alive()):
+            is_recent = self._assessed_at is not None and timedelta() <= now - self._assessed_at <= self._again_after
+            if self._closed.is_set() or (is_recent and warning.level <= self._worst):
                 return
-            self._worst, self._assessed_at = max(self._worst, warning.level), now
-            causes = tuple(self._centre.board.active_warnings()) or (entry.id,)
-            self._thread = threading.Thread(target=self._assess, args=(causes,), name="tocsin-assess", daemon=True)
-            self._thread.start()
+            self._worst, self._assessed_at = max(self._worst, warning.level) if is_recent else warning.level, now
+            if self._assessing is not None:
+                self._again = True
+                return
+            self._assessing = threading.Thread(target=self._assess, name="tocsin-assess", daemon=True)
+            self._assessing.start()
 
     def _draft(self, warning_id: str, warning: Warning) -> None:
         try:
             self._centre.draft_alert(warning_id, warning)
-        except TocsinError as fault:
+        except Exception as fault:  # whatever breaks, the operators read that there is no message, and why
             self._tell(f"no alert was drafted: {fault}")
 
-    def _assess(self, causes: tuple[str, ...]) -> None:
-        try:
-            self._centre.assess(causes)
-        except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
-            self._tell(f"the assessment failed: {fault}")
+    def _assess(self) -> None:
+        while True:
+            try:
+                self._centre.assess(tuple(self._centre.board.active_warnings()))
+            except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
+                self._tell(f"the assessment failed: {fault}")
+            with self._lock:
+                if not self._again or self._closed.is_set():
+                    self._assessing = None
+                    return
+                self._again = False
 
     def _tell(self, words: str) -> None:
+        if self._closed.is_set():
+            return  # it was given up on purpose, and the next run takes it up
         log.warning("duty_failed", extra={"reason": words})
         try:
             self._centre.note(words)
@@ -205,12 +258,35 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{host}:{port}/"
 
 
+class Server(uvicorn.Server):
+    """Stops at the first signal, and hurries at a second Ctrl-C. uvicorn's own raises the signal again and so cuts off what has to follow."""
+
+    def __init__(self, config: uvicorn.Config, bus: Bus) -> None:
+        super().__init__(config)
+        self._bus = bus
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell those who listen to events that it ends: their streams would stay open."""
+        self._bus.tell(END, None)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear the signals while this runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
 async def serve_until(
     platform: Platform, listener: socket.socket, *others: Coroutine[Any, Any, None], run_for_s: float | None = None
 ) -> None:
     """Serve HTTP, run the node and whatever else is given, until stopped or for some seconds of wall time."""
-    import uvicorn
-
     from tocsin.interfaces.http import make_app
     from tocsin.interfaces.sensorthings import Service, sensorthings_routes
     from tocsin.interfaces.sensorthings.credentials import Credentials
@@ -223,17 +299,18 @@ async def serve_until(
         timeout_graceful_shutdown=1,
         access_log=False,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, platform.centre.bus)
     stopped = asyncio.create_task(server.serve(sockets=[listener]))
     tasks = [asyncio.create_task(platform.node.run()), *(asyncio.create_task(other) for other in others)]
     tasks.append(asyncio.create_task(_clock_ticks(platform.centre)))
     if run_for_s is not None:
         tasks.append(asyncio.create_task(_stop_after(server, run_for_s)))
     try:
-        done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-        await stopped
+        running = {stopped, *tasks}
+        while stopped in running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
     finally:
         server.should_exit = True
         for task in tasks:

@@ -48,7 +48,7 @@ def demo(
     ] = False,
 ) -> None:
     """Let a real storm fall on a made-up district and watch the whole loop. Example: tocsin demo --approve auto --for 120"""
-    with desk(as_json=as_json):
+    with desk(as_json=as_json, by_line=True):
         from tocsin.interfaces.demo.run import run_demo
 
         run_demo(

@@ -26,8 +26,8 @@ FULL_WIDTH = 120  # of a report that goes to a file or a pipe
 class Desk:
     """What one command has at hand while it runs."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, *, as_json: bool, by_line: bool = False) -> None:
+        self.as_json, self.by_line = as_json, by_line
         self.written: list[Path] = []
         self._told_s, self._open_line = 0.0, False
 
@@ -45,7 +45,8 @@ class Desk:
         """Print `data` as JSON; a number that is not finite becomes null."""
         import msgspec
 
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+        raw = msgspec.json.encode(data)
+        sys.stdout.write((raw if self.by_line else msgspec.json.format(raw, indent=2)).decode() + "\n")
         sys.stdout.flush()
 
     def wrote(self, path: Path) -> None:
@@ -90,9 +91,12 @@ class Desk:
 
 
 @contextmanager
-def desk(*, as_json: bool) -> Iterator[Desk]:
-    """Run a command's body: an error becomes one message and an exit code, and a traceback only where one was asked for."""
-    at = Desk(as_json=as_json)
+def desk(*, as_json: bool, by_line: bool = False) -> Iterator[Desk]:
+    """Run a command's body: an error becomes one message and an exit code, and a traceback only where one was asked for.
+
+    `by_line` is for commands that print one JSON object a line while they run; an error is then one more line.
+    """
+    at = Desk(as_json=as_json, by_line=by_line)
     try:
         yield at
         sys.stdout.flush()

@@ -35,7 +35,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run the platform for a twin until Ctrl-C. Example: tocsin serve my-city --data centre"""
-    with desk(as_json=as_json):
+    with desk(as_json=as_json, by_line=True):
         from tocsin.interfaces.serve import serve as run
 
         run(twin, data=data, port=port, host=host, purpose=purpose.value, as_json=as_json)

@@ -88,11 +88,11 @@ def run_demo(
         frame_step_s=FRAME_STEP_S,
         sender="demo@bellmere.example",
     )
+    duty = Duty(platform.centre, on_fault=lambda words: show.line("record", words))
     try:
         password = _person(platform.centre)
         story = _Story(show, platform.centre)
         platform.centre.on_entry.append(story.heard)
-        duty = Duty(platform.centre, on_fault=lambda words: show.line("record", words))
         address = address_of(listener)
         show.line("sense", f"{storm.TITLE}; live from hour {LIVE_FROM_H:g}, {speed:g} times as fast as life", source=storm.SOURCE)
         show.line(
@@ -106,9 +106,9 @@ def run_demo(
         pass
     finally:
         listener.close()
+        duty.close()
         _farewell(platform, show, folder)
         platform.close()
-        del duty
 
 
 def _district(folder: Path, seed: int, show: Show) -> Twin:

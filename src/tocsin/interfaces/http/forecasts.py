@@ -20,7 +20,7 @@ def _view(centre: Centre, request: Request) -> ForecastView:
 
 def _field(view: ForecastView, request: Request) -> tuple[str, Any]:
     which, frame = request.query_params.get("view", "q50"), request.query_params.get("frame", "peak")
-    if frame != "peak" and not frame.isdigit():
+    if frame != "peak" and not (frame.isascii() and frame.isdigit() and len(frame) < 10):
         raise InputError(f"frame = {frame!r}; wanted `peak` or a number from 0")
     return which, view.field(which, None if frame == "peak" else int(frame))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +15,8 @@ from starlette.responses import Response
 from tocsin.flows.centre import Centre
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Conflict, InputError, NotFound, Refused, TocsinError, Unavailable
+
+log = logging.getLogger(__name__)
 
 COOKIE = "tocsin_session"
 CSRF_HEADER = "x-tocsin-csrf"
@@ -58,7 +62,7 @@ async def body_of(request: Request) -> dict[str, Any]:
             raise InputError(f"{request.url.path}: the body is over {BODY_BYTES_MAX:,} bytes; send less")
     try:
         body = msgspec.json.decode(bytes(received))
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise InputError(f"{request.url.path}: the body is no JSON: {fault}") from fault
     if not isinstance(body, dict):
         raise InputError(f"{request.url.path}: the body is a {type(body).__name__}; wanted a JSON object")
@@ -72,6 +76,18 @@ def text_of(body: dict[str, Any], name: str, *, most: int = 2_000, needed: bool 
         raise InputError(
             f"body: {name!r} is {str(value)[:40]!r}; wanted {'a' if needed else 'an optional'} text of at most {most} characters"
         )
+    return value
+
+
+def number_of(request: Request, name: str, *, usual: float, low: float, high: float) -> float:
+    """A number of the query, `usual` where it is not given; raises InputError where it is none, or lies outside low..high."""
+    text = request.query_params.get(name)
+    try:
+        value = usual if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise InputError(f"{request.url.path}: {name} = {str(text)[:40]!r}; wanted a number of {low:g} to {high:g}")
     return value
 
 
@@ -90,6 +106,10 @@ def guarded(centre: Centre, act: str, handler: Handler) -> Callable[[Request], A
             return answer(await asyncio.to_thread(handler, centre, request, actor))
         except TocsinError as fault:
             return refusal(fault)
+        except Exception:  # a bug of ours must not read like a page that is not there; what it was is in the log
+            log.exception("request_failed", extra={"path": request.url.path})
+            words = f"{request.url.path}: this is a bug of Tocsin; its log says more: report it with what you did"
+            return answer({"error": {"kind": "Bug", "message": words}}, 500)
 
     return endpoint
 

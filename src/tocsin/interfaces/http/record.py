@@ -11,18 +11,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from tocsin.flows.bus import END
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http.guard import body_of, text_of
+from tocsin.interfaces.http.guard import body_of, number_of, text_of
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Note, TocsinError
 
 HEARTBEAT_S = 10.0
+ENTRIES_MOST = 2**53  # what a number of JSON holds exactly
 
 
 def records(centre: Centre, request: Request, actor: Actor) -> list[Any]:
     """The ledger's lines after a number."""
-    after = max(0, int(request.query_params.get("after", "0")))
-    limit = min(max(1, int(request.query_params.get("limit", "200"))), 1_000)
+    after = int(number_of(request, "after", usual=0, low=0, high=ENTRIES_MOST))
+    limit = int(number_of(request, "limit", usual=200, low=1, high=1_000))
     return list(islice(centre.host.ledger.read(after), limit))
 
 
@@ -66,6 +68,8 @@ def events(centre: Centre, request: Request, actor: Actor) -> StreamingResponse:
             while True:
                 try:
                     kind, data = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                    if kind == END:
+                        return
                     yield b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
                 except TimeoutError:
                     yield b": still here\n\n"

@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.flows.centre import Centre
+from tocsin.interfaces.http.guard import number_of
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import AlertDraft, NotFound, Warning
 
 SPARKLINE_POINTS = 96
+HOURS_MOST = 24.0 * 31
 
 
 def gauges(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
@@ -25,7 +27,7 @@ def gauge(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     found = next((g for g in centre.gauges if g.site == site), None)
     if found is None:
         raise NotFound(f"no gauge {site!r}; there are: {', '.join(g.site for g in centre.gauges)}")
-    hours = min(max(float(request.query_params.get("hours", "24")), 0.1), 24.0 * 31)
+    hours = number_of(request, "hours", usual=24.0, low=0.1, high=HOURS_MOST)
     return centre.gauge_status(found, points=SPARKLINE_POINTS) | {"series": centre.gauge_series(found, hours * 3600.0)}
 
 

@@ -1,0 +1,461 @@
+"""`tocsin serve` from outside: a process on a small twin, spoken to by its command line, its inbox, HTTP and signals."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cli_place import build_place, feature, geojson, lonlat, run
+
+from tocsin.flows.board import Board
+from tocsin.host import Entry, WallClock
+from tocsin.interfaces.serving import Duty
+from tocsin.platform.exchange import read_cap
+from tocsin.platform.ledger import open_ledger
+from tocsin.security.gate import RoleGate
+from tocsin.vocabulary import Level, Warning, record_id
+
+PROGRAM = [sys.executable, "-c", "from tocsin.interfaces.cli import main; main()"]
+ADA, COMMANDER = "ada", "correct horse battery"
+PATIENCE_S = 120.0  # how long a busy machine may take before a test gives up
+
+
+class Served:
+    """A platform as a process of its own, and what it says."""
+
+    def __init__(self, twin: Path, data: Path, *words: str, port: int = 0) -> None:
+        command = [*PROGRAM, "serve", str(twin), "--data", str(data), "--port", str(port), "--json", *words]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.said: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self._news: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.cookie = self.csrf = self.address = ""
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._news.put(json.loads(line))
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors += list(self.process.stderr)
+
+    def wait_for_line(self, says: str) -> dict[str, Any]:
+        """The first line that says this."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            for line in self.said:
+                if says in line["text"]:
+                    return line
+            try:
+                self.said.append(self._news.get(timeout=0.2))
+            except queue.Empty:
+                assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said} {self.errors}"
+        raise AssertionError(f"it never said {says!r}: {self.said}")
+
+    def is_up(self) -> Served:
+        self.address = str(self.wait_for_line("http://")["address"])
+        return self
+
+    def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON (or bytes) of one request of the API."""
+        request = urllib.request.Request(f"{self.address}api/v1{path}", None if body is None else json.dumps(body).encode())
+        if self.cookie:
+            request.add_header("Cookie", self.cookie)
+        if body is not None:
+            request.add_header("X-Tocsin-CSRF", self.csrf)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                status, raw, headers = response.status, response.read(), response.headers
+        except urllib.error.HTTPError as refused:
+            status, raw, headers = refused.code, refused.read(), refused.headers
+        if "Set-Cookie" in headers:
+            self.cookie = headers["Set-Cookie"].partition(";")[0]
+        return status, json.loads(raw) if headers["Content-Type"] == "application/json" else raw
+
+    def get(self, path: str) -> Any:
+        status, told = self.ask(path)
+        assert status == 200, told
+        return told
+
+    def sign_in(self, name: str = ADA, password: str = COMMANDER) -> None:
+        status, told = self.ask("/session", {"name": name, "password": password})
+        assert status == 200, told
+        self.csrf = told["csrf"]
+
+    def wait_until(self, path: str, holds: Callable[[Any], Any]) -> Any:
+        """What `path` answers, once it holds."""
+        end, told = time.monotonic() + PATIENCE_S, None
+        while time.monotonic() < end:
+            told = self.get(path)
+            if holds(told):
+                return told
+            assert self.process.poll() is None, self.errors
+            time.sleep(0.2)
+        raise AssertionError(f"{path} never came to be what was wanted: {told}; {self.get('/records')}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it by a signal, as a supervisor or a person does; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout=PATIENCE_S)
+        finally:
+            self.process.kill()
+            for reader in self._readers:
+                reader.join(5)
+        return code
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place by the lake, in cells of 200 m, with a level gauge in the water that has limits, and a rain gauge that has none."""
+    folder = tmp_path_factory.mktemp("serve")
+    limits = {"blue": 0.3, "yellow": 0.5, "orange": 1.0, "red": 2.0, "limits_source": "Shoreham Harbour Board, 2020"}
+    gauges = geojson(
+        folder / "gauges.geojson",
+        [
+            feature(
+                "Point", lonlat(3.5, 8.5), site="quay", name="Quay", quantity="river_level", unit="m", water="lake", **limits
+            ),
+            feature("Point", lonlat(20.5, 4.5), site="hill", name="Hill", quantity="rain_amount", unit="mm"),
+        ],
+    )
+    return build_place(folder, "--gauges", gauges, "--cell", "200")
+
+
+def add_ada(data: Path, *words: str) -> None:
+    roles = ("--role", "administrator", "--role", "commander", "--role", "operator", "--role", "auditor")
+    code, _, err = run("user", "add", data, ADA, *roles, *words, stdin=f"{COMMANDER}\n")
+    assert code == 0, err
+
+
+def drop(data: Path, quantity: str, rows: list[tuple[str, timedelta, float]]) -> Path:
+    """Put a CSV file into the inbox, in one piece, as `mv` does; the times are told as how long ago."""
+    now = datetime.now(UTC)
+    text = "site,time,value\n" + "".join(f"{site},{(now - ago).isoformat()},{value}\n" for site, ago, value in rows)
+    unfinished = data / "inbox" / quantity / ".readings"
+    unfinished.write_text(text)
+    return unfinished.rename(unfinished.with_name(f"{int(now.timestamp() * 1e6)}.csv"))
+
+
+@pytest.fixture
+def serve(twin: Path) -> Iterator[Callable[..., Served]]:
+    """Start platforms that do not outlive the test."""
+    started: list[Served] = []
+
+    def start(data: Path, *words: str, port: int = 0) -> Served:
+        started.append(Served(twin, data, *words, port=port))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.kill()
+        served.process.wait()
+
+
+def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_through_its_restart(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    """One story, told in one test because each step needs the one before."""
+    data = tmp_path / "centre"
+
+    # nobody can sign in to a new platform, and it says what to do
+    new = serve(data).is_up()
+    assert f"tocsin user add {data} NAME --role administrator" in new.wait_for_line("nobody can sign in yet")["text"]
+    status = new.get("/status")
+    assert (status["purpose"], status["made_up"], status["name"], status["signed_in"]) == ("actual", True, "Shoreham", False)
+    assert new.ask("/gauges")[0] == 401
+    assert new.ask("/session", {"name": ADA, "password": COMMANDER})[0] == 403
+    assert new.stop() == 0
+    add_ada(data)
+
+    served = serve(data).is_up()
+    assert served.ask("/session", {"name": ADA, "password": "wrong horse battery"})[0] == 403
+    served.sign_in()
+    assert served.get("/session")["name"] == ADA
+    assert [(g["site"], g["value"]) for g in served.get("/gauges")] == [("quay", None), ("hill", None)]
+
+    # a file becomes readings, a level beyond its limit a warning, and that a message that nobody has sent
+    ago = timedelta(minutes=1)
+    file = drop(data, "river_level", [("quay", 3 * ago, 0.1), ("quay", 2 * ago, 0.2), ("quay", ago, 2.2)])
+    drop(data, "rain_amount", [("hill", ago, 4.0)])
+    quay = served.wait_until("/gauges", lambda gauges: gauges[0]["level"] == 4 and gauges[1]["value"] is not None)[0]
+    assert (quay["value"], quay["unit"], len(quay["sparkline"]), quay["last_level"], quay["blind"]) == (2.2, "m", 3, 4, False)
+    assert served.get("/gauges/quay?hours=1")["series"]["value"] == [0.1, 0.2, 2.2]
+    assert not file.exists()
+    assert (file.parent / "done" / file.name).is_file()
+    red = next(w for w in served.get("/warnings") if w["rule"] == "river_level_high")
+    assert (red["site"], red["level"], red["active"], red["value"]) == ("quay", 4, True, 2.2)
+    draft = served.wait_until("/alerts", lambda alerts: [a for a in alerts if a["warning"] == red["id"]])[0]
+    message = read_cap(served.get(f"/alerts/{draft['id']}.xml")).alert
+    assert message is not None
+    assert message.status == "Draft"
+
+    # nobody gave a scenario: that it goes on as it does now is simulated, and every plan is compared on it
+    compared = served.wait_until("/comparisons", len)[0]
+    forecast = served.get(f"/forecasts/{compared['forecast']}")
+    assert forecast["members"] == 50
+    assert "level@lake" in forecast["scenario"]
+    assert red["id"] in forecast["cause"]
+    assert served.get(f"/forecasts/{forecast['id']}/depth.png?view=q50")[:8] == b"\x89PNG\r\n\x1a\n"
+    assert served.get(f"/forecasts/{forecast['id']}/zones")[0]["zone"] == "Shore"
+
+    # a person decides with the person's own key; the orders follow
+    best = next(s for s in compared["scores"] if s["plan"] == compared["recommended"])
+    verdict = {
+        "comparison": compared["id"],
+        "plan": best["plan"],
+        "plan_digest": best["digest"],
+        "verdict": "approve",
+        "comment": "",
+    }
+    assert served.ask("/decisions", verdict | {"password": "wrong horse battery"})[0] == 403
+    status, decided = served.ask("/decisions", verdict | {"password": COMMANDER})
+    assert status == 200, decided
+    assert served.ask("/decisions", verdict | {"password": COMMANDER})[0] == 409
+    plan = next(p for p in served.get("/plans") if p["name"] == best["plan"])
+    assert [o["action"] for o in served.get("/orders")] == [a["name"] for a in plan["actions"]]
+    assert [(d["signer"], d["signature_ok"]) for d in served.get("/decisions")] == [(ADA, True)]
+
+    # one process writes a folder; the second is told who does
+    second = serve(data)
+    assert second.process.wait(timeout=PATIENCE_S) == 1
+    assert f"is written by process {served.process.pid} on {socket.gethostname()} already" in "".join(second.errors)
+
+    before = {path: served.get(path) for path in ("/warnings", "/alerts", "/forecasts", "/comparisons", "/decisions", "/records")}
+    assert served.stop() == 0
+    assert served.errors == []
+
+    # after a restart it is all there, and nothing is told twice
+    again = serve(data).is_up()
+    again.sign_in()
+    assert again.get("/gauges/quay?hours=1")["series"]["value"] == [0.1, 0.2, 2.2]
+    for path in ("/warnings", "/alerts", "/forecasts", "/decisions"):
+        assert again.get(path) == before[path], path
+    assert [c["id"] for c in again.get("/comparisons")] == [c["id"] for c in before["/comparisons"]]
+    assert [(o["state"], o["id"] in decided["orders"]) for o in again.get("/orders")] == [("sent", True)] * len(decided["orders"])
+    if decided["orders"]:
+        assert again.ask(f"/orders/{decided['orders'][0]}/reports", {"state": "acknowledged", "text": ""})[0] == 200
+    drop(data, "river_level", [("quay", timedelta(seconds=1), 2.3)])
+    again.wait_until("/gauges", lambda gauges: gauges[0]["value"] == 2.3)
+    assert again.get("/warnings") == before["/warnings"]
+    assert again.stop(signal.SIGINT) == 0
+    assert again.errors == []
+    ledger = open_ledger(data, clock=WallClock(), gate=RoleGate(), read_only=True)
+    assert ledger.verify() >= len(before["/records"])
+    ledger.close()
+
+
+def test_an_assessment_that_a_stop_cut_off_is_taken_up_by_the_next_run(serve: Callable[..., Served], tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise").is_up()
+    served.sign_in()
+    drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+    served.wait_until("/progress", lambda progress: progress is not None)
+    assert served.stop() == 0
+    assert served.errors == []
+    ledger = open_ledger(data, clock=WallClock(), gate=RoleGate(), read_only=True)
+    kinds = [type(entry.record).__name__ for entry in ledger.read()]
+    ledger.close()
+    assert "Warning" in kinds
+    assert "Comparison" not in kinds
+    again = serve(data, "--purpose", "exercise").is_up()
+    again.sign_in()
+    (compared,) = again.wait_until("/comparisons", len)
+    red = next(w for w in again.get("/warnings") if w["rule"] == "river_level_high")
+    assert red["id"] in again.get(f"/forecasts/{compared['forecast']}")["cause"]
+    assert [a["warning"] for a in again.get("/alerts")] == [red["id"]]
+
+
+def test_a_listener_of_events_does_not_keep_the_platform_from_stopping(serve: Callable[..., Served], tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise").is_up()
+    served.sign_in()
+    request = urllib.request.Request(f"{served.address}api/v1/events", headers={"Cookie": served.cookie})
+    with urllib.request.urlopen(request, timeout=30) as events:
+        assert events.readline() == b"retry: 2000\n"
+        assert served.stop() == 0
+        assert served.errors == []
+
+
+def test_a_file_that_cannot_be_used_goes_aside_with_the_reason_and_a_bad_question_is_told(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise").is_up()
+    served.sign_in()
+    inbox = data / "inbox" / "river_level"
+    (inbox / "wrong.csv").write_text("site,time,value\nquay,yesterday,1.0\n")
+    for path, says in (
+        ("/gauges/quay?hours=nan", "wanted a number of 0.1 to 744"),
+        ("/gauges/quay?hours=abc", "wanted a number of 0.1 to 744"),
+        ("/gauges/weir", "no gauge 'weir'; there are: quay, hill"),
+        ("/records?after=x", "after = 'x'"),
+        ("/records?limit=0", "limit = '0'"),
+        ("/records/order-none/chain", "no record 'order-none'"),
+    ):
+        status, told = served.ask(path)
+        assert status in (400, 404), told
+        assert says in told["error"]["message"]
+    assert served.ask("/session", [1])[0] == 400
+    assert served.ask("/notes", {"subject": "log", "text": "x" * 300_000})[0] == 400
+    told = served.wait_until("/status", lambda _: (inbox / "bad" / "wrong.why").is_file())
+    assert "line 2: time 'yesterday'" in (inbox / "bad" / "wrong.why").read_text()
+    assert told["signed_in"]
+
+
+def refused(serve: Callable[..., Served], data: Path, *words: str, port: int = 0) -> str:
+    """What a platform says that does not start; one line of JSON on stdout, one of text on stderr, exit code 1."""
+    served = serve(data, *words, port=port)
+    assert served.process.wait(timeout=PATIENCE_S) == 1
+    assert served.stop() == 1
+    (error,) = list(served._news.queue)
+    (line,) = served.errors
+    assert line == f"tocsin: {error['error']['message']}\n"
+    return str(error["error"]["message"])
+
+
+def test_what_cannot_be_served_is_told_and_leaves_no_folder(serve: Callable[..., Served], twin: Path, tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert refused(serve, data, port=port) == (
+            f"127.0.0.1:{port}: Address already in use; choose another --port, or 0 for a free one"
+        )
+    assert "lies in the twin" in refused(serve, twin / "data")
+    (tmp_path / "file").write_text("")
+    assert "is a file; wanted a folder for --data" in refused(serve, tmp_path / "file")
+    assert not data.exists()
+    assert not (twin / "data").exists()
+
+
+def test_a_twin_that_is_none_is_told_with_how_to_make_one(tmp_path: Path) -> None:
+    for where in (tmp_path / "absent", tmp_path):
+        code, out, err = run("serve", where, "--data", tmp_path / "centre")
+        assert (code, out) == (1, "")
+        assert "is no twin" in err
+        assert "tocsin twin build" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_purpose_or_another_program_is_refused(twin: Path, tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    code, _, err = run("serve", twin, "--data", data, "--port", "0")
+    assert code == 1
+    assert "the ledger is for 'exercise', not 'actual'" in err
+    assert not (data / "inbox").exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "tocsin.db").write_text("a shopping list, and a long one, which is no database at all")
+    code, _, err = run("serve", twin, "--data", other, "--port", "0")
+    assert code == 1
+    assert "is not a database" in err
+    assert "bug of Tocsin" not in err
+
+
+class Stage:
+    """As much of a centre as its duty needs; an assessment lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.on_entry: list[Callable[[Entry], None]] = []
+        self.board = Board()
+        self.time = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        self.host = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.time))
+        self.assessed: list[tuple[str, ...]] = []
+        self.began, self.may_end, self.told = (threading.Semaphore(0) for _ in range(3))
+        self.noted: list[str] = []
+
+    def warn(self, level: Level, site: str = "weir") -> None:
+        record = Warning(
+            time=self.time,
+            subject=site,
+            hazard="flood",
+            rule="river_level_high",
+            level=level,
+            before=self.board.last_level(site),
+            reason="a reason",
+            value=1.0,
+            unit="m",
+            public=True,
+        )
+        entry = Entry(self.board.last + 1, record_id(record), "edge", record.time, record)
+        self.board.post(entry)
+        for heard in self.on_entry:
+            heard(entry)
+
+    def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
+        return None
+
+    def assess(self, causes: tuple[str, ...]) -> None:
+        self.assessed.append(causes)
+        self.began.release()
+        assert self.may_end.acquire(timeout=PATIENCE_S)
+        if len(self.assessed) == 3:
+            raise RuntimeError("it broke")
+
+    def note(self, words: str) -> None:
+        self.noted.append(words)
+        self.told.release()
+
+    def stop(self) -> None:
+        self.may_end.release()
+
+
+def test_a_red_warning_that_comes_while_a_yellow_one_is_assessed_is_assessed_next() -> None:
+    stage: Any = Stage()
+    duty = Duty(stage)
+    stage.warn(Level.YELLOW)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    stage.warn(Level.RED)
+    stage.may_end.release()
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    assert [len(causes) for causes in stage.assessed] == [1, 1]
+    assert stage.board.warnings[stage.assessed[1][0]].level == Level.RED
+    stage.warn(Level.ORANGE, site="mill")
+    duty.close()
+    assert len(stage.assessed) == 2
+
+
+def test_a_lower_warning_is_assessed_when_the_last_assessment_is_old_and_one_that_fails_is_told() -> None:
+    stage: Any = Stage()
+    duty = Duty(stage, again_after=timedelta(hours=3))
+    for level, hours, is_assessed in (
+        (Level.RED, 0.0, True),
+        (Level.YELLOW, 2.0, False),
+        (Level.YELLOW, 3.5, True),
+        (Level.ORANGE, 0.5, True),
+    ):
+        stage.time += timedelta(hours=hours)
+        stage.warn(level)
+        if is_assessed:
+            assert stage.began.acquire(timeout=PATIENCE_S)
+            stage.may_end.release()
+    assert stage.told.acquire(timeout=PATIENCE_S)
+    assert stage.noted == ["the assessment failed: it broke"]
+    duty.close()
+    assert len(stage.assessed) == 3
