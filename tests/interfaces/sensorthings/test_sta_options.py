@@ -56,6 +56,12 @@ def test_the_name_of_an_option_may_be_written_in_any_case(river: Sta) -> None:
     assert river.ids("Things?$orderBy=id%20desc&$TOP=1") == [4]
 
 
+def test_an_option_may_be_encoded_whole(river: Sta) -> None:
+    shown = river.get("Things?%24filter%3Dname+ne+%27b%27&%24top%3D1")
+    assert shown["value"][0]["name"] == "a"
+    assert river.get(shown["@iot.nextLink"])["value"][0]["name"] == "c"
+
+
 def test_options_are_taken_in_the_order_filter_count_orderby_skip_top_expand_select(river: Sta) -> None:
     shown = river.get(
         "Things", filter="name lt 'c'", count="true", orderby="id desc", skip=1, top=1, expand="Datastreams", select="name"
@@ -132,7 +138,7 @@ def test_slashes_expand_all_on_the_way(river: Sta) -> None:
     assert shown["Datastreams"] == [
         {
             "name": "a0",
-            "Observations": [{"result": 3}],
+            "Observations": [{"result": 0}],
             "Observations@iot.nextLink": shown["Datastreams"][0]["Observations@iot.nextLink"],
         }
     ]

@@ -151,7 +151,7 @@ def test_a_page_ends_with_a_link_that_leads_on_with_all_options(tmp_path: Path) 
     assert [len(page) for page in all_pages("Things")] == [3, 3, 3, 3]
     assert [len(page) for page in all_pages("Things?$top=100")] == [5, 5, 2]
     wanted = "Things?$filter=name%20ne%20%27gauge+03%27&$orderby=name%20desc&$count=true&$select=name&$top=4"
-    assert sum(all_pages(wanted), []) == [name for name in reversed(names) if name != "gauge 03"]
+    assert [name for page in all_pages(wanted) for name in page] == [name for name in reversed(names) if name != "gauge 03"]
     shown = sta.get(f"{wanted}&$skip=2")
     assert shown["@iot.nextLink"] == f"{ROOT}/{wanted}&$skip=6"
     assert sta.get("Things/$ref?$top=5")["@iot.nextLink"] == f"{ROOT}/Things/$ref?$top=5&$skip=5"

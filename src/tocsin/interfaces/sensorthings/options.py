@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 
@@ -37,6 +37,9 @@ def parse_options(raw: str, kind: EntityType) -> Query:
             name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
         except UnicodeDecodeError as fault:
             raise InputError(f"options: {part[:60]!r} is not UTF-8: {fault}") from fault
+        if not equals:  # some clients encode the sign = too
+            name, equals, value = name.partition("=")
+            part = f"{name}={quote(value, safe='')}"
         option = LOWER.get(name.lower())
         if option is None or not equals:
             raise _unknown(name, kind if equals else None)

@@ -12,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 
 from tocsin.host import Clock, WallClock
+from tocsin.interfaces.http.app import SecurityHeaders
 from tocsin.interfaces.sensorthings.routes import ROOT, sensorthings_routes
 from tocsin.interfaces.sensorthings.service import Service
 from tocsin.interfaces.serving import address_of, free_port
@@ -46,7 +47,7 @@ def trial_app(things: Things) -> Starlette:
         return VISITOR
 
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_NAMES)
-    return Starlette(routes=list(sensorthings_routes(service, visitor)), middleware=[hosts])
+    return Starlette(routes=list(sensorthings_routes(service, visitor)), middleware=[Middleware(SecurityHeaders), hosts])
 
 
 def run_trial(

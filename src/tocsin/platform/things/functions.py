@@ -119,7 +119,10 @@ def _distance(left: str | None, right: str | None) -> float | None:
 
 def _length(text: str | None) -> float | None:
     found = _shape(text) if text else None
-    return None if found is None else float(shapely.length(found))
+    if found is None:
+        return None
+    lines = [part for part in shapely.get_parts(found) if shapely.get_dimensions(part) == 1]  # a polygon's edge is no line
+    return float(sum(shapely.length(part) for part in lines))
 
 
 def _part(name: str, us: int | None, offset_min: int | None) -> float | int | None:

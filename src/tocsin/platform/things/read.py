@@ -135,7 +135,7 @@ class Reader:
     def page(self, within: Within, query: Query) -> Page:
         """A page of a set."""
         top = min(self.limits.page if query.top is None else query.top, self.limits.page_most)
-        plan = _Plan(within.kind, query, self.now_us)
+        plan = _Plan(within.kind, query, self.now_us, within.link)
         condition, args = _membership(within, "e")
         where, where_args = plan.where(condition, args)
         count = self._count(within, query, plan, where, where_args) if query.count else None
@@ -198,7 +198,7 @@ class Reader:
         kind = BY_NAME[link.target]
         top = min(self.limits.page if query.top is None else query.top, self.limits.page_most)
         shape = _Shape(kind, query)
-        plan = _Plan(kind, query, self.now_us)
+        plan = _Plan(kind, query, self.now_us, link)
         if link.back:
             source, key = f"{kind.table} e", f"e.{link.back} = p.value"
             rank = ""
@@ -231,7 +231,7 @@ class Reader:
             rows = self.db.execute(sql, (ids, *args, *order.args, top + 1, query.skip)).fetchall()
             for row in rows:
                 children[row[-1]].append(shape.entity(row))
-            self._sort(children, kind, query)
+            self._sort(children, kind, plan)
         counts = self._counts(source, key, plan, ids) if query.count else {}
         kept: dict[int, Entity] = {}
         for parent in parents:
@@ -241,12 +241,11 @@ class Reader:
             kept |= {id(child): child for child in page.entities}
         self._expand(list(kept.values()), kind, query.expand)
 
-    def _sort(self, children: dict[int, list[Entity]], kind: EntityType, query: Query) -> None:
+    def _sort(self, children: dict[int, list[Entity]], kind: EntityType, plan: _Plan) -> None:
         """Put each list into the order that its query has: SQLite gives the rows of an `IN` by their ids."""
-        if not query.orderby and not _by_time(kind, query):
+        if not plan.query.orderby and not plan.is_by_time:
             return
         ids = sorted({child.id for listed in children.values() for child in listed})
-        plan = _Plan(kind, query, self.now_us)
         order = plan.order("")
         sql = f"SELECT e.id FROM {kind.table} e {plan.joins} WHERE e.id IN (SELECT value FROM json_each(?)){order.text}"
         place = {row[0]: number for number, row in enumerate(self.db.execute(sql, (_json_list(ids), *order.args)))}
@@ -267,8 +266,8 @@ class _Piece(msgspec.Struct, frozen=True):
 class _Plan:
     """The joins, the conditions and the order of one query."""
 
-    def __init__(self, kind: EntityType, query: Query, now_us: int) -> None:
-        self.kind, self.query = kind, query
+    def __init__(self, kind: EntityType, query: Query, now_us: int, link: Link | None = None) -> None:
+        self.query, self.is_by_time = query, _by_time(kind, query, link)
         translator = Translator(kind, "e", now_us=now_us)
         self._filter = None if query.filter is None else translator.condition(query.filter)
         self._keys = [(key, part.descending) for part in query.orderby for key in translator.order(part.by)]
@@ -292,7 +291,7 @@ class _Plan:
         last = "e.id DESC" if backwards else "e.id"  # an index that is read backwards gives the ids backwards too
         if not words and rank:
             words = [rank]
-        if not words and _by_time(self.kind, self.query):
+        if not words and self.is_by_time:
             words = ["e.phenomenon_us"]
         return _Piece(f" ORDER BY {', '.join([*words, last])}", args)
 
@@ -302,15 +301,24 @@ def _sortable(text: str) -> str:
     return text if "." in text and text.replace(".", "").isidentifier() else f"coalesce({text}, NULL)"
 
 
-def _by_time(kind: EntityType, query: Query) -> bool:
-    """Observations come in the order of their time where a filter asks for times: that is the order of the index that finds them."""
-    if kind.name != "Observation" or query.filter is None or query.orderby:
+STREAM_KEYS = ("datastream_id", "multi_datastream_id")
+TIMED_PATHS = {
+    ("phenomenonTime",),
+    *((stream, name) for stream in ("Datastream", "MultiDatastream") for name in ("id", "@iot.id")),
+}
+
+
+def _by_time(kind: EntityType, query: Query, link: Link | None) -> bool:
+    """Observations of one stream, or where a filter asks for times, come by their time: that is the order of the index that has them."""
+    if kind.name != "Observation" or query.orderby:
         return False
-    waiting: list[Node] = [query.filter]
+    if link is not None and link.back in STREAM_KEYS:
+        return True
+    waiting: list[Node] = [] if query.filter is None else [query.filter]
     while waiting:
         node = waiting.pop()
         if isinstance(node, Path):
-            if node.parts == ("phenomenonTime",):
+            if node.parts in TIMED_PATHS:
                 return True
         elif isinstance(node, Binary):
             waiting += [node.left, node.right]

@@ -70,8 +70,9 @@ class Sql:
 
     def as_string(self, at: str) -> Sql:
         if self.kind == "json":
-            value = self._extract()
-            return text(f"CASE WHEN json_type({self.text}, ?) = 'text' THEN {value} END", self.path, self.path)
+            value = self._extract()  # a number as the text that shows it, as of a result
+            kinds = f"CASE json_type({self.text}, ?) WHEN 'text' THEN {value} WHEN 'integer' THEN sta_text({value}) WHEN 'real' THEN sta_text({value}) END"
+            return text(kinds, self.path, self.path, self.path, self.path)
         if self.kind == "result":
             shown = f"CASE json_type({self.text}) WHEN 'text' THEN json_extract({self.text}, '$') END"
             return text(f"CASE WHEN {self.text} IS NULL THEN sta_text({self.number}) ELSE {shown} END")

@@ -125,7 +125,8 @@ class Translator:
         if isinstance(node, Unary):
             if node.op == "not":
                 inner = self._truth(node.operand, scope, alias, depth + 1)
-                return boolean(f"NOT coalesce({inner.text}, 0)", *inner.args)
+                bare = isinstance(node.operand, Path)  # what is neither true nor false is not false either
+                return boolean(f"NOT {inner.text}" if bare else f"NOT coalesce({inner.text}, 0)", *inner.args)
             value = self._value(node.operand, scope, alias, depth + 1)
             if value.kind == "duration":
                 return Sql("duration", f"(-{value.text})", value.args)
@@ -150,6 +151,8 @@ class Translator:
             link = kind.link(name)
             if link is None:
                 break
+            if link.column and path.parts[index + 1 :] in (("id",), ("@iot.id",)):
+                return number(f"{alias}.{link.column}")
             alias = scope.join(path.parts[: index + 1], link, alias, path.at)
             kind = BY_NAME[link.target]
         else:

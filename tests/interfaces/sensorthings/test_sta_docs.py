@@ -1,0 +1,29 @@
+"""docs/reference/sensorthings.md is held to the tests that it names and to what the service says of itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tocsin.interfaces.sensorthings.service import CONFORMANCE
+
+HERE = Path(__file__).resolve().parent
+PAGE = (HERE.parents[2] / "docs" / "reference" / "sensorthings.md").read_text()
+ROWS = [
+    tuple(cell.strip() for cell in line.strip("|").split("|")) for line in PAGE.splitlines() if re.match(r"\| [a-z-]+/", line)
+]
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    known = {name for path in HERE.glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert len(named) > 30
+    assert named <= known
+
+
+def test_the_service_claims_the_classes_of_the_page_and_no_other() -> None:
+    holding = {requirement.partition("/")[0] for requirement, _, state in ROWS if state.startswith("holds")}
+    claimed = {one.partition("/req/")[2] for one in CONFORMANCE}
+    assert {one.partition("/")[0] for one in claimed} == holding
+    single = {one for one in claimed if "/" in one}
+    assert single <= {requirement for requirement, _, state in ROWS if state.startswith("holds")}
