@@ -142,7 +142,7 @@ class NoNetwork:
     def permit(self, host: str, port: int) -> None:
         raise Unavailable(f"network: {host}:{port}: this host has no network; give it one, e.g. tocsin.host.Internet()")
 
-    def http(self, *, timeout_s: float, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+    def http(self, *, timeout_s: float, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:  # noqa: ARG002
         """A client whose every request raises Unavailable."""
         import httpx
 
@@ -153,7 +153,11 @@ class NoNetwork:
         return httpx.AsyncClient(transport=httpx.MockTransport(refuse))
 
     async def connect(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,  # noqa: ARG002
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.permit(host, port)
         raise AssertionError("permit returned")
