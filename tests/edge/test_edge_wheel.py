@@ -86,3 +86,9 @@ def test_the_wheel_asks_for_the_same_versions_as_the_whole() -> None:
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(WHEEL["project"]["dependencies"]) <= set(whole["dependencies"])
     assert WHEEL["project"]["requires-python"] == whole["requires-python"]
+
+
+def test_the_wheel_brings_the_collectors_of_the_whole() -> None:
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    group = "tocsin.collectors"
+    assert WHEEL["project"].get("entry-points", {}).get(group) == whole.get("entry-points", {}).get(group)
