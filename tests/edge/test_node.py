@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from edge_host import EDGE, START, TestHost
@@ -17,8 +18,8 @@ from tocsin.edge import Check, Collector, Fault, Latest, Node, Replay, Spool, Wa
 from tocsin.edge.latest import microseconds
 from tocsin.host import Host
 from tocsin.pack.ready_rules import rise, threshold
-from tocsin.pack.rule import Limits
-from tocsin.vocabulary import Evidence, InputError, Level, Observations, Quantity, SensorFault, Unavailable, Warning
+from tocsin.pack.rule import Limits, Rule, Verdict
+from tocsin.vocabulary import Evidence, InputError, Level, Observations, Quantity, SensorFault, Unavailable, Warning, Window
 
 LEVEL = Quantity("river_level", "m", low=-5, high=60)
 CHECK = Check(
@@ -108,6 +109,47 @@ def test_a_reading_is_checked_stored_judged_and_told_in_one_call(tmp_path: Path)
     assert isinstance(warning, Warning)
     assert warning.level == Level.RED
     assert host.ledger.find(taken.records[-1]).actor == "edge:test"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_look_at_the_sites_that_spoke_warns_as_a_look_at_all_of_them(seed: int) -> None:
+    """The same batches, late and out of order, to rules that promise to judge by site and to the same rules without the promise.
+
+    Blindness may differ by an instant: a look at all may find a site blind whose own reading comes a moment later.
+    """
+    sites = tuple(f"site-{k}" for k in range(7))
+    rows: dict[bool, list[int]] = {True: [], False: []}
+
+    def told(by_site: bool) -> dict[tuple[str, str], list[Level]]:
+        def counted(rule: Rule) -> Rule:
+            def judge(window: Window, before: np.ndarray) -> Verdict:  # type: ignore[type-arg]
+                rows[by_site].append(len(window.sites))
+                return rule.judge(window, before)
+
+            return msgspec.structs.replace(rule, judge=judge, by_site=by_site)
+
+        latest = Latest([CHECK])
+        host = after(0.0)
+        edge = Node(host, EDGE, latest=latest, watch=Watch({"flood": [counted(HIGH), counted(FAST)]}, latest, since=START))
+        rng = np.random.default_rng(seed + 100)
+        for minute in range(0, 900, 10):
+            asyncio.run(host.clock.run(START + timedelta(minutes=minute)))
+            level = 2.5 + 2.5 * np.sin(minute / 150.0 + np.arange(7))
+            for site in rng.permutation(7)[: rng.integers(1, 4)]:
+                late = float(rng.choice([0.0, 0.0, 15.0]))
+                edge.take(reading(minute - late, float(level[site]), sites[site]))
+            edge.look()
+        sighted: dict[tuple[str, str], list[Level]] = {}
+        for warning in host.ledger.records(Warning):
+            levels = sighted.setdefault((warning.subject, warning.rule), [Level.NONE])
+            if warning.level != Level.BLIND and levels[-1:] != [warning.level]:
+                levels.append(warning.level)
+        return sighted
+
+    by_site = told(True)
+    assert by_site == told(False)
+    assert max(len(levels) for levels in by_site.values()) > 3
+    assert sum(rows[True]) < 0.6 * sum(rows[False])
 
 
 def test_the_evidence_leads_back_to_the_batches_on_disk(tmp_path: Path) -> None:

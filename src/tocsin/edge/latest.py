@@ -86,7 +86,7 @@ class _Rows(msgspec.Struct):
     packed: NDArray[np.uint8]
     batch: NDArray[np.int32]
 
-    def part(self, rows: slice | list[int], columns: slice) -> _Rows:
+    def part(self, rows: slice | list[int] | NDArray[np.int64], columns: slice) -> _Rows:
         """Some rows and columns of it."""
         tables = (self.time_us, self.value, self.given, self.packed, self.batch)
         return _Rows(self.row[rows], *(table[rows][:, columns] for table in tables))  # type: ignore[arg-type]
@@ -404,11 +404,18 @@ class Latest:
         return checked
 
     @_one_at_a_time
-    def window(self, quantity: Quantity, span_s: float, now: datetime) -> Window:
-        """What the sensors said in the `span_s` seconds until `now`, for rules: (site, lag), newest at the right."""
+    def window(self, quantity: Quantity, span_s: float, now: datetime, *, places: NDArray[np.int64] | None = None) -> Window:
+        """What the sensors said in the `span_s` seconds until `now`, for rules: (site, lag), newest at the right.
+
+        `places` asks for some sites only, by their place in the order of `sites`.
+        """
         ring = self._ring(quantity)
         now_us = microseconds(now)
-        rows, skew_us = ring.rows, int((ring.check.future_s if ring.check else 0.0) * quality.US_PER_S)
+        rows, sites, stuck_since = ring.rows, ring.sites, ring.stuck_since()
+        if places is not None:
+            rows, sites = ring.rows.part(places, slice(None)), tuple(ring.sites[place] for place in places.tolist())
+            stuck_since = None if stuck_since is None else stuck_since[places]
+        skew_us = int((ring.check.future_s if ring.check else 0.0) * quality.US_PER_S)
         # subtracting from NEVER would wrap round: compare times, then subtract only what is inside
         inside = (rows.time_us >= now_us - int(span_s * quality.US_PER_S)) & (rows.time_us <= now_us + skew_us)
         lag = int(inside.sum(axis=1).max(initial=0))
@@ -417,7 +424,7 @@ class Latest:
         width = min(ring.depth, lag + int(right.max(initial=0)))
         cut = slice(ring.depth - width, None)
         value = rows.value[:, cut]
-        told = ring.flags_of(rows.part(slice(None), cut), ring.stuck_since())
+        told = ring.flags_of(rows.part(slice(None), cut), stuck_since)
         inside, time_us = inside[:, cut], rows.time_us[:, cut]
         good = inside & np.isin(told, USABLE)
         since_us = np.where(inside, now_us - np.where(inside, time_us, now_us), 0)
@@ -428,7 +435,13 @@ class Latest:
             off = places < 0
             value, age_s, good = (np.take_along_axis(t, np.maximum(places, 0), 1) for t in (value, age_s, good))
             value, age_s, good = np.where(off, np.nan, value), np.where(off, np.inf, age_s), good & ~off
-        return Window(ring.quantity, ring.sites, *(column(t[:, width - lag :], t.dtype) for t in (age_s, value, good)))
+        return Window(ring.quantity, sites, *(column(t[:, width - lag :], t.dtype) for t in (age_s, value, good)))
+
+    @_one_at_a_time
+    def places(self, quantity: Quantity, sites: Iterable[str]) -> NDArray[np.int64]:
+        """Where these sites are in the order of `sites`; those that are not known are left out."""
+        index = self._ring(quantity).index
+        return np.array([index[site] for site in sites if site in index], np.int64)
 
     @_one_at_a_time
     def streams(self, quantity: Quantity) -> Streams:

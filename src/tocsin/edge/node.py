@@ -188,7 +188,9 @@ class Node:
             now = self._host.clock.now()
             for heard in stored.heard.values():
                 told += self._tell(self.watch.inspect(now, [heard.quantity], ahead=heard.ahead, heard=heard.agrees))
-                told += self._tell(self.watch.look(now, [heard.quantity]))
+                ahead = self.latest.places(heard.quantity, heard.ahead)
+                touched = {heard.quantity.name: np.union1d(heard.agrees, ahead)}
+                told += self._tell(self.watch.look(now, [heard.quantity], touched=touched))
             self.judged = max(self.judged, stored.upto)
         return tuple(told)
 

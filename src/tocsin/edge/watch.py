@@ -81,17 +81,24 @@ class Watch:
                 case _:
                     pass
 
-    def look(self, now: datetime, quantities: Iterable[Quantity] | None = None) -> tuple[Record, ...]:
+    def look(
+        self,
+        now: datetime,
+        quantities: Iterable[Quantity] | None = None,
+        *,
+        touched: Mapping[str, NDArray[np.int64]] | None = None,
+    ) -> tuple[Record, ...]:
         """Judge all sites of some quantities (or of all) at this moment; return evidence and warnings for what has changed.
 
-        A rule that breaks its promise or raises is told as a fault of its own, once, and stops no other.
+        `touched` says by quantity at which places readings have come: rules that judge by site look at these only. A rule that breaks its promise or raises is told as a fault of its own, once, and stops no other.
         """
         asked = None if quantities is None else {quantity.name for quantity in quantities}
         records: list[Record] = []
         for hazard, rule in self._rules:
             if asked is not None and rule.reads.name not in asked:
                 continue
-            window = self._latest.window(rule.reads, rule.span_s, now)
+            places = None if touched is None or not rule.by_site else touched.get(rule.reads.name)
+            window = self._latest.window(rule.reads, rule.span_s, now, places=places)
             fault = f"rule {rule.name}", rule.reads.name, RULE
             try:
                 verdict = _promised(rule, window, rule.judge(window, self._levels[rule.name].of(window.sites)[1]))

@@ -81,7 +81,7 @@ def threshold(
 
     span_s = max(persistence_s, clear_s) + max_age_s
     told = meaning or f"{quantity.name} {table.beyond} a limit{_for(persistence_s)}"
-    return Rule(name, quantity, span_s, judge, told, table.source, table.verified)
+    return Rule(name, quantity, span_s, judge, told, table.source, table.verified, by_site=True)
 
 
 def rise(
@@ -141,7 +141,7 @@ def rise(
         return _verdict(window, before, level, blind, slope, age_s, max_age_s, min_readings, say)
 
     told = meaning or f"{quantity.name} changes faster than a limit over {_span(over_s)}"
-    return Rule(name, quantity, over_s + max_age_s, judge, told, table.source, table.verified)
+    return Rule(name, quantity, over_s + max_age_s, judge, told, table.source, table.verified, by_site=True)
 
 
 def accumulation(
@@ -224,6 +224,7 @@ def accumulation(
         told,
         "; ".join(dict.fromkeys(t.source for t in tables.values())),
         all(t.verified for t in tables.values()),
+        by_site=True,
     )
 
 

@@ -55,6 +55,7 @@ class Rule(msgspec.Struct, frozen=True):
     """(window, level before) -> verdict. Pure and cheap: it runs at the edge on ten sensors and on the platform on many.
 
     `before` is the level that each site had, (site,) int8, for hysteresis. `meaning` is what the operator reads about the rule.
+    `by_site` promises that a site's verdict rests on its own row alone: then readings of some sites need a look at these only.
     """
 
     name: str
@@ -64,3 +65,4 @@ class Rule(msgspec.Struct, frozen=True):
     meaning: str
     source: str
     verified: bool
+    by_site: bool = False
