@@ -19,6 +19,7 @@ from edge_host import EDGE, START, TestHost
 
 from tocsin.edge.actions import Action, Actions, Command, LogLine, Message, MqttTopic, Undelivered, Webhook, Worker, decode_action
 from tocsin.edge.mqtt.wire import V311, Ack, Connack, Connect, Kind, Parser, Publish, encode
+from tocsin.host import Internet, NoNetwork
 from tocsin.vocabulary import InputError, Level, SensorFault, Warning
 
 
@@ -307,7 +308,7 @@ def test_each_action_has_a_thread_and_a_hanging_one_stops_no_other(tmp_path: Pat
 
 def message() -> Message:
     return Message(
-        id="warning-1", node="n", time="t", level="red", before="none", site="weir; rm -rf /", hazard="flood", rule="river_high",
+        id="warning-1", purpose="exercise", node="n", time="t", level="red", before="none", site="weir; rm -rf /", hazard="flood", rule="river_high",
         quantity="river_level", reason="$(reboot)", value=5.2, unit="m", public=False,
     )  # fmt: skip
 
@@ -490,3 +491,20 @@ def test_what_waits_behind_a_broken_site_is_not_forgotten_when_another_is_done(p
     Recorder.broken.clear()
     place.worker.step()
     assert sites() == ["quay", "weir"]
+
+
+def test_a_drill_that_has_no_network_calls_nobody_and_says_so(hook: str, tmp_path: Path) -> None:
+    host = TestHost()
+    host.net = NoNetwork()  # type: ignore[attr-defined]
+    worker = Worker(Webhook(name="w", url=hook), host, EDGE, tmp_path, quantity_of={}, purpose="exercise")
+    host.ledger.append(EDGE, [warning()])
+    assert worker.step() is not None
+    assert Hook.got == []
+    assert "no network" in worker.status().fault
+    host.net = Internet()  # type: ignore[attr-defined]
+    worker.news()
+    worker.step()
+    ((_, body),) = Hook.got
+    assert json.loads(body)["purpose"] == "exercise"
+    assert MqttTopic(name="m", host="h", port=1884).place() == ("h", 1884)
+    assert Command(name="c", argv=("/bin/true",)).place() is None

@@ -20,7 +20,7 @@ from tocsin.edge.reserve import Reserve
 from tocsin.edge.settings import read_settings
 from tocsin.edge.status import read_status
 from tocsin.edge.uplink import HttpLine, Position
-from tocsin.host import VirtualClock, WallClock
+from tocsin.host import NoNetwork, VirtualClock, WallClock
 from tocsin.interfaces.cli.edge import app
 from tocsin.interfaces.edge import Edge, kinds_of_collectors, node_key
 from tocsin.platform.store import open_users
@@ -228,3 +228,18 @@ def test_an_administrator_enrols_and_dismisses_a_node(tmp_path: Path) -> None:
     assert runner.invoke(app, ["enrol", place, "mill", key]).exit_code == 1
     with pytest.raises(NotFound):
         Machine(tmp_path / "centre", clock, CENTRE).ledger.find("nothing")  # type: ignore[arg-type]
+
+
+def test_the_uplink_asks_the_host_for_the_way_out() -> None:
+    asked = []
+    line = HttpLine(
+        "https://tocsin.example.org",
+        permit=lambda host, port: asked.append((host, port)),
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, content=msgspec.json.encode(Position("p", 0, 0)))),
+    )
+    assert line.platform() == "p"
+    assert asked == [("tocsin.example.org", 443)]
+    with pytest.raises(Unavailable, match="no network"):
+        HttpLine("https://tocsin.example.org", permit=NoNetwork().permit).platform()
+    with pytest.raises(InputError, match="wanted https://HOST"):
+        HttpLine("https://")

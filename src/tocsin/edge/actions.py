@@ -28,6 +28,7 @@ import msgspec
 
 from tocsin.edge.mqtt.wire import V311, Ack, Connack, Connect, Disconnect, Packet, Parser, Publish, encode
 from tocsin.edge.spool import write_whole
+from tocsin.edge.uplink import place_of
 from tocsin.host import Entry, Host
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError, Level, SensorFault, TocsinError, Unavailable, Warning
@@ -53,10 +54,14 @@ class Undelivered(Exception):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receiver gets, as JSON. `id` is the warning's own: the same one for the same warning, however often it comes."""
+    """What a receiver gets, as JSON. `id` is the warning's own: the same one for the same warning, however often it comes.
+
+    `purpose` is actual, exercise or demo: a siren goes by it.
+    """
 
     id: str
     node: str
+    purpose: str
     time: str
     level: str
     before: str
@@ -103,6 +108,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise InputError(f"{where}: wanted per_hour > 0, 0 < retry_s[0] <= retry_s[1], give_up_s >= 0, timeout_s > 0")
         if self.stale_s < 0:
             raise InputError(f"{where}: stale_s = {self.stale_s}; wanted 0 or more")
+
+    def place(self) -> tuple[str, int] | None:
+        """Whom it speaks with over the network; a drill's host permits nobody."""
+        return None
 
     def is_for(self, warning: Warning, quantity: str) -> bool:
         """True if this action has to deliver the warning."""
@@ -153,6 +162,10 @@ class Webhook(Action, frozen=True, kw_only=True):
         super().__post_init__()
         if not self.url.startswith(("https://", "http://")):
             raise InputError(f"action {self.name!r}: url = {self.url[:80]!r}; wanted https://..., or http:// in trials")
+        self.place()
+
+    def place(self) -> tuple[str, int]:
+        return place_of(self.url, where=f"action {self.name!r}")
 
     def deliver(self, message: Message) -> None:
         import httpx
@@ -201,6 +214,9 @@ class MqttTopic(Action, frozen=True, kw_only=True):
             ) from fault
         if not topic or set(topic) & set("+#\0"):
             raise InputError(f"action {self.name!r}: topic = {self.topic!r}; wanted one without + and #")
+
+    def place(self) -> tuple[str, int]:
+        return self.host, self.port
 
     def deliver(self, message: Message) -> None:
         parts = {
@@ -323,10 +339,12 @@ class Worker:
         folder: Path,
         *,
         quantity_of: Mapping[str, str],
+        purpose: str = "actual",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`quantity_of` says which quantity a rule reads. A new action begins with what comes from now on."""
         self.action, self._host, self._actor, self._quantity_of, self._monotonic = action, host, actor, quantity_of, monotonic
+        self._purpose = purpose
         self._path = folder / f"{action.name}.cursor"
         self._cursor = self._read_cursor()
         self._scanned = self._cursor.upto
@@ -435,6 +453,7 @@ class Worker:
         return Message(
             id=entry.id,
             node=self._actor.name.removeprefix("edge:"),
+            purpose=self._purpose,
             time=record.time.isoformat(),
             level=record.level.word,
             before=record.before.word,
@@ -451,6 +470,7 @@ class Worker:
     def _try(self, message: Message, *, since: float | None = None) -> bool:
         """Deliver once; True if it is done with, delivered or given up."""
         try:
+            self._permit()
             self.action.deliver(message)
         except Undelivered as fault:
             self._fails(str(fault))
@@ -470,6 +490,14 @@ class Worker:
         self._delay_s, self._not_before = self.action.retry_s[0], -float("inf")
         self._works()
         return True
+
+    def _permit(self) -> None:
+        place = self.action.place()
+        if place is not None:
+            try:
+                self._host.net.permit(*place)
+            except Unavailable as fault:
+                raise Undelivered(str(fault)) from fault
 
     def _back_off(self) -> float:
         delay_s, self._delay_s = self._delay_s, min(2.0 * self._delay_s, self.action.retry_s[1])

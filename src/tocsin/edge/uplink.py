@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -94,6 +95,22 @@ def unpack(body: bytes, *, compressed: bool) -> Parcel:
         raise InputError(f"parcel: cannot be read: {fault}; node and platform must be of versions that fit") from fault
 
 
+def place_of(url: str, *, where: str) -> tuple[str, int]:
+    """Host and port of a web address; raises InputError where it has none.
+
+    >>> place_of("https://tocsin.example.org/x", where="uplink")
+    ('tocsin.example.org', 443)
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as fault:
+        raise InputError(f"{where}: url = {url[:80]!r}: {fault}") from fault
+    if not host:
+        raise InputError(f"{where}: url = {url[:80]!r}; wanted https://HOST")
+    return host, port or (443 if parts.scheme == "https" else 80)
+
+
 class Line(Protocol):
     """How bytes get to the platform. Raises Unavailable where nobody answers, Refused and InputError as the platform says."""
 
@@ -115,11 +132,13 @@ class HttpLine:
         cert: Path | None = None,
         key: Path | None = None,
         timeout_s: float = 30.0,
+        permit: Callable[[str, int], None] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        """`permit` is asked before each exchange if this place may be spoken with: `Host.net.permit`."""
         import httpx
 
-        self._url = url.rstrip("/") + PATH
+        self._url, self._place, self._permit = url.rstrip("/") + PATH, place_of(url, where="uplink"), permit
         try:
             context = ssl.create_default_context(cafile=None if ca is None else str(ca))
             if cert is not None:
@@ -137,6 +156,8 @@ class HttpLine:
     def _ask(self, method: str, body: bytes, headers: dict[str, str]) -> Position:
         import httpx
 
+        if self._permit is not None:
+            self._permit(*self._place)
         try:
             with self._client.stream(method, self._url, content=body, headers=headers) as answer:
                 said = b""

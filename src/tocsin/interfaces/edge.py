@@ -102,7 +102,11 @@ class Edge:
 
     def _workers(self, folder: Path) -> list[Worker]:
         quantity_of = {rule.name: rule.reads.name for several in self.settings.rules.values() for rule in several}
-        workers = [Worker(action, self.host, self.actor, folder, quantity_of=quantity_of) for action in self.settings.actions]
+        purpose = self.settings.node.purpose
+        workers = [
+            Worker(action, self.host, self.actor, folder, quantity_of=quantity_of, purpose=purpose)
+            for action in self.settings.actions
+        ]
         entries: Iterator[Entry] = self.ledger.read()
         for entry in entries:
             for worker in workers:
@@ -115,7 +119,8 @@ class Edge:
             return None
         if line is None:
             ca, cert, private = (Path(name) if name else None for name in (told.ca, told.cert, told.key))
-            made: Line = HttpLine(told.url, ca=ca, cert=cert, key=private, timeout_s=told.timeout_s)
+            permit = self.host.net.permit
+            made: Line = HttpLine(told.url, ca=ca, cert=cert, key=private, timeout_s=told.timeout_s, permit=permit)
         else:
             made = line()
         return Uplink(
@@ -150,6 +155,7 @@ class Edge:
             Message(
                 id=f"storage-{self.settings.node.name}-{now:%Y%m%dT%H%M%SZ}",
                 node=self.settings.node.name,
+                purpose=self.settings.node.purpose,
                 time=now.isoformat(),
                 level="blind",
                 before="none",
