@@ -103,11 +103,16 @@ def test_a_choice_shows_what_was_chosen_and_nothing_else(river: Sta) -> None:
     }
 
 
-def test_an_expanded_relation_stands_in_place_of_its_link(river: Sta) -> None:
+def bare(entity: dict[str, Any]) -> dict[str, Any]:
+    """An entity as it stands inside another one: without links."""
+    return {name: value for name, value in entity.items() if not name.endswith("@iot.navigationLink")}
+
+
+def test_an_expanded_relation_stands_beside_its_link_and_has_no_links_itself(river: Sta) -> None:
     shown = river.get("Datastreams(1)", expand="Thing,Observations")
-    assert shown["Thing"] == river.get("Things(1)")
-    assert "Thing@iot.navigationLink" not in shown
-    assert shown["Observations"] == river.get("Datastreams(1)/Observations")["value"]
+    assert shown["Thing"] == bare(river.get("Things(1)"))
+    assert shown["Thing@iot.navigationLink"] == f"{ROOT}/Datastreams(1)/Thing"
+    assert shown["Observations"] == [bare(one) for one in river.get("Datastreams(1)/Observations")["value"]]
     assert shown["Observations@iot.nextLink"] == f"{ROOT}/Datastreams(1)/Observations?$skip=4"
     assert len(river.get(shown["Observations@iot.nextLink"])["value"]) == 1
 

@@ -20,8 +20,8 @@ class Shaper:
     def self_link(self, entity: Entity) -> str:
         return f"{self.root}/{entity.kind.plural}({entity.id})"
 
-    def entity(self, entity: Entity, query: Query) -> dict[str, Any]:
-        """One entity with what its query chose and expanded."""
+    def entity(self, entity: Entity, query: Query, *, is_inside: bool = False) -> dict[str, Any]:
+        """One entity with what its query chose and expanded; inside another one it has no links that nobody chose."""
         kind, link, chosen = entity.kind, self.self_link(entity), query.select
         told: dict[str, Any] = {}
         if chosen is None or "@iot.id" in chosen:
@@ -34,24 +34,21 @@ class Shaper:
                 if value is not None or prop.shown_null or prop.name == "result":
                     told[prop.name] = value
         for way in kind.links:
-            if way.name in entity.expanded:
-                continue
-            if (chosen is None or way.name in chosen) and not (way.column and entity.keys.get(way.name) is None):
+            is_wanted = not is_inside if chosen is None else way.name in chosen
+            if is_wanted and not (way.column and entity.keys.get(way.name) is None):
                 told[f"{way.name}@iot.navigationLink"] = f"{link}/{way.name}"
         for part in query.expand:
-            if chosen is not None and part.link in chosen:
-                told[f"{part.link}@iot.navigationLink"] = f"{link}/{part.link}"
             self._expanded(told, entity, part, link)
         return told
 
     def _expanded(self, told: dict[str, Any], entity: Entity, part: Expand, link: str) -> None:
         found = entity.expanded.get(part.link)
         if isinstance(found, Entity):
-            told[part.link] = self.entity(found, part.query)
+            told[part.link] = self.entity(found, part.query, is_inside=True)
         elif isinstance(found, Page):
             if found.count is not None:
                 told[f"{part.link}@iot.count"] = found.count
-            told[part.link] = [self.entity(one, part.query) for one in found.entities]
+            told[part.link] = [self.entity(one, part.query, is_inside=True) for one in found.entities]
             if found.more:
                 told[f"{part.link}@iot.nextLink"] = f"{link}/{part.link}?{_inner_options(part.query, found)}"
 

@@ -2,7 +2,7 @@
 
 Ways to one related entity are left joins. Ways to many mean "there is one such that": all conditions of one `and` chain that go
 over many are asked of the same related entity, as in Datastreams/name eq 'a' and Datastreams/unitOfMeasurement/symbol eq 'm'.
-A comparison with what is missing is false, also under `not`: then `not` makes it true (OData 4.0, 5.1.1.1).
+A comparison with what is missing is neither true nor false, and so is its denial: `eq null` asks for what is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tocsin.platform.things.sql import NULL, Sql, bad, boolean, number, text
 from tocsin.platform.things.times import When
 from tocsin.vocabulary.errors import InputError
 
-COMPARISONS = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+COMPARISONS = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 TURNED = {"eq": "eq", "ne": "ne", "gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/", "mod": "%"}
 JOINS_MAX = 20
@@ -125,8 +125,7 @@ class Translator:
         if isinstance(node, Unary):
             if node.op == "not":
                 inner = self._truth(node.operand, scope, alias, depth + 1)
-                bare = isinstance(node.operand, Path)  # what is neither true nor false is not false either
-                return boolean(f"NOT {inner.text}" if bare else f"NOT coalesce({inner.text}, 0)", *inner.args)
+                return boolean(f"NOT {inner.text}", *inner.args)
             value = self._value(node.operand, scope, alias, depth + 1)
             if value.kind == "duration":
                 return Sql("duration", f"(-{value.text})", value.args)
@@ -259,7 +258,7 @@ def _compare_times(op: str, left: Sql, right: Sql) -> Sql:
         return boolean(f"({left.text} {COMPARISONS[op]} {right.text})", *left.args, *right.args)
     if op == "ne":
         same = _compare_times("eq", left, right)
-        return boolean(f"NOT coalesce({same.text}, 0)", *same.args)
+        return boolean(f"NOT {same.text}", *same.args)
     a, b = Span.of(left), Span.of(right)
     if op in ("gt", "ge"):
         a, b, op = b, a, TURNED[op]
