@@ -135,6 +135,51 @@ def test_the_chain_of_a_record_begins_with_it(centre: Path) -> None:
     assert run("ledger", "chain", str(centre), "order-none")[0] == 1
 
 
+def test_a_lost_node_key_is_told_with_what_to_do_and_a_new_one_is_taken_on_a_persons_word(centre: Path, tmp_path: Path) -> None:
+    data, head = tmp_path / "centre", tmp_path / "head.json"
+    shutil.copytree(centre, data)
+    assert run("ledger", "head", str(data), "-o", str(head))[0] == 0
+    (data / "node.key").rename(tmp_path / "node.key")
+    code, _, err = run("user", "list", str(data), "--as", "ada", stdin=f"{ADA}\n")
+    assert code == 1
+    assert "node.key: is missing" in err
+    assert f"put that file back from the backup; only if it is lost for good: tocsin ledger rekey {data}" in err
+    rekey = ("ledger", "rekey", str(data), "--reason", "the disk broke")
+    code, _, err = run(*rekey)
+    assert code == 1
+    assert "only by a person's word" in err
+    assert not (data / "node.key").exists()
+    code, out, err = run(*rekey, "--witness", str(head), "--yes", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["entries"] == 3
+    entry = json.loads(run("ledger", "show", str(data), "--after", "2", "--json")[1])[0]
+    assert entry["record"]["kind"] == "note"
+    assert entry["record"]["text"].endswith("the disk broke (2 entries verified first, against a witness)")
+    assert told["key"] in entry["record"]["text"]
+    code, out, _ = run("ledger", "verify", str(data), "--witness", str(head), "--json")
+    assert (code, json.loads(out)["key"]) == (0, told["key"])
+    assert run("user", "list", str(data), "--as", "ada", stdin=f"{ADA}\n")[0] == 0
+
+
+def test_a_key_that_is_there_is_not_replaced_and_the_old_one_is_refused_after_a_new_one(centre: Path, tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    shutil.copytree(centre, data)
+    old = (data / "node.key").read_bytes()
+    code, _, err = run("ledger", "rekey", str(data), "--reason", "to be sure", "--yes")
+    assert code == 1
+    assert "a new key is only for one that is lost" in err
+    assert (data / "node.key").read_bytes() == old
+    (data / "node.key").unlink()
+    assert run("ledger", "rekey", str(data), "--reason", "lost", "--yes")[0] == 0
+    (data / "node.key").write_bytes(old)
+    code, _, err = run("user", "list", str(data), "--as", "ada", stdin=f"{ADA}\n")
+    assert code == 1
+    assert "node.key: is another key" in err
+    assert run("ledger", "rekey", str(tmp_path / "nowhere"), "--reason", "lost", "--yes")[0] == 1
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("verb", ["verify", "show", "head"])
 def test_a_folder_without_a_ledger_is_named_and_stays_as_it_was(verb: str, tmp_path: Path) -> None:
     code, out, err = run("ledger", verb, str(tmp_path / "nowhere"))

@@ -11,15 +11,16 @@ import msgspec
 import pytest
 
 from tocsin.host import Entry, VirtualClock
-from tocsin.platform.ledger import SqliteLedger, open_ledger
+from tocsin.platform.ledger import NewKey, SqliteLedger, open_ledger
 from tocsin.platform.store import Users, open_users
 from tocsin.security import Actor, RoleGate, SigningKey, check_entry, check_growth, fingerprint
 from tocsin.security.passwords import Cost, Passwords
 from tocsin.testing.ledger_promises import COMMANDER, NOON, SYSTEM, LedgerPromises, decision, note, warned
 from tocsin.testing.memory import MemoryLedger, TestHost
-from tocsin.vocabulary import Conflict, InputError, NotFound, Refused, Unavailable, record_id
+from tocsin.vocabulary import Conflict, InputError, NotFound, Note, Refused, Unavailable, record_id
 
 PASSWORD = "correct horse battery"
+LOST = NewKey(by="root", reason="the disk broke")
 CHEAPEST = Cost(passes=5, memory_kib=7 * 1024, lanes=1)
 
 
@@ -281,9 +282,16 @@ def test_a_lost_node_key_stops_the_start_until_a_new_one_is_accepted(tmp_path: P
     (tmp_path / "node.key").unlink()
     with pytest.raises(InputError, match=r"node\.key: is missing.*put that file back"):
         opened(tmp_path)
-    again = opened(tmp_path, accept_new_key=True)
+    again = opened(tmp_path, new_key=NewKey(by="root", reason="the disk broke", witness=kept))
+    told = list(again.read())[-1]
+    before, after = fingerprint(kept.public_key), fingerprint(again.tree_head().public_key)
+    assert isinstance(told.record, Note)
+    assert (told.actor, told.record.text) == (
+        "ledger",
+        f"node key {before} was lost; root accepted {after}: the disk broke (1 entries verified first, against a witness)",
+    )
     again.append(SYSTEM, [note("two")])
-    assert again.verify(witness=kept) == 2
+    assert again.verify(witness=kept) == 3
     assert check_entry(proof, key=kept.public_key).number == 1
     assert (
         check_growth(again.prove_growth(kept)).old_key_fingerprint
@@ -302,8 +310,32 @@ def test_a_new_key_is_not_accepted_over_a_ledger_that_does_not_hold(tmp_path: Pa
         db.execute("DROP TRIGGER entry_never_update")
         db.execute("UPDATE entry SET actor = 'eve' WHERE number = 1")
     with pytest.raises(InputError, match="entry 1 "):
-        opened(tmp_path, accept_new_key=True)
+        opened(tmp_path, new_key=LOST)
     assert not (tmp_path / "node.key").exists()
+
+
+def test_a_new_key_is_not_accepted_where_the_old_one_is_there_or_another_past_was_seen(tmp_path: Path) -> None:
+    first = opened(tmp_path / "one")
+    first.append(SYSTEM, [note("one")])
+    head = first.tree_head()
+    first.close()
+    key = (tmp_path / "one" / "node.key").read_bytes()
+    with pytest.raises(Conflict, match="nothing was changed: a new key is only for one that is lost"):
+        opened(tmp_path / "one", new_key=LOST)
+    assert (tmp_path / "one" / "node.key").read_bytes() == key
+    other = opened(tmp_path / "other")
+    strange = other.tree_head()
+    other.close()
+    (tmp_path / "one" / "node.key").unlink()
+    with pytest.raises(InputError, match="witness: is no signed head of ledger"):
+        opened(tmp_path / "one", new_key=NewKey(by="root", reason="lost", witness=strange))
+    assert not (tmp_path / "one" / "node.key").exists()
+    with pytest.raises(InputError, match="wanted who accepts it and why"):
+        NewKey(by="root", reason=" ")
+    again = opened(tmp_path / "one", new_key=LOST)
+    assert (again.size(), again.tree_head().size > head.size) == (2, True)
+    again.close()
+    opened(tmp_path / "one").close()
 
 
 def test_a_node_key_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 from tocsin.host import Clock, Entry, Gate
 from tocsin.platform.store.database import Store, open_store
-from tocsin.platform.store.disk import read_node_key, write_node_key
+from tocsin.platform.store.disk import KEY_NAME, read_node_key, write_node_key
 from tocsin.security.actor import Actor
 from tocsin.security.keys import SigningKey, fingerprint
 from tocsin.security.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash, position
@@ -37,7 +37,7 @@ from tocsin.security.proof import (
     record_name,
 )
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused
-from tocsin.vocabulary.records import AnyRecord, Decision, Evidence, Record, decode_record, encode_record
+from tocsin.vocabulary.records import AnyRecord, Decision, Evidence, Note, Record, decode_record, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ RECORD_BYTES_MAX = 4 * 1024 * 1024
 PAGE = 500
 CHAIN_MOST = 1_000
 _KINDS = get_args(AnyRecord)
+LEDGER = Actor("ledger", frozenset({"system"}))
 
 
 class ChainNode(msgspec.Struct, frozen=True):
@@ -64,6 +65,18 @@ class Chain(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word that the node key is lost and a new one takes its place; `witness` is a head that was kept elsewhere."""
+
+    by: str
+    reason: str
+    witness: TreeHead | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.by.strip() and self.reason.strip()):
+            raise InputError(f"new node key: by {self.by!r}, reason {self.reason!r}; wanted who accepts it and why")
+
+
 def open_ledger(
     folder: Path,
     *,
@@ -71,16 +84,16 @@ def open_ledger(
     gate: Gate,
     purpose: str | None = None,
     read_only: bool = False,
-    accept_new_key: bool = False,
+    new_key: NewKey | None = None,
 ) -> SqliteLedger:
     """Open the ledger of a data folder, and make it where there is none; then `purpose` has to say what it is for.
 
-    `read_only` needs no lock and no node key: it can look while the platform runs. `accept_new_key` goes on with a fresh node key
-    where the old one is lost: all that is there is verified first.
+    `read_only` needs no lock and no node key: it can look while the platform runs. `new_key` goes on with a fresh node key where the
+    old one is lost: all that is there is verified first, and the change is an entry. Raises Conflict where the old key is there.
     """
     store = open_store(folder, clock=clock, read_only=read_only)
     try:
-        return SqliteLedger(store, clock=clock, gate=gate, purpose=purpose, accept_new_key=accept_new_key)
+        return SqliteLedger(store, clock=clock, gate=gate, purpose=purpose, new_key=new_key)
     except BaseException:
         store.close()
         raise
@@ -89,7 +102,7 @@ def open_ledger(
 class SqliteLedger:
     """Append-only, safe for threads. Other processes may read the file meanwhile; one process writes it."""
 
-    def __init__(self, store: Store, *, clock: Clock, gate: Gate, purpose: str | None, accept_new_key: bool = False) -> None:
+    def __init__(self, store: Store, *, clock: Clock, gate: Gate, purpose: str | None, new_key: NewKey | None = None) -> None:
         if purpose is not None and purpose not in PURPOSES:
             raise InputError(f"{store.folder}: purpose {purpose!r}; wanted one of {', '.join(PURPOSES)}")
         self.store, self.gate = store, gate
@@ -109,15 +122,15 @@ class SqliteLedger:
             raise InputError(
                 f"{store.folder}: the ledger is for {self.purpose!r}, not {purpose!r}; that is fixed: use another folder"
             )
+        store.listen(self._tell)
         self._key: SigningKey | None = None
         self._trusted: str | None = None  # whose signature the newest head has to bear
         if store.read_only:
             key = read_node_key(store.folder)
         else:
-            key = self._key = self._node_key(accept_new_key)
+            key = self._key = self._node_key() if new_key is None else self._take_new_key(new_key)
         self._trusted = None if key is None else key.public_key
         self._size = self.size()
-        store.listen(self._tell)
 
     def _begin(self, purpose: str | None) -> tuple[str, str]:
         """A new ledger: its name, its purpose, its key and the signed head of nothing."""
@@ -136,27 +149,35 @@ class SqliteLedger:
             self._sign(db, TreeHead(name, purpose, 0, Frontier().root().hex(), self._clock.now(), key.public_key), key)
         return name, purpose
 
-    def _node_key(self, accept_new_key: bool) -> SigningKey:
-        """The key that signs heads. It has to be the one that signed the last head, unless a new one is accepted."""
+    def _node_key(self) -> SigningKey:
+        """The key that signs heads. It has to be the one that signed the last head."""
         key, last = read_node_key(self.store.folder), self.tree_head()
         if key is not None and key.public_key == last.public_key:
             return key
-        path = self.store.folder / "node.key"
         what = "is missing" if key is None else f"is another key ({fingerprint(key.public_key)})"
-        if not accept_new_key:
-            raise InputError(
-                f"{path}: {what}; the ledger's heads are signed by {fingerprint(last.public_key)}: put that file back from "
-                "the backup, or start once with a new key accepted (it will show in every proof that the key has changed)"
+        raise InputError(
+            f"{self.store.folder / KEY_NAME}: {what}; the ledger's heads are signed by {fingerprint(last.public_key)}: put that file back "
+            f"from the backup; only if it is lost for good: tocsin ledger rekey {self.store.folder} (every proof will show the change)"
+        )
+
+    def _take_new_key(self, new: NewKey) -> SigningKey:
+        """A fresh key in the place of the lost one: after all that is there was verified, and with an entry that says so."""
+        key, last = read_node_key(self.store.folder), self.tree_head()
+        if key is not None and key.public_key == last.public_key:
+            raise Conflict(
+                f"{self.store.folder / KEY_NAME}: is there, and the ledger's heads are signed by it ({fingerprint(key.public_key)}); "
+                "nothing was changed: a new key is only for one that is lost"
             )
-        self.verify()
+        entries = self.verify(new.witness)
         if key is None:
             key = SigningKey.new()
             write_node_key(self.store.folder, key)
-        now = self._clock.now()
-        with self.store.writing() as db:
-            head = msgspec.structs.replace(last, time=now, public_key=key.public_key, signature="")
-            self._sign(db, head, key)
-        log.warning("node_key_changed", extra={"before": fingerprint(last.public_key), "after": fingerprint(key.public_key)})
+        before, after = fingerprint(last.public_key), fingerprint(key.public_key)
+        checked = f"{entries} entries verified first, " + ("against a witness" if new.witness else "without a witness")
+        text = f"node key {before} was lost; {new.by} accepted {after}: {new.reason} ({checked})"
+        self._key = key
+        self.append(LEDGER, [Note(time=self._clock.now(), subject=KEY_NAME, text=text)])  # signs the head with the new key
+        log.warning("node_key_changed", extra={"before": before, "after": after, "by": new.by})
         return key
 
     def _sign(self, db: sqlite3.Connection, head: TreeHead, key: SigningKey) -> None:

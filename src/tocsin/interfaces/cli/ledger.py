@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tocsin.platform.ledger import SqliteLedger
     from tocsin.vocabulary import Record
 
-app = typer.Typer(help="Read the record, verify it, and prove what is in it. Nothing here writes to it.", no_args_is_help=True)
+app = typer.Typer(help="Read the record, verify it, and prove what is in it. Only `rekey` writes to it.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Argument(help="The platform's data folder; it may be running meanwhile.", metavar="DATA")]
 RecordId = Annotated[str, typer.Argument(help="A record's id, e.g. order-0f3c...; `ledger show` lists them.", metavar="ID")]
@@ -193,6 +193,73 @@ def head(
             at.wrote(output)
         if output is None or as_json:
             at.json(newest)
+
+
+@app.command("rekey")
+def rekey(
+    data: Annotated[Path, typer.Argument(help="The platform's data folder; the platform must not be running.", metavar="DATA")],
+    reason: Annotated[str, typer.Option(help="Why the key is lost, in a line; it goes into the record.", metavar="TEXT")],
+    witness: Annotated[
+        Path | None,
+        typer.Option(
+            help="A head that was kept elsewhere: without one, nothing tells a lost key from a ledger that was forged. Default: none.",
+            metavar="FILE",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it without being asked. Default: ask, and refuse where nobody can answer.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a new node key where `node.key` is lost for good. Everything is verified first, and the change is an entry that stays.
+
+    Example: tocsin ledger rekey centre --reason "disk broke, no backup" --witness monday.json
+    """
+    with desk(as_json=as_json) as at:
+        import getpass
+
+        from tocsin.host import WallClock
+        from tocsin.interfaces.files import read_bounded
+        from tocsin.platform.ledger import NewKey, open_ledger
+        from tocsin.security.gate import RoleGate
+        from tocsin.security.keys import fingerprint
+        from tocsin.security.proof import read_head
+        from tocsin.vocabulary import NotFound
+
+        if not (data / "tocsin.db").is_file():
+            raise NotFound(f"{data / 'tocsin.db'}: is not there; wanted the data folder of a platform")
+        seen = None if witness is None else read_head(read_bounded(witness, HEAD_BYTES_MAX))
+        new = NewKey(by=f"local {getpass.getuser()}", reason=reason, witness=seen)
+        _must_be_sure(data, yes=yes)
+        ledger = open_ledger(data, clock=WallClock(), gate=RoleGate(), new_key=new)
+        try:
+            head = ledger.tree_head()
+        finally:
+            ledger.close()
+        key = fingerprint(head.public_key)
+        found = {"key": key, "public_key": head.public_key, "entries": head.size, "root": head.root, "ledger": head.ledger}
+
+        def text(console: Console) -> None:
+            console.print(f"The node key is now {key}; entry {head.size:,} says so. Tell it to those who check your proofs.")
+            console.print(f"Back up {data / 'node.key'}, and keep a head elsewhere: tocsin ledger head {data} -o FILE")
+
+        at.answer(found, text)
+
+
+def _must_be_sure(data: Path, *, yes: bool) -> None:
+    """Return if the person said yes, now or with --yes."""
+    if yes:
+        return
+    import sys
+
+    from tocsin.vocabulary import Refused
+
+    if not sys.stdin.isatty():
+        raise Refused(f"{data}: a new node key is taken only by a person's word: answer at a terminal, or give --yes")
+    sys.stderr.write(f"{data}: the old node key is given up, and every later proof shows the change. Type yes to do it: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise Refused(f"{data}: not confirmed; nothing was changed")
 
 
 @contextmanager
