@@ -20,7 +20,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -579,6 +579,49 @@ class Spool:
             self._file.close()
             self._file = None
         self._lock.close()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A batch that another process found in a segment: its block lies at begin..end."""
+
+    batch: Observations
+    begin: int
+    end: int
+
+
+def segment_files(folder: Path) -> list[Path]:
+    """The segments of a spool, oldest first, for whoever reads a log that a node may be writing. Only the last one still grows."""
+    return sorted(folder.glob("segment-*.log"))
+
+
+def read_segment(
+    path: Path, at: int = 0, *, is_last: bool, damage: list[str], wanted: Callable[[str, int, int], bool] = lambda *_: True
+) -> Iterator[Found]:
+    """The batches of a segment from byte `at` on, which another process may be writing; none where the file was dropped.
+
+    `wanted` is asked with a quantity's name and the first and last time of a block before its columns are decoded. Of the last
+    segment no group is given that is not whole: it may be cut off again. What else is damaged is skipped and told in `damage`.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        open_group: list[Found] = []
+        group, missing = (0, 1), 0
+        for header, body, begin, end in _blocks(file, damage, path.name, at):
+            if header.group != group or not missing:
+                if not is_last:
+                    yield from open_group
+                open_group, group, missing = [], header.group, header.group[1]
+            missing -= 1
+            if wanted(header.quantity, header.from_us, header.to_us):
+                open_group.append(Found(_decode(header, body), begin, end))
+            if not missing or not header.origin[0]:
+                yield from open_group
+                open_group = []
+        if not is_last:
+            yield from open_group
 
 
 def write_whole(path: Path, data: bytes) -> None:
