@@ -83,6 +83,13 @@ def test_listeners_hear_what_was_written_and_one_that_fails_disturbs_nobody(plac
     places.things.publish(batch(LEVEL, [1.0, 2.0], site=[0, 1]))
     assert rows == [(1, [1.0]), (2, [2.0])]
     assert [one.plural for one in changes if one.plural == "Observations"] == ["Observations"] * 2
+    assert places.things.publish(batch(RAIN, [0.1] * 1_001)) == 1_001
+    assert len(rows.pop()[1]) == 1_001
+    assert [one.plural for one in changes if one.plural == "Observations"] == ["Observations"] * 2
+    places.made(
+        "Datastreams(1)/Observations", {"result": 7, "resultQuality": {"qartod": 3}, "phenomenonTime": "2026-01-02T00:00:00Z"}
+    )
+    assert rows[2:] == [(1, [7])]
     places.patch("Things(1)", {"name": "renamed"})
     assert changes[-1] == Change("Things", 1, "updated", frozenset({"name"}))
     places.refused("PATCH", "Things(1)", {"name": 5})

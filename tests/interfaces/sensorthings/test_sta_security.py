@@ -9,8 +9,10 @@ import pytest
 from sta_place import NOW, ROOT, Sta, thing
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from tocsin.host import VirtualClock
+from tocsin.interfaces.cli import app
 from tocsin.interfaces.http.guard import COOKIE
 from tocsin.interfaces.sensorthings import Service, sensorthings_routes
 from tocsin.interfaces.sensorthings.credentials import REMEMBERED_FOR, Credentials
@@ -65,8 +67,8 @@ def office(tmp_path: Path) -> Any:
 @pytest.fixture
 def guarded(sta: Sta, office: Office) -> Sta:
     service = Service(sta.things, office.gate)
-    app = Starlette(routes=list(sensorthings_routes(service, Credentials(office, office.clock))))  # type: ignore[arg-type]
-    return Sta(TestClient(app, base_url="http://127.0.0.1"), sta.things)
+    guarded_app = Starlette(routes=list(sensorthings_routes(service, Credentials(office, office.clock))))  # type: ignore[arg-type]
+    return Sta(TestClient(guarded_app, base_url="http://127.0.0.1"), sta.things)
 
 
 def test_who_says_no_name_is_asked_for_one_and_reads_and_writes_nothing(guarded: Sta) -> None:
@@ -141,6 +143,20 @@ def test_a_trial_is_refused_on_an_address_that_others_reach(host: str) -> None:
 def test_a_trial_is_taken_on_this_machines_own_addresses() -> None:
     for host in ("127.0.0.1", "127.9.9.9", "::1"):
         check_loopback(host)
+
+
+def test_the_command_refuses_such_an_address_and_says_so_in_its_help() -> None:
+    told = CliRunner().invoke(app, ["sensorthings", "try", "--host", "0.0.0.0", "--port", "0"])
+    assert told.exit_code == 1
+    assert "here nobody signs in" in told.output
+    words = " ".join(CliRunner().invoke(app, ["sensorthings", "try", "--help"]).output.split())
+    assert "everybody on this machine may read and write as the actor visitor" in words
+
+
+def test_a_question_that_takes_too_long_is_stopped(sta: Sta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.platform.things.database.QUERY_S_MAX", -1.0)
+    monkeypatch.setattr("tocsin.platform.things.database.STEPS_PER_LOOK", 1)
+    assert "was stopped; ask for less" in sta.refused("GET", "Things", status=503)
 
 
 def test_a_body_that_is_too_long_is_refused(sta: Sta, monkeypatch: pytest.MonkeyPatch) -> None:

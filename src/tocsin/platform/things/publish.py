@@ -34,14 +34,14 @@ class Publisher:
     def __init__(self, places: Mapping[str, Place]) -> None:
         self._places = places
 
-    def write(self, writer: Writer, batch: Observations) -> dict[int, list[dict[str, Any]]]:
-        """Write what is new of a batch; a moment that a Datastream has already is left as it is. Returns the rows by Datastream."""
-        written: dict[int, list[dict[str, Any]]] = {}
+    def write(self, writer: Writer, batch: Observations) -> int:
+        """Write what is new of a batch; a moment that a Datastream has already is left as it is. Returns how many were new."""
+        written = 0
         for number in np.unique(batch.site).tolist():
             stream, feature = self._stream(writer, batch.sites[number], batch.quantity)
             mine = np.flatnonzero(batch.site == number)
             columns = (batch.time_us[mine].tolist(), batch.value[mine].tolist(), batch.flag[mine].tolist())
-            rows = []
+            rows: list[dict[str, Any]] = []
             for time_us, value, flag in zip(*columns, strict=True):
                 missing = flag == Flag.MISSING or value != value
                 quality = encode({"qartod": flag})
@@ -54,7 +54,8 @@ class Publisher:
                 writer.book.widen("Datastream", stream, feature, len(rows), (min(times), max(times)), None)
                 if len(rows) <= PUBLISHED_AT_ONCE:
                     writer.changes += [Change("Observations", row["id"], "created") for row in rows]
-                written[stream] = rows
+                writer.observed[stream] = rows
+                written += len(rows)
         return written
 
     def _stream(self, writer: Writer, site: str, quantity: Quantity) -> tuple[int, int]:

@@ -29,9 +29,9 @@ HeardChange = Callable[[Change], None]
 class Things:
     """One `things.sqlite`. Safe to use from several threads.
 
-    `on_observation` hears (id of the Datastream, rows with time_us, value, flag) of what `publish` wrote; `changed` hears every other
-    change of an entity, one by one. Both are called after the commit, by the thread that wrote; what they raise is logged and
-    disturbs nobody.
+    `on_observation` hears (id of the Datastream, rows with id, time_us, value, flag) of every observation that came to a Datastream;
+    `changed` hears every change of an entity, one by one, but of a batch of over a thousand readings. Both are called after the
+    commit, by the thread that wrote; what they raise is logged and disturbs nobody.
     """
 
     def __init__(
@@ -57,40 +57,35 @@ class Things:
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """Write: all of it is on disk when the block ends, or nothing. Inside another `writing` it is a part of that one."""
-        outer: list[Change] | None = getattr(self._local, "changes", None)
-        changes: list[Change] = []
-        self._local.changes = changes
+        outer: Writer | None = getattr(self._local, "writer", None)
         try:
             with self.database.writing() as db:
                 writer = Writer(db, now_us=self.now_us())
+                self._local.writer = writer
                 yield writer
-                changes += writer.changes
         finally:
-            self._local.changes = outer
+            self._local.writer = outer
         if outer is not None:
-            outer += changes
+            outer.changes += writer.changes
+            for stream, rows in writer.observed.items():
+                outer.observed.setdefault(stream, []).extend(rows)
             return
-        for change in changes:
-            self._tell(change)
+        for stream, rows in writer.observed.items():
+            self._tell(self.on_observation, stream, rows)
+        for change in writer.changes:
+            self._tell(self.changed, change)
 
-    def _tell(self, change: Change) -> None:
-        for heard in self.changed:
+    def _tell(self, listeners: Sequence[Callable[..., None]], *words: Any) -> None:
+        for heard in listeners:
             try:
-                heard(change)
+                heard(*words)
             except Exception as fault:  # a listener of somebody else must not undo what is on disk
-                log.warning("things_listener_failed", extra={"reason": str(fault), "set": change.plural, "id": change.id})
+                log.warning("things_listener_failed", extra={"reason": str(fault), "listener": repr(heard)})
 
     def publish(self, batch: Observations) -> int:
         """Write a node's readings as Observations of Datastreams that are made on first use; returns how many were new."""
         with self.writing() as writer:
-            written = self._publisher.write(writer, batch)
-        for stream, rows in written.items():
-            for heard in self.on_observation:
-                try:
-                    heard(stream, rows)
-                except Exception as fault:  # as above
-                    log.warning("things_listener_failed", extra={"reason": str(fault), "datastream": stream})
-        return sum(len(rows) for rows in written.values())
+            return self._publisher.write(writer, batch)
 
     def close(self) -> None:
         """Close the file."""

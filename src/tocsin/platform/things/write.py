@@ -9,17 +9,19 @@ from typing import Any
 from tocsin.platform.things.check import BOX, columns, id_of, link_id, link_items, split
 from tocsin.platform.things.model import BY_NAME, Change, EntityType, Link
 from tocsin.platform.things.streams import StreamBook
+from tocsin.vocabulary import Flag
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound
 
 DEEP_MOST = 8
 
 
 class Writer:
-    """Writes inside one transaction; `changes` says afterwards what became of which entity."""
+    """Writes inside one transaction; afterwards `changes` says what became of which entity, `observed` what came to which Datastream."""
 
     def __init__(self, db: sqlite3.Connection, *, now_us: int) -> None:
         self.db, self.now_us = db, now_us
         self.changes: list[Change] = []
+        self.observed: dict[int, list[dict[str, Any]]] = {}
         self.book = StreamBook(db)
 
     # -- create --------------------------------------------------------------------------------------------------------
@@ -53,6 +55,8 @@ class Writer:
         self.changes.append(Change(kind.plural, id_, "created"))
         if kind.name == "Observation":
             self.book.added(row)
+            if row.get("datastream_id") is not None:
+                self._observed(id_, row, given.get("resultQuality"))
         self._link_others(kind, id_, links, parent, where=where, depth=depth)
         return id_
 
@@ -172,6 +176,18 @@ class Writer:
             self._check_multi_result(int(keys["multi_datastream_id"] or 0), given.get("result"), where=where)
         if keys.get("feature_id") is None:
             keys["feature_id"] = self.feature_for(keys, where=where)
+
+    def _observed(self, id_: int, row: Mapping[str, Any], quality: object) -> None:
+        """What those hear who listen to observations: a flag of QARTOD where resultQuality has one, else 2, not evaluated."""
+        flag = quality.get("qartod") if isinstance(quality, Mapping) else None
+        is_flag = flag in [known.value for known in Flag]
+        told = {
+            "id": id_,
+            "time_us": row["phenomenon_us"],
+            "value": row["value"],
+            "flag": flag if is_flag else Flag.NOT_EVALUATED.value,
+        }
+        self.observed.setdefault(int(row["datastream_id"]), []).append(told)
 
     def _check_multi_result(self, stream: int, result: object, *, where: str) -> None:
         sql = "SELECT count(*) FROM multi_datastream_observed_property WHERE multi_datastream_id = ?"
