@@ -59,7 +59,10 @@ class Collector(Protocol):
     @property
     def name(self) -> str: ...
     def batches(self, host: Host) -> AsyncGenerator[Batch, None]:
-        """Batches until the source ends. It may raise; it is then started again, later."""
+        """Batches until the source ends. It may raise; it is then started again, later.
+
+        An empty batch says that the source answers, and has nothing new.
+        """
         ...
 
 

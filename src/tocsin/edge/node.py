@@ -266,9 +266,10 @@ class Node:
                     async for batch in batches:
                         if not isinstance(batch, Observations | tuple):
                             raise PackFault(f"it gave a {type(batch).__name__}; wanted Observations or a tuple of Bulletins")
-                        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                        await waiting.put((batch, stored))
-                        await stored
+                        if len(batch):
+                            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                            await waiting.put((batch, stored))
+                            await stored
                         delay_s = self._backoff_s[0]
                         self._report(collector.name, None)
                 return
