@@ -22,6 +22,7 @@ from tocsin.platform.things.times import EPOCH, MINUTE_US, SECOND_US, parse_inst
 from tocsin.vocabulary.errors import InputError
 
 SHAPES_KEPT = 4_096
+KEPT_LENGTH_MAX = 10_000  # characters: 40 MB of them at most
 WKT_LENGTH_MAX = 200_000
 _SRID = re.compile(r"\s*SRID\s*=\s*(\d+)\s*;", re.IGNORECASE)
 
@@ -79,9 +80,17 @@ def _is_finite(found: BaseGeometry) -> bool:
     return found is not None and (found.is_empty or all(math.isfinite(edge) for edge in found.bounds))
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
 def _shape(text: str) -> BaseGeometry | None:
     """The geometry of stored GeoJSON or of a literal's WKT; None for what has no geometry that we know."""
+    return _kept_shape(text) if len(text) <= KEPT_LENGTH_MAX else _read_shape(text)
+
+
+@lru_cache(maxsize=SHAPES_KEPT)
+def _kept_shape(text: str) -> BaseGeometry | None:
+    return _read_shape(text)
+
+
+def _read_shape(text: str) -> BaseGeometry | None:
     try:
         if text.startswith("{"):
             return read_geojson(msgspec.json.decode(text), where="geometry")
