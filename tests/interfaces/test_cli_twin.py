@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from cli_place import CELL_M, COLS, ROWS, build_place, run, write_place, write_terrain
 
 from tocsin.platform.exchange import read_cap
+from tocsin.platform.twin import open_twin
 
 PROGRAM = [sys.executable, "-c", "from tocsin.interfaces.cli import main; main()"]
 
@@ -45,6 +47,37 @@ def test_a_twin_says_what_it_is_made_of(twin: Path) -> None:
 
 def test_a_made_up_twin_is_labelled_for_people(twin: Path) -> None:
     assert "Shoreham  MADE UP" in run("twin", "show", twin)[1]
+
+
+def test_a_twin_tells_the_time_of_its_place_or_that_it_goes_by_the_sun(twin: Path, tmp_path: Path) -> None:
+    assert json.loads(run("twin", "show", twin, "--json")[1])["time_zone"] == ""
+    assert "time by the sun" in run("twin", "show", twin)[1]
+    elevation = write_terrain(tmp_path / "dem.tif")
+    code, out, err = run("twin", "build", tmp_path / "there", "--elevation", elevation, "--time-zone", "Asia/Kolkata")
+    assert code == 0, err
+    assert "time Asia/Kolkata" in out
+    assert json.loads(run("twin", "show", tmp_path / "there", "--json")[1])["time_zone"] == "Asia/Kolkata"
+    at_noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert open_twin(tmp_path / "there").local_hour(at_noon) == 17.5  # India is 5 h 30 min ahead
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "UTC+3", "../../etc/passwd", "America", " "])
+def test_a_time_zone_that_is_none_is_told_and_leaves_nothing(zone: str, tmp_path: Path) -> None:
+    elevation = write_terrain(tmp_path / "dem.tif")
+    code, out, err = run("twin", "build", tmp_path / "there", "--elevation", elevation, "--time-zone", zone)
+    assert (code, out) == (1, "")
+    assert "wanted an IANA name, e.g. America/Sao_Paulo" in err
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_twin_whose_time_zone_this_machine_does_not_know_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    elevation = write_terrain(tmp_path / "dem.tif")
+    assert run("twin", "build", tmp_path / "there", "--elevation", elevation, "--time-zone", "Asia/Kolkata")[0] == 0
+    manifest = tmp_path / "there" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("Asia/Kolkata", "Asia/Atlantis"))
+    code, _, err = run("twin", "show", tmp_path / "there")
+    assert code == 1
+    assert "time zone 'Asia/Atlantis' is not known on this machine" in err
 
 
 def test_a_picture_of_the_twin_is_a_png(twin: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tocsin.security import Actor, RoleGate, SigningKey, check_entry, check_grow
 from tocsin.security.passwords import Cost, Passwords
 from tocsin.testing.ledger_promises import COMMANDER, NOON, SYSTEM, LedgerPromises, decision, note, warned
 from tocsin.testing.memory import MemoryLedger, TestHost
-from tocsin.vocabulary import Conflict, InputError, NotFound, Note, Refused, Unavailable, record_id
+from tocsin.vocabulary import Conflict, InputError, Note, NotFound, Refused, Unavailable, record_id
 
 PASSWORD = "correct horse battery"
 LOST = NewKey(by="root", reason="the disk broke")

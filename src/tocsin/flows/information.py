@@ -231,6 +231,7 @@ def describe_twin(twin: Twin, *, verify: bool = False) -> dict[str, Any]:
         "rows": twin.grid.rows,
         "cols": twin.grid.cols,
         "cell_m": twin.grid.cell_m,
+        "time_zone": manifest.time_zone,
         "extent_lonlat": list(manifest.extent_lonlat),
         "ground_m": {"low": float(np.min(ground)), "high": float(np.max(ground))},
         "fields": list(twin.field_names()),

@@ -158,6 +158,60 @@ def test_every_file_and_folder_is_on_the_disk_before_the_twin_takes_its_name(
     assert flushed[-1] == (tmp_path.stat().st_ino, True)  # and at last the name itself
 
 
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from twin_files import everything
+from tocsin.platform.twin import build_twin
+from tocsin.platform.twin.build import STEPS
+from tocsin.vocabulary import Unavailable
+
+there, files = Path(sys.argv[1]), everything(Path(sys.argv[1]) / "files")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+build_twin(there / "whole", **files)
+sizes = sorted({p.stat().st_size for p in (there / "whole").rglob("*") if p.is_file()})
+
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+def tell(step, size):
+    return lambda name, done, total: room(size) if name == step else None
+
+for step, size in [*((step, 10) for step in STEPS), *((STEPS[0], size - 1) for size in sizes)]:
+    for name, overwrite in (("new", False), ("whole", True)):
+        try:
+            build_twin(there / name, overwrite=overwrite, on_progress=tell(step, size), **files)
+        except Unavailable as full:
+            room(resource.RLIM_INFINITY)
+            print(step, full)
+        else:
+            sys.exit(f"{step}: all was written with room for {size} bytes a file")
+    if sorted(p.name for p in there.iterdir()) != ["files", "whole"]:
+        sys.exit(f"left behind at {step}, {size}: {sorted(there.iterdir())}")
+"""
+
+
+def test_a_disk_that_is_full_at_any_layer_is_told_and_no_half_of_a_twin_is_left(tmp_path: Path) -> None:
+    """From each step on no file may be longer than 10 bytes; and then one byte is missing for each of the twin's files in turn."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = done.stdout.splitlines()
+    sizes = {p.stat().st_size for p in (tmp_path / "whole").rglob("*") if p.is_file()}
+    assert len(told) == 2 * (len(STEPS) + len(sizes))
+    for line in told:
+        assert "the twin was not written: [Errno 27] File too large" in line
+        assert "free some space or choose another folder" in line
+    layers = {line.partition(": '")[2].partition("'")[0] for line in told}
+    assert layers >= {"elevation.tif", "waters.parquet", "edges.parquet", "buildings.parquet", "zones.parquet", "manifest.json"}
+    open_twin(tmp_path / "whole", verify=True)
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     dem = write_terrain(tmp_path / "dem.tif")
     with pytest.raises(Unavailable, match="cannot be made"):

@@ -9,7 +9,9 @@ import pytest
 import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from twin_files import COLS, CREATED, GRID, ROWS, Osm, at, build, line, write_vector
+from pyproj import Geod, Transformer
+from rasterio.transform import from_origin
+from twin_files import COLS, CREATED, GRID, ROWS, Osm, at, build, line, write_terrain, write_vector
 
 from tocsin.platform.twin.roads import SPEED_KM_PER_H, cells_along
 from tocsin.vocabulary import Roads
@@ -59,6 +61,30 @@ def test_streets_are_split_where_they_share_a_node_and_only_there(tmp_path: Path
     assert len(roads) == 2 * 4
     assert np.unique(roads.way).size == 4
     assert sorted(np.round(roads.length_m / GRID.cell_m).astype(int).tolist()) == [3, 3, 5, 5, 6, 6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("zone", "lon", "lat"), [(32631, 3.0, 0.3), (32631, 5.95, 0.3), (32722, -51.2, -30.0), (32631, 4.5, 64.0)]
+)
+def test_a_street_is_as_long_as_the_geodesic_through_its_points(zone: int, lon: float, lat: float, tmp_path: Path) -> None:
+    """On UTM's middle meridian, at the edge of its zone, and between: 1 in a thousand is the bound (Snyder 1987, p. 57: 0.9996 to 1.0010)."""
+    crs, geod = f"EPSG:{zone}", Geod(ellps="WGS84")
+    east_m, north_m = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    ground = np.ones((40, 40), np.float32) + np.arange(40, dtype=np.float32)
+    corner = from_origin(east_m - 1_000.0, north_m + 1_000.0, 50.0, 50.0)
+    terrain = write_terrain(tmp_path / "dem.tif", ground, crs=crs, transform=corner)
+    across = [(lon - 0.006, lat - 0.003), (lon + 0.005, lat + 0.004)]
+    bent = [(lon, lat - 0.005), (lon, lat), (lon + 0.005, lat + 0.001)]
+    streets = write_vector(
+        tmp_path / "streets.geojson",
+        [shapely.LineString(s) for s in (across, bent)],
+        crs="EPSG:4326",
+        highway=["residential"] * 2,
+    )
+    roads = build(tmp_path / "twin", elevation=terrain, roads=streets).roads
+    assert roads.start.size == 1 + 4  # each street both ways
+    true_m = sorted(geod.line_length(*zip(*street, strict=True)) for street in (across, bent) for _ in range(2))
+    assert sorted(roads.length_m.tolist()) == pytest.approx(true_m, rel=1e-3)
 
 
 def test_a_way_that_crosses_itself_is_split_there(tmp_path: Path) -> None:

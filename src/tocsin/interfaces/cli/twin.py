@@ -80,6 +80,14 @@ def build(
         typer.Option(help="Coordinate system in metres, e.g. EPSG:32722. Default: the UTM zone of the terrain.", metavar="CRS"),
     ] = "",
     name: Annotated[str, typer.Option(help="The place's name. Default: the folder's name.", metavar="TEXT")] = "",
+    time_zone: Annotated[
+        str,
+        typer.Option(
+            help="The place's time zone as an IANA name, e.g. America/Sao_Paulo: by it people are at home or at work. "
+            "Default: none, and the hour goes by the sun.",
+            metavar="ZONE",
+        ),
+    ] = "",
     made_up: Annotated[
         bool,
         typer.Option("--made-up", help="The place is an invention, and all that is made of it says so. Default: a real place."),
@@ -119,6 +127,7 @@ def build(
             crs=crs or None,
             name=name or None,
             made_up=made_up,
+            time_zone=time_zone,
             licences=pairs(licence or [], "--licence", example="roads=ODbL"),
             overwrite=overwrite,
             on_progress=at.progress,
@@ -165,6 +174,9 @@ def _tell(console: Console, facts: dict[str, Any]) -> None:
         f"ground {facts['ground_m']['low']:,.1f} .. {facts['ground_m']['high']:,.1f} m; fields: {', '.join(facts['fields'])}"
     )
     counts = facts["counts"]
+    console.print(
+        f"time {facts['time_zone'] or 'by the sun (no --time-zone was given; legal time may differ by an hour or more)'}"
+    )
     console.print(f"people {counts.get('people_night', 0):,.0f} by night, {counts.get('people_day', 0):,.0f} by day")
     console.print(f"roads {counts.get('road_km', 0):,.0f} km in {counts.get('road_edges', 0):,.0f} directed edges")
     if counts.get("buildings"):

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from pyproj import Transformer
 
-from tocsin.platform.twin.folder import whole_folder
+from tocsin.platform.twin.folder import whole_folder, write_file
 from tocsin.platform.twin.layers import write_assets, write_buildings, write_gauges, write_lines, write_roads, write_zones
 from tocsin.platform.twin.manifest import FORMAT, MANIFEST, Manifest, checksums
 from tocsin.platform.twin.notes import Notes
@@ -140,7 +140,7 @@ def build_twin(
             files=checksums(unfinished),
             time_zone=time_zone,
         )
-        (unfinished / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        write_file(unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         if on_progress is not None:
             on_progress("done", len(STEPS), len(STEPS))
     return manifest
@@ -152,7 +152,9 @@ def _check_zone(time_zone: str) -> None:
     try:
         zoneinfo.ZoneInfo(time_zone)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as fault:
-        raise InputError(f"--time-zone {time_zone[:40]!r}: is not known; wanted an IANA name, e.g. America/Sao_Paulo") from fault
+        raise InputError(
+            f"--time-zone {time_zone[:40]!r}: is not known here; wanted an IANA name, e.g. America/Sao_Paulo"
+        ) from fault
 
 
 def _extent(grid: Grid) -> tuple[float, float, float, float]:

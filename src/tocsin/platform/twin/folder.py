@@ -50,6 +50,14 @@ def whole_folder(folder: Path, *, overwrite: bool, marker: str) -> Iterator[Path
                     parent.rmdir()
 
 
+def write_file(path: Path, data: bytes | memoryview) -> None:
+    """One file of the folder; an error names the file, without the passing name of the folder."""
+    try:
+        path.write_bytes(data)
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, path.name) from fault
+
+
 def _may_take(folder: Path, *, overwrite: bool, marker: str) -> None:
     if not folder.exists():
         return

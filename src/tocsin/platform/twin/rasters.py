@@ -16,12 +16,14 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 from rasterio.warp import calculate_default_transform, reproject, transform_bounds
 from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 
-from tocsin.vocabulary.errors import InputError, NotFound, Unavailable
+from tocsin.platform.twin.folder import write_file
+from tocsin.vocabulary.errors import InputError, NotFound
 from tocsin.vocabulary.place import MOST_CELLS, Grid
 
 LOWEST_M, HIGHEST_M = -500.0, 9_000.0  # no dry land lies outside: the Dead Sea's shore is at -430 m, Everest at 8,849 m
@@ -259,11 +261,12 @@ def read_manning(path: Path | None, grid: Grid) -> tuple[NDArray[np.float32], st
 
 
 def write_field(path: Path, grid: Grid, values: NDArray[Any], *, what: str) -> None:
-    """A field as tiled, deflated GeoTIFF, in the precision that it comes in: float32 or float64."""
-    try:
-        with rasterio.open(
-            path,
-            "w",
+    """A field as tiled, deflated GeoTIFF, in the precision that it comes in: float32 or float64. Raises OSError where there is no room.
+
+    It is made in memory: GDAL writes a file's last bytes when it closes it, and an error then is printed and not raised.
+    """
+    with MemoryFile() as made:
+        with made.open(
             driver="GTiff",
             height=grid.rows,
             width=grid.cols,
@@ -279,8 +282,7 @@ def write_field(path: Path, grid: Grid, values: NDArray[Any], *, what: str) -> N
         ) as raster:
             raster.write(values.reshape(grid.shape), 1)
             raster.set_band_description(1, what)
-    except (RasterioError, OSError) as fault:
-        raise Unavailable(f"{path}: cannot be written: {fault}; free some space") from fault
+        write_file(path, made.read())
 
 
 def read_field(path: Path, grid: Grid) -> NDArray[Any]:

@@ -99,6 +99,7 @@ class Twin:
         self._fields: dict[str, NDArray[np.float32]] = {}
         self._assets: dict[str, Assets] = {}
         self._lock = threading.RLock()
+        self._zone = _zone_of(folder, self.manifest.time_zone) if self.manifest.time_zone else None
         self._to_lonlat = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
 
     def world(
@@ -141,8 +142,8 @@ class Twin:
 
     def local_hour(self, time: datetime) -> float:
         """The hour of the local day, 0..24: by the twin's time zone where it has one, otherwise by the sun (legal time may differ)."""
-        if self.manifest.time_zone:
-            time = time.astimezone(zoneinfo.ZoneInfo(self.manifest.time_zone))
+        if self._zone is not None:
+            time = time.astimezone(self._zone)
             return time.hour + time.minute / 60.0 + time.second / 3600.0
         return _sun_hour(self.grid, time)
 
@@ -406,6 +407,15 @@ def open_twin(folder: Path, *, verify: bool = False) -> Twin:
 def local_hour(world: World, time: datetime) -> float:
     """The hour of the local day, 0..24, by the twin's time zone or the sun. See `Twin.local_hour`."""
     return world.local_hour(time) if isinstance(world, _World) else _sun_hour(world.grid, time)
+
+
+def _zone_of(folder: Path, name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as fault:
+        raise InputError(
+            f"{folder}: its time zone {name[:40]!r} is not known on this machine; install the system's time zones or `pip install tzdata`"
+        ) from fault
 
 
 def _sun_hour(grid: Grid, time: datetime) -> float:

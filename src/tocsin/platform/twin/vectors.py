@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from tocsin.vocabulary.errors import InputError, NotFound, Unavailable
+from tocsin.platform.twin.folder import write_file
+from tocsin.vocabulary.errors import InputError, NotFound
 from tocsin.vocabulary.place import Grid
 
 ROWS_MOST = 20_000_000
@@ -284,7 +285,7 @@ def _gdal(path: Path, what: str) -> tuple[NDArray[Any], dict[str, list[Any]], An
 
 
 def write_geoparquet(path: Path, geometry: NDArray[Any], columns: Mapping[str, Any], crs: str) -> None:
-    """GeoParquet 1.1: WKB geometries with their CRS as PROJJSON. Source: geoparquet.org/releases/v1.1.0."""
+    """GeoParquet 1.1: WKB geometries with their CRS as PROJJSON. Source: geoparquet.org/releases/v1.1.0. Raises OSError where there is no room."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -294,10 +295,9 @@ def write_geoparquet(path: Path, geometry: NDArray[Any], columns: Mapping[str, A
         about["bbox"] = [float(b) for b in shapely.total_bounds(geometry)]
     meta = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": about}}
     table = pa.table({**columns, "geometry": pa.array(shapely.to_wkb(geometry), pa.binary())})
-    try:
-        pq.write_table(table.replace_schema_metadata({"geo": json.dumps(meta)}), path, compression="zstd")
-    except OSError as fault:
-        raise Unavailable(f"{path}: cannot be written: {fault}") from fault
+    made = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(meta)}), made, compression="zstd")
+    write_file(path, memoryview(made.getvalue()))
 
 
 def read_geoparquet(path: Path, *wanted: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
