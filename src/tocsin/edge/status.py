@@ -129,6 +129,14 @@ def _date(time_us: int) -> datetime | None:
         return None
 
 
+def counts(counted: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """What a node counted, by quantity and then by what became of the readings."""
+    by_quantity: dict[str, dict[str, int]] = {}
+    for (quantity, what), count in sorted(dict(counted).items()):
+        by_quantity.setdefault(quantity, {})[what] = count
+    return by_quantity
+
+
 def storage(spool: Spool) -> Storage:
     """How the log of readings stands."""
     lost = spool.unsent

@@ -22,6 +22,7 @@ from tocsin.decision.futures import Foreseen, foresee
 from tocsin.decision.impact import impact
 from tocsin.decision.interpret import in_order
 from tocsin.edge.latest import Latest, Readings
+from tocsin.edge.status import Source
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
@@ -74,6 +75,13 @@ ASSESS_FROM = Level.YELLOW
 FORECASTS = "forecasts"
 
 
+class Sources(msgspec.Struct, frozen=True):
+    """All streams, and how many readings were stored, known already, late or of the future, by quantity."""
+
+    sources: tuple[Source, ...] = ()
+    counted: Mapping[str, Mapping[str, int]] = {}
+
+
 class Progress(msgspec.Struct, frozen=True):
     """What is being computed."""
 
@@ -117,6 +125,7 @@ class Centre:
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
+        self.sources: Callable[[], Sources] = Sources  # how each stream stands; whoever makes the node says how to ask
         self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)
 

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,7 +23,7 @@ from tocsin.edge.node import STORAGE, Node
 from tocsin.edge.reserve import Reserve
 from tocsin.edge.settings import Files, Settings
 from tocsin.edge.spool import Spool
-from tocsin.edge.status import EdgeStatus, sources, storage, write_status
+from tocsin.edge.status import EdgeStatus, counts, sources, storage, write_status
 from tocsin.edge.uplink import HttpLine, Line, Uplink
 from tocsin.edge.watch import Watch
 from tocsin.host import Clock, Entry
@@ -172,9 +171,7 @@ class Edge:
 
     def status(self) -> EdgeStatus:
         """How everything stands now."""
-        now, counted = self._clock.now(), dict[str, dict[str, int]]()
-        for (quantity, what), count in sorted(Counter(self.node.counted).items()):
-            counted.setdefault(quantity, {})[what] = count
+        now = self._clock.now()
         return EdgeStatus(
             node=self.settings.node.name,
             version=__version__,
@@ -185,7 +182,7 @@ class Edge:
             entries=self.ledger.size(),
             sources=sources(self.node.latest, self.node.watch, self.settings.rules, now),
             broken=dict(self.node.broken),
-            counted=counted,
+            counted=counts(self.node.counted),
             storage=storage(self.spool),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),

@@ -27,6 +27,7 @@ def serve(
     port: int = 8765,
     host: str = "127.0.0.1",
     purpose: str = "actual",
+    mqtt_port: int | None = None,
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
@@ -70,5 +71,10 @@ def serve(
             if platform.centre.users.count() == 0:
                 add = f"tocsin user add {data} NAME --role administrator"
                 show.line("console", f"nobody can sign in yet: stop, and make a first user: {add}")
-            asyncio.run(serve_until(platform, listener))
+
+            def mqtt_at(port: int) -> None:
+                show.line("console", f"MQTT: mqtt://{host}:{port}", mqtt_port=port)
+
+            mqtt = None if mqtt_port is None else (host, mqtt_port)
+            asyncio.run(serve_until(platform, listener, mqtt=mqtt, on_mqtt=mqtt_at))
     show.line("console", "stopped in order")

@@ -17,8 +17,9 @@ import msgspec
 import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
+from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
-from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios
+from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, threshold
@@ -127,6 +128,7 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
         )
+        centre.sources = lambda: Sources(sources(latest, watch, rules, clock.now()), counts(node.counted))
         centre.receiver = open_receiver(host, ledger, node, spool)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
         things = open_things(folder / FILE_NAME, clock=clock, places=places)
@@ -284,16 +286,31 @@ class Server(uvicorn.Server):
 
 
 async def serve_until(
-    platform: Platform, listener: socket.socket, *others: Coroutine[Any, Any, None], run_for_s: float | None = None
+    platform: Platform,
+    listener: socket.socket,
+    *others: Coroutine[Any, Any, None],
+    run_for_s: float | None = None,
+    mqtt: tuple[str, int] | None = None,
+    on_mqtt: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve HTTP, run the node and whatever else is given, until stopped or for some seconds of wall time."""
+    """Serve HTTP, run the node and whatever else is given, until stopped or for some seconds of wall time.
+
+    `mqtt` is the address and port of the MQTT endpoint, if there is to be one; `on_mqtt` hears the port that it got.
+    """
+    from tocsin.interfaces.gateways import Gateways
     from tocsin.interfaces.http import make_app
     from tocsin.interfaces.sensorthings import Service, sensorthings_routes
     from tocsin.interfaces.sensorthings.credentials import Credentials
+    from tocsin.interfaces.sensorthings.routes import ROOT
 
-    service = Service(platform.things, platform.centre.host.gate)
+    service, credentials = Service(platform.things, platform.centre.host.gate), Credentials(platform.centre)
+    gateways = Gateways(platform.centre, platform.node, service, credentials, root=address_of(listener).rstrip("/") + ROOT)
+    if mqtt is not None:
+        port = await gateways.listen(*mqtt)
+        if on_mqtt is not None:
+            on_mqtt(port)
     config = uvicorn.Config(
-        make_app(platform.centre, more=sensorthings_routes(service, Credentials(platform.centre))),
+        make_app(platform.centre, more=[*sensorthings_routes(service, credentials), *gateways.routes()]),
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=1,
@@ -302,7 +319,7 @@ async def serve_until(
     server = Server(config, platform.centre.bus)
     stopped = asyncio.create_task(server.serve(sockets=[listener]))
     tasks = [asyncio.create_task(platform.node.run()), *(asyncio.create_task(other) for other in others)]
-    tasks.append(asyncio.create_task(_clock_ticks(platform.centre)))
+    tasks += [asyncio.create_task(_clock_ticks(platform.centre)), asyncio.create_task(gateways.run())]
     if run_for_s is not None:
         tasks.append(asyncio.create_task(_stop_after(server, run_for_s)))
     try:
@@ -313,6 +330,7 @@ async def serve_until(
                 task.result()
     finally:
         server.should_exit = True
+        await gateways.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(stopped, *tasks, return_exceptions=True)

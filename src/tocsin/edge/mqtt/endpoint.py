@@ -408,6 +408,10 @@ class Endpoint:
             topic, payload, qos, retain, properties, "", self._urgent(topic), self._expires(properties, self._now())
         )
 
+    def filters_below(self, level: str) -> list[str]:
+        """What is subscribed to at the moment of all that begins with this level; loop thread only."""
+        return self._subscribers.below(level)
+
     async def close(self, *, grace_s: float = 5.0) -> None:
         """Let handlers finish and acknowledge, then end every connection."""
         self._is_closing = True

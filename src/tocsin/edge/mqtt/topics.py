@@ -126,6 +126,16 @@ class Trie(Generic[V]):
         self._remembered.clear()
         return True
 
+    def below(self, level: str) -> list[str]:
+        """All filters in use that begin with this level."""
+        found, open_ = [], [([level], self._root.below[level])] if level in self._root.below else []
+        while open_:
+            path, branch = open_.pop()
+            if branch.here:
+                found.append("/".join(path))
+            open_ += [([*path, name], further) for name, further in branch.below.items()]
+        return found
+
     def match(self, topic: str) -> tuple[V, ...]:
         """All values whose filter sees the topic. What was asked before is remembered until a filter comes or goes."""
         found = self._remembered.get(topic)

@@ -30,6 +30,15 @@ def serve(
     purpose: Annotated[
         Purpose, typer.Option(help="What the platform is for: actual, exercise or demo; fixed when its data folder begins.")
     ] = Purpose.ACTUAL,
+    mqtt_port: Annotated[
+        int | None,
+        typer.Option(
+            "--mqtt-port",
+            help="Port of an MQTT endpoint for readings, SensorThings and warnings; 0 takes a free one. Default: none.",
+            min=0,
+            max=65_535,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -38,4 +47,4 @@ def serve(
     with desk(as_json=as_json, by_line=True):
         from tocsin.interfaces.serve import serve as run
 
-        run(twin, data=data, port=port, host=host, purpose=purpose.value, as_json=as_json)
+        run(twin, data=data, port=port, host=host, purpose=purpose.value, mqtt_port=mqtt_port, as_json=as_json)

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,7 +55,7 @@ def console_folder() -> Path:
     return Path(str(files("tocsin.interfaces"))) / "console"
 
 
-def make_app(centre: Centre, *, more: Sequence[Route] = ()) -> Starlette:
+def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
     """The application for one running platform; `more` are routes of other interfaces, which ask the gate themselves."""
 
     async def status(request: Request) -> Response:
@@ -93,7 +93,7 @@ def make_app(centre: Centre, *, more: Sequence[Route] = ()) -> Starlette:
     def route(path: str, act: str, handler: Handler, method: str = "GET") -> Route:
         return Route(f"/api/v1{path}", guarded(centre, act, handler), methods=[method])
 
-    routes: list[Route | Mount] = [
+    routes: list[BaseRoute] = [
         Route("/api/v1/status", status),
         Route("/api/v1/session", sign_in, methods=["POST"]),
         route("/session", "read situation", who),
@@ -104,6 +104,7 @@ def make_app(centre: Centre, *, more: Sequence[Route] = ()) -> Starlette:
         route("/tiles/terrain/{z:int}/{x:int}/{y:int}.png", "read situation", twin.terrain),
         route("/gauges", "read situation", situation.gauges),
         route("/gauges/{site}", "read situation", situation.gauge),
+        route("/sources", "read situation", situation.sources),
         route("/warnings", "read situation", situation.warnings),
         route("/alerts", "read situation", situation.alerts),
         route("/alerts/{alert}", "read situation", situation.alert_xml),

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tocsin.flows.centre import Centre
+from tocsin.flows.centre import Centre, Sources
 from tocsin.interfaces.http.guard import number_of
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import AlertDraft, NotFound, Warning
@@ -50,6 +50,11 @@ def warning_row(centre: Centre, warning_id: str, warning: Warning) -> dict[str, 
         "active": centre.board.is_active(warning_id),
         "alert": alert,
     }
+
+
+def sources(centre: Centre, request: Request, actor: Actor) -> Sources:
+    """Every stream: last seen, lag, rate, quality, what is wrong with it; and what became of the readings."""
+    return centre.sources()
 
 
 def warnings(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:

@@ -45,20 +45,26 @@ class Credentials:
 
     def __call__(self, request: Request) -> Actor:
         """The actor; raises NoSession where nobody signs in, Refused where the password is wrong."""
-        scheme, _, words = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            return self._basic(words, request.client.host if request.client else "")
-        if request.cookies.get(COOKIE):
+        header = request.headers.get("authorization", "")
+        if not header and request.cookies.get(COOKIE):
             return actor_of(self._centre, request)
-        raise NoSession("no credentials: sign in to the console, or send HTTP Basic with the name and password of a user")
+        return self.of_header(header, request.client.host if request.client else "")
 
-    def _basic(self, words: str, source: str) -> Actor:
+    def of_header(self, header: str, source: str) -> Actor:
+        """The actor of an Authorization header; raises NoSession where it says nobody, Refused where the password is wrong."""
+        scheme, _, words = header.partition(" ")
+        if scheme.lower() != "basic":
+            raise NoSession("no credentials: sign in to the console, or send HTTP Basic with the name and password of a user")
         try:
             name, colon, password = base64.b64decode(words.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as fault:
             raise NoSession(f"HTTP Basic: the credential cannot be read: {fault}") from fault
         if not colon:
             raise NoSession("HTTP Basic: the credential has no colon; wanted name:password in base64")
+        return self.prove(name, password, source)
+
+    def prove(self, name: str, password: str, source: str) -> Actor:
+        """The actor of a name and password that come from `source`; raises NoSession, or Refused where the password is wrong."""
         digest = hmac.new(self._key, f"{len(name)}:{name}:{password}".encode(), hashlib.sha256).digest()
         now = self._clock.now()
         with self._lock:

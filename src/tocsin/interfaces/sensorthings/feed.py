@@ -12,6 +12,7 @@ from tocsin.vocabulary import Observations, TocsinError
 log = logging.getLogger(__name__)
 
 BATCHES_WAITING_MOST = 1_000
+THREAD_NAME = "tocsin-things"
 
 
 class Feed:
@@ -22,7 +23,7 @@ class Feed:
         self._waiting: queue.Queue[Observations | None] = queue.Queue(most)
         self.dropped = 0
         self._is_dropping = False
-        self._thread = threading.Thread(target=self._run, name="tocsin-things", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def heard(self, batch: Observations) -> None:

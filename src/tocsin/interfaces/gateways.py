@@ -1,0 +1,208 @@
+"""The ways in and out of a running platform beside the console: readings by HTTP and MQTT, SensorThings by MQTT, warnings to subscribers.
+
+All of them share one `Ingest`, so an acknowledgement says the same everywhere: the readings are on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from starlette.routing import Route
+
+from tocsin.edge.ingest import Ingest, Message, Outcome, Result
+from tocsin.edge.ingest_http import Headers, HttpIngest
+from tocsin.edge.mqtt.acl import Access, Acl, Grant
+from tocsin.edge.mqtt.endpoint import Endpoint, Login
+from tocsin.edge.node import Node
+from tocsin.flows.centre import Centre
+from tocsin.host import Entry
+from tocsin.interfaces.http.guard import NoSession
+from tocsin.interfaces.sensorthings.credentials import Credentials
+from tocsin.interfaces.sensorthings.feed import THREAD_NAME
+from tocsin.interfaces.sensorthings.service import READ, WRITE, Service
+from tocsin.interfaces.sensorthings.topics import PREFIX, Topics
+from tocsin.platform.things import BY_NAME, Change, Query
+from tocsin.security.actor import Actor
+from tocsin.vocabulary import Level, Refused, TocsinError, Warning
+
+log = logging.getLogger(__name__)
+
+READINGS, WARNINGS = "readings/#", "tocsin/warnings"
+CHANGES_WAITING_MOST = 10_000
+THINGS = Actor("sensorthings", frozenset({"sensor"}))
+
+
+class Gateways:
+    """Made and run on the event loop of the server; `close` lets no more in and waits for what is under way."""
+
+    def __init__(self, centre: Centre, node: Node, service: Service, credentials: Credentials, *, root: str) -> None:
+        self._centre, self._service, self._credentials = centre, service, credentials
+        self._gate = centre.host.gate
+        sites = [gauge.site for gauge in centre.twin.gauges]
+        self.ingest = Ingest(node, centre.host.clock, centre.pack.observes, expected=sites)
+        self._topics = Topics(service, root)
+        self._acl = Acl(self._gate, usual=Grant(publish=(READINGS,), subscribe=("tocsin/#",)))
+        self._loop = asyncio.get_running_loop()
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(CHANGES_WAITING_MOST)
+        self._streams: dict[int, tuple[str, str] | None] = {}
+        self._units = {quantity.name: quantity.unit for quantity in centre.pack.observes}
+        self._is_dropping = False
+        self.endpoint: Endpoint | None = None
+
+    def routes(self) -> list[Route]:
+        """POST /ingest: a payload as docs/guide/mqtt.md has it, with HTTP Basic; 200 when it is on disk."""
+        return [Route("/ingest", HttpIngest(self.ingest, self._who, self._gate))]
+
+    async def listen(self, host: str, port: int) -> int:
+        """Open the MQTT endpoint; return its port."""
+        self.endpoint = Endpoint(self._login, self._permit)
+        self.endpoint.on_publish(READINGS, self.ingest.take)
+        self.endpoint.on_publish(f"{PREFIX}#", self._create)
+        return await self.endpoint.listen(host, port)
+
+    async def run(self) -> None:
+        """Tell subscribers what is new, until cancelled."""
+        self._service.things.on_observation.append(self._observed)
+        self._service.things.changed.append(self._changed)
+        self._centre.on_entry.append(self._heard)
+        try:
+            while True:
+                await self._tell(await self._changes.get())
+        finally:
+            self._centre.on_entry.remove(self._heard)
+            self._service.things.changed.remove(self._changed)
+            self._service.things.on_observation.remove(self._observed)
+
+    async def close(self) -> None:
+        """Answer what is under way, then end."""
+        if self.endpoint is not None:
+            await self.endpoint.close()
+        await self.ingest.close()
+
+    # who asks
+
+    async def _login(self, login: Login) -> Actor:
+        if login.user is None or login.password is None:
+            raise Refused("mqtt: no user and password; nobody is anonymous here")
+        password = login.password.decode(errors="replace")
+        return await asyncio.to_thread(self._credentials.prove, login.user, password, login.address)
+
+    async def _who(self, headers: Headers) -> Actor:
+        try:
+            return await asyncio.to_thread(self._credentials.of_header, headers.get(b"authorization", b"").decode("latin-1"), "")
+        except NoSession as nobody:
+            raise Refused(str(nobody)) from nobody
+
+    def _permit(self, actor: Actor, client_id: str, access: Access, topic: str) -> None:
+        if topic.startswith(PREFIX):
+            self._gate.permit(actor, READ if access == "subscribe" else WRITE, topic[:200])
+        else:
+            self._acl.permit(actor, client_id, access, topic)
+
+    # SensorThings by MQTT
+
+    async def _create(self, messages: Sequence[Message]) -> list[Result]:
+        return await asyncio.to_thread(lambda: [self._created(message) for message in messages])
+
+    def _created(self, message: Message) -> Result:
+        answer = self._topics.create_from_topic(message.topic, message.payload, message.actor)
+        if answer.status < 300:
+            return Result(Outcome.STORED, "", 1)
+        outcomes = {403: Outcome.REFUSED, 429: Outcome.OVERLOAD, 503: Outcome.FAILED}
+        return Result(outcomes.get(answer.status, Outcome.MALFORMED), answer.body.decode(errors="replace")[:200], 0)
+
+    def _changed(self, change: Change) -> None:
+        if self.endpoint is not None:
+            self._loop.call_soon_threadsafe(self._queue, change)
+
+    def _queue(self, change: Change) -> None:
+        """Keep a change for the subscribers; what is too much is dropped and said once, for they can ask by HTTP."""
+        if self._changes.full():
+            if not self._is_dropping:
+                log.warning("things_changes_dropped", extra={"waiting": self._changes.qsize()})
+            self._is_dropping = True
+            return
+        self._is_dropping = False
+        self._changes.put_nowait(change)
+
+    async def _tell(self, change: Change) -> None:
+        endpoint = self.endpoint
+        if endpoint is None:
+            return
+        topics = endpoint.filters_below(PREFIX.rstrip("/"))
+        if topics:
+            for topic, payload in await asyncio.to_thread(self._messages, topics, change):
+                endpoint.publish(topic, payload)
+
+    def _messages(self, topics: list[str], change: Change) -> list[tuple[str, bytes]]:
+        made = ((topic, self._topics.matches(topic, change)) for topic in topics if "#" not in topic and "+" not in topic)
+        return [(topic, payload) for topic, payload in made if payload is not None]
+
+    # what a client of SensorThings observed is a reading like any other
+
+    def _observed(self, stream: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Hand observations of a Datastream that names a site and a quantity of ours to the rules."""
+        if threading.current_thread().name == THREAD_NAME:
+            return  # they come from the node itself
+        if stream not in self._streams:
+            self._streams[stream] = self._stream(stream)
+        known = self._streams[stream]
+        if known is None:
+            return
+        site, quantity = known
+        told: dict[str, Any] = {
+            "quantity": quantity,
+            "sites": [site],
+            "site": [0] * len(rows),
+            "time_us": [row["time_us"] for row in rows],
+            "value": [row["value"] for row in rows],
+        }
+        message = Message(THINGS, msgspec.json.encode(told), f"sensorthings/{stream}")
+        asyncio.run_coroutine_threadsafe(self.ingest.take([message]), self._loop)
+
+    def _stream(self, stream: int) -> tuple[str, str] | None:
+        with self._service.things.reading() as reader:
+            found = reader.one(BY_NAME["Datastream"], stream, Query())
+        if found is None:
+            return None
+        properties, unit = found.values.get("properties") or {}, (found.values.get("unitOfMeasurement") or {}).get("symbol")
+        site, quantity = properties.get("site"), properties.get("quantity")
+        fits = isinstance(site, str) and isinstance(quantity, str) and self._units.get(quantity) == unit
+        return (str(site), str(quantity)) if fits else None
+
+    # warnings
+
+    def _heard(self, entry: Entry) -> None:
+        warning = entry.record
+        if self.endpoint is not None and isinstance(warning, Warning):
+            topic = (
+                f"{WARNINGS}/{quote(warning.hazard, safe='')}/{quote(warning.subject, safe='')}/{quote(warning.rule, safe='')}"
+            )
+            told = {
+                "id": entry.id,
+                "time": warning.time,
+                "hazard": warning.hazard,
+                "site": warning.subject,
+                "rule": warning.rule,
+                "level": warning.level.word,
+                "before": Level(warning.before).word,
+                "value": warning.value,
+                "unit": warning.unit,
+                "reason": warning.reason,
+                "public": warning.public,
+                "purpose": self._centre.ledger.purpose,
+            }
+            self._loop.call_soon_threadsafe(self._publish, topic, msgspec.json.encode(told))
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        if self.endpoint is not None:
+            try:
+                self.endpoint.publish(topic, payload, retain=True)
+            except TocsinError as fault:
+                log.warning("warning_not_published", extra={"topic": topic, "reason": str(fault)})
