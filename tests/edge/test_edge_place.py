@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 from uplink_place import ADA, CENTRE, LEVEL, Machine, reading
 
 from tocsin.edge import Spool
+from tocsin.edge.collectors import find_collectors
 from tocsin.edge.reserve import Reserve
 from tocsin.edge.settings import read_settings
 from tocsin.edge.status import read_status
 from tocsin.edge.uplink import HttpLine, Position
 from tocsin.host import NoNetwork, VirtualClock, WallClock
 from tocsin.interfaces.cli.edge import app
-from tocsin.interfaces.edge import Edge, kinds_of_collectors, node_key
+from tocsin.interfaces.edge import Edge, node_key
 from tocsin.platform.store import open_users
 from tocsin.security.gate import RoleGate
 from tocsin.vocabulary import InputError, NotFound, Refused, Unavailable
@@ -52,7 +53,7 @@ def settings(tmp_path: Path) -> Path:
 
 def edge_of(settings: Path) -> tuple[Edge, VirtualClock]:
     clock = VirtualClock(START)
-    return Edge(read_settings(settings, kinds=kinds_of_collectors()), clock=clock), clock
+    return Edge(read_settings(settings, kinds=find_collectors()), clock=clock), clock
 
 
 def wait(is_so: Callable[[], bool]) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tocsin.edge.actions import Command, LogLine
+from tocsin.edge.collectors import find_collectors
 from tocsin.edge.settings import RULE_KINDS, Settings, read_settings
-from tocsin.interfaces.edge import kinds_of_collectors
 from tocsin.vocabulary import InputError, Level, NotFound, Window
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "edge.toml"
@@ -25,11 +25,11 @@ RULE = (
 def read(folder: Path, text: str) -> Settings:
     path = folder / "edge.toml"
     path.write_text(text)
-    return read_settings(path, kinds=kinds_of_collectors())
+    return read_settings(path, kinds=find_collectors())
 
 
 def test_the_example_of_the_guide_is_in_order() -> None:
-    settings = read_settings(EXAMPLE, kinds=kinds_of_collectors())
+    settings = read_settings(EXAMPLE, kinds=find_collectors())
     assert settings.data == EXAMPLE.parent / "data"
     assert [rule.name for rule in settings.rules["flood"]] == ["river_high", "river_rising_fast", "heavy_rain"]
     assert [action.kind for action in settings.actions] == ["log", "webhook", "mqtt", "command"]

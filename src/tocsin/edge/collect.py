@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,26 +261,33 @@ def _rows(path: Path, columns: CsvColumns, bytes_most: int) -> Iterator[tuple[in
     """(line, row by column) of a file that may be hostile: bounded in bytes after unpacking, and in the length of a line."""
     wanted = [name for name in (columns.time, columns.value, columns.site) if name is not None]
     try:
+        reader = csv.reader(file_lines(path, bytes_most), delimiter=columns.delimiter)
+        head = next(reader, None)
+        if head is None:
+            raise InputError(f"{path}: is empty; wanted a first line with the columns {wanted}")
+        absent = [name for name in wanted if name not in head]
+        if absent:
+            raise InputError(f"{path}, line 1: no column {absent}; there are {head[:20]}")
+        at = {name: head.index(name) for name in wanted}
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(head):
+                raise InputError(f"{path}, line {reader.line_num}: {len(row)} columns; wanted {len(head)} as in line 1")
+            yield reader.line_num, {name: row[k] for name, k in at.items()}
+    except csv.Error as fault:
+        raise InputError(f"{path}: cannot be read as CSV: {fault}") from fault
+
+
+def file_lines(path: Path, bytes_most: int = FILE_BYTES_MOST) -> Iterator[str]:
+    """The lines of a text file, plain or gzip, that may be hostile; raises InputError where it cannot be read."""
+    try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            lines = _lines(gzip.GzipFile(fileobj=raw) if packed else raw, path, bytes_most)
-            reader = csv.reader(lines, delimiter=columns.delimiter)
-            head = next(reader, None)
-            if head is None:
-                raise InputError(f"{path}: is empty; wanted a first line with the columns {wanted}")
-            absent = [name for name in wanted if name not in head]
-            if absent:
-                raise InputError(f"{path}, line 1: no column {absent}; there are {head[:20]}")
-            at = {name: head.index(name) for name in wanted}
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(head):
-                    raise InputError(f"{path}, line {reader.line_num}: {len(row)} columns; wanted {len(head)} as in line 1")
-                yield reader.line_num, {name: row[k] for name, k in at.items()}
-    except (OSError, EOFError, csv.Error) as fault:
-        raise InputError(f"{path}: cannot be read as CSV: {fault}") from fault
+            yield from _lines(gzip.GzipFile(fileobj=raw) if packed else raw, path, bytes_most)
+    except (OSError, EOFError, zlib.error) as fault:
+        raise InputError(f"{path}: cannot be read: {fault}") from fault
 
 
 def _lines(raw: io.BufferedIOBase, path: Path, bytes_most: int) -> Iterator[str]:
@@ -288,7 +296,7 @@ def _lines(raw: io.BufferedIOBase, path: Path, bytes_most: int) -> Iterator[str]
         number += 1
         total += len(line)
         if len(line) > LINE_CHARACTERS_MOST:
-            raise InputError(f"{path}, line {number}: longer than {LINE_CHARACTERS_MOST} bytes; is it a CSV file?")
+            raise InputError(f"{path}, line {number}: longer than {LINE_CHARACTERS_MOST} bytes; is it a text file of readings?")
         if total > bytes_most:
             raise InputError(f"{path}, line {number}: more than {bytes_most} bytes; split the file")
         try:

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 import tomllib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
@@ -16,10 +16,10 @@ import msgspec
 from tocsin.edge.actions import KINDS as ACTION_KINDS
 from tocsin.edge.actions import Command, LogLine, MqttTopic, Webhook, decode_action
 from tocsin.edge.check import Check
-from tocsin.edge.collect import Collector, CsvColumns, CsvFolder
-from tocsin.host import Host
+from tocsin.edge.collect import Collector
+from tocsin.edge.collectors.files import Files
 from tocsin.pack import Limits, Rule, accumulation, find_pack, rise, threshold
-from tocsin.vocabulary import InputError, Level, NotFound, Observations, Quantity, TocsinError
+from tocsin.vocabulary import InputError, Level, NotFound, Quantity, TocsinError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -91,41 +91,6 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
     quantity: Quantity
     sites: tuple[str, ...]
-
-
-class Files(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder into which somebody puts CSV files, as `CsvFolder` reads them."""
-
-    name: str
-    folder: str
-    quantity: Quantity
-    unit: str
-    time: str = "time"
-    value: str = "value"
-    site: str | None = None
-    one_site: str | None = None
-    zone: str | None = None
-    every_s: float = 60.0
-    settled_s: float = 5.0
-
-    def __post_init__(self) -> None:
-        self._folder()
-
-    def _folder(self) -> CsvFolder:
-        columns = CsvColumns(
-            quantity=self.quantity,
-            time=self.time,
-            value=self.value,
-            unit=self.unit,
-            site=self.site,
-            one_site=self.one_site,
-            zone=self.zone,
-        )
-        return CsvFolder(self.name, Path(self.folder), columns, every_s=self.every_s, settled_s=self.settled_s)
-
-    def batches(self, host: Host) -> AsyncGenerator[Observations, None]:
-        """What the files hold."""
-        return self._folder().batches(host)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,18 +10,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import msgspec
 
 from tocsin import __version__
 from tocsin.edge.actions import Actions, Message, Worker
 from tocsin.edge.latest import Latest
 from tocsin.edge.node import STORAGE, Node
 from tocsin.edge.reserve import Reserve
-from tocsin.edge.settings import Files, Settings
+from tocsin.edge.settings import Settings
 from tocsin.edge.spool import Spool
 from tocsin.edge.status import EdgeStatus, counts, sources, storage, write_status
 from tocsin.edge.uplink import HttpLine, Line, Uplink
@@ -34,11 +31,10 @@ from tocsin.platform.store.disk import read_node_key, write_node_key
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
 from tocsin.security.keys import SigningKey
-from tocsin.vocabulary import PackFault, Unavailable, Warning
+from tocsin.vocabulary import Unavailable, Warning
 
 log = logging.getLogger(__name__)
 
-COLLECTORS = "tocsin.collectors"
 MEGABYTE = 1 << 20
 STATUS_S_MOST = 10.0
 STOP_S = 5.0
@@ -288,14 +284,3 @@ def log_to_stderr() -> None:
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each parcel would fill a small disk
-
-
-def kinds_of_collectors() -> Mapping[str, type[object]]:
-    """The collectors that are installed, by the word that stands for them in `kind`: entry points of `tocsin.collectors`."""
-    found: dict[str, type[object]] = {"files": Files}
-    for point in entry_points(group=COLLECTORS):
-        kind = point.load()
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct) and hasattr(kind, "batches")):
-            raise PackFault(f"entry point {point.name} = {point.value}: wanted a msgspec.Struct with `name` and `batches`")
-        found[point.name] = kind
-    return found

@@ -166,10 +166,10 @@ def nodes(data: Data, by: By = "", as_json: AsJson = False) -> None:
 
 
 def _read(file: Path) -> Settings:
+    from tocsin.edge.collectors import find_collectors
     from tocsin.edge.settings import read_settings
-    from tocsin.interfaces.edge import kinds_of_collectors
 
-    return read_settings(file, kinds=kinds_of_collectors())
+    return read_settings(file, kinds=find_collectors())
 
 
 def _described(settings: Settings) -> dict[str, list[Any]]:

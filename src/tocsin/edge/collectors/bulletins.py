@@ -1,0 +1,68 @@
+"""What an agency has said about each event so far, so that only what is new is written, and as the revision of what was before.
+
+The ledger is the memory: after a restart it is read again, and a feed that is asked every minute for years writes each revision once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tocsin.host import Host
+from tocsin.vocabulary import Bulletin, record_id
+
+ISSUED, UPDATED, CANCELLED = "issued", "updated", "cancelled"
+SUBJECT_CHARACTERS_MOST = 300
+EVENTS_MOST = 50_000
+
+
+class Told:
+    """The last revision of each event of one source."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._last: dict[str, tuple[str, Bulletin]] = {}
+        self._read = 0
+
+    def learn(self, host: Host) -> None:
+        """Take what the ledger holds since we last looked."""
+        for entry in host.ledger.read(self._read):
+            self._read = entry.number
+            if isinstance(entry.record, Bulletin) and entry.record.source == self._source:
+                self._last[entry.record.subject] = entry.id, msgspec.structs.replace(entry.record, text="")
+
+    def last(self, subject: str) -> Bulletin | None:
+        """The last revision of an event, without its text."""
+        return self._last[subject][1] if subject in self._last else None
+
+    def open(self) -> Iterator[Bulletin]:
+        """The last revision of each event that is not cancelled."""
+        return (bulletin for _, bulletin in list(self._last.values()) if bulletin.state != CANCELLED)
+
+    def news(self, bulletins: Iterable[Bulletin]) -> tuple[Bulletin, ...]:
+        """Those that say something new, with the revision before as their cause. A revision that is older than ours is no news.
+
+        They are only remembered when `keep` is called: when they are in the ledger.
+        """
+        found: list[Bulletin] = []
+        meanwhile: dict[str, tuple[str, Bulletin]] = {}
+        for bulletin in bulletins:
+            before_id, before = meanwhile.get(bulletin.subject) or self._last.get(bulletin.subject) or ("", None)
+            if before is not None:
+                if bulletin.revision == before.revision or bulletin.time < before.time:
+                    continue
+                state = UPDATED if bulletin.state == ISSUED else bulletin.state
+                bulletin = msgspec.structs.replace(bulletin, cause=(before_id,), state=state)
+            meanwhile[bulletin.subject] = record_id(bulletin), bulletin
+            found.append(bulletin)
+        return tuple(found)
+
+    def keep(self, news: Iterable[Bulletin]) -> None:
+        """Remember what is in the ledger now; of very many events the oldest are forgotten."""
+        for bulletin in news:
+            self._last[bulletin.subject] = record_id(bulletin), msgspec.structs.replace(bulletin, text="")
+        if len(self._last) > EVENTS_MOST:
+            oldest = sorted(self._last, key=lambda subject: self._last[subject][1].time)
+            for subject in oldest[: EVENTS_MOST // 2]:
+                del self._last[subject]
