@@ -182,8 +182,8 @@ class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
     `subject` is the event, the same in all its revisions; `time` is when the agency said it, or, where it does not tell that, when
-    the event was. `cause` is the revision before. `state` is issued, updated or cancelled; `status` is actual, exercise or test as
-    the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came.
+    the event was. `cause` is the revision before. `state` is issued, updated, replaced (by another event) or
+    cancelled; `status` is actual, exercise or test as the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came.
     """
 
     source: str

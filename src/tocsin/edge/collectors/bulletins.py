@@ -12,7 +12,7 @@ import msgspec
 from tocsin.host import Host
 from tocsin.vocabulary import Bulletin, record_id
 
-ISSUED, UPDATED, CANCELLED = "issued", "updated", "cancelled"
+ISSUED, UPDATED, REPLACED, CANCELLED = "issued", "updated", "replaced", "cancelled"
 SUBJECT_CHARACTERS_MOST = 300
 EVENTS_MOST = 50_000
 
@@ -23,6 +23,7 @@ class Told:
     def __init__(self, source: str) -> None:
         self._source = source
         self._last: dict[str, tuple[str, Bulletin]] = {}
+        self._subjects: dict[str, str] = {}  # of every revision that was told
         self._read = 0
 
     def learn(self, host: Host) -> None:
@@ -30,15 +31,23 @@ class Told:
         for entry in host.ledger.read(self._read):
             self._read = entry.number
             if isinstance(entry.record, Bulletin) and entry.record.source == self._source:
-                self._last[entry.record.subject] = entry.id, msgspec.structs.replace(entry.record, text="")
+                self._remember(entry.id, entry.record)
+
+    def _remember(self, record_id: str, bulletin: Bulletin) -> None:
+        self._last[bulletin.subject] = record_id, msgspec.structs.replace(bulletin, text="")
+        self._subjects[bulletin.revision] = bulletin.subject
 
     def last(self, subject: str) -> Bulletin | None:
         """The last revision of an event, without its text."""
         return self._last[subject][1] if subject in self._last else None
 
+    def subject_of(self, revision: str) -> str | None:
+        """The event that a revision was told of, where revisions have names of their own, as in CAP."""
+        return self._subjects.get(revision)
+
     def open(self) -> Iterator[Bulletin]:
-        """The last revision of each event that is not cancelled."""
-        return (bulletin for _, bulletin in list(self._last.values()) if bulletin.state != CANCELLED)
+        """The last revision of each event that is neither cancelled nor replaced."""
+        return (bulletin for _, bulletin in list(self._last.values()) if bulletin.state not in (CANCELLED, REPLACED))
 
     def news(self, bulletins: Iterable[Bulletin]) -> tuple[Bulletin, ...]:
         """Those that say something new, with the revision before as their cause. A revision that is older than ours is no news.
@@ -61,8 +70,9 @@ class Told:
     def keep(self, news: Iterable[Bulletin]) -> None:
         """Remember what is in the ledger now; of very many events the oldest are forgotten."""
         for bulletin in news:
-            self._last[bulletin.subject] = record_id(bulletin), msgspec.structs.replace(bulletin, text="")
+            self._remember(record_id(bulletin), bulletin)
         if len(self._last) > EVENTS_MOST:
             oldest = sorted(self._last, key=lambda subject: self._last[subject][1].time)
             for subject in oldest[: EVENTS_MOST // 2]:
                 del self._last[subject]
+            self._subjects = {revision: subject for revision, subject in self._subjects.items() if subject in self._last}
