@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.routing import Route
 
-from tocsin.edge.ingest import Ingest, Message, Outcome, Result
+from tocsin.edge.ingest import Ingest, Message
 from tocsin.edge.ingest_http import Headers, HttpIngest
 from tocsin.edge.mqtt.acl import Access, Acl, Grant
 from tocsin.edge.mqtt.endpoint import Endpoint, Login
@@ -25,16 +25,16 @@ from tocsin.host import Entry
 from tocsin.interfaces.http.guard import NoSession
 from tocsin.interfaces.sensorthings.credentials import Credentials
 from tocsin.interfaces.sensorthings.feed import THREAD_NAME
+from tocsin.interfaces.sensorthings.over_mqtt import OverMqtt
 from tocsin.interfaces.sensorthings.service import READ, WRITE, Service
-from tocsin.interfaces.sensorthings.topics import PREFIX, Topics
-from tocsin.platform.things import BY_NAME, Change, Query
+from tocsin.interfaces.sensorthings.topics import PREFIX
+from tocsin.platform.things import BY_NAME, Query
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Level, Refused, TocsinError, Warning
 
 log = logging.getLogger(__name__)
 
 READINGS, WARNINGS = "readings/#", "tocsin/warnings"
-CHANGES_WAITING_MOST = 10_000
 THINGS = Actor("sensorthings", frozenset({"sensor"}))
 
 
@@ -46,13 +46,12 @@ class Gateways:
         self._gate = centre.host.gate
         sites = [gauge.site for gauge in centre.twin.gauges]
         self.ingest = Ingest(node, centre.host.clock, centre.pack.observes, expected=sites)
-        self._topics = Topics(service, root)
         self._acl = Acl(self._gate, usual=Grant(publish=(READINGS,), subscribe=("tocsin/#",)))
         self._loop = asyncio.get_running_loop()
-        self._changes: asyncio.Queue[Change] = asyncio.Queue(CHANGES_WAITING_MOST)
         self._streams: dict[int, tuple[str, str] | None] = {}
         self._units = {quantity.name: quantity.unit for quantity in centre.pack.observes}
-        self._is_dropping = False
+        self._root = root
+        self._things: OverMqtt | None = None
         self.endpoint: Endpoint | None = None
 
     def routes(self) -> list[Route]:
@@ -63,20 +62,19 @@ class Gateways:
         """Open the MQTT endpoint; return its port."""
         self.endpoint = Endpoint(self._login, self._permit)
         self.endpoint.on_publish(READINGS, self.ingest.take)
-        self.endpoint.on_publish(f"{PREFIX}#", self._create)
-        return await self.endpoint.listen(host, port)
+        self._things = OverMqtt(self._service, self.endpoint, self._root)
+        port = await self.endpoint.listen(host, port)
+        self._service.mqtt = (f"mqtt://{host}:{port}",)
+        return port
 
     async def run(self) -> None:
         """Tell subscribers what is new, until cancelled."""
         self._service.things.on_observation.append(self._observed)
-        self._service.things.changed.append(self._changed)
         self._centre.on_entry.append(self._heard)
         try:
-            while True:
-                await self._tell(await self._changes.get())
+            await (self._things.run() if self._things is not None else asyncio.Event().wait())
         finally:
             self._centre.on_entry.remove(self._heard)
-            self._service.things.changed.remove(self._changed)
             self._service.things.on_observation.remove(self._observed)
 
     async def close(self) -> None:
@@ -104,45 +102,6 @@ class Gateways:
             self._gate.permit(actor, READ if access == "subscribe" else WRITE, topic[:200])
         else:
             self._acl.permit(actor, client_id, access, topic)
-
-    # SensorThings by MQTT
-
-    async def _create(self, messages: Sequence[Message]) -> list[Result]:
-        return await asyncio.to_thread(lambda: [self._created(message) for message in messages])
-
-    def _created(self, message: Message) -> Result:
-        answer = self._topics.create_from_topic(message.topic, message.payload, message.actor)
-        if answer.status < 300:
-            return Result(Outcome.STORED, "", 1)
-        outcomes = {403: Outcome.REFUSED, 429: Outcome.OVERLOAD, 503: Outcome.FAILED}
-        return Result(outcomes.get(answer.status, Outcome.MALFORMED), answer.body.decode(errors="replace")[:200], 0)
-
-    def _changed(self, change: Change) -> None:
-        if self.endpoint is not None:
-            self._loop.call_soon_threadsafe(self._queue, change)
-
-    def _queue(self, change: Change) -> None:
-        """Keep a change for the subscribers; what is too much is dropped and said once, for they can ask by HTTP."""
-        if self._changes.full():
-            if not self._is_dropping:
-                log.warning("things_changes_dropped", extra={"waiting": self._changes.qsize()})
-            self._is_dropping = True
-            return
-        self._is_dropping = False
-        self._changes.put_nowait(change)
-
-    async def _tell(self, change: Change) -> None:
-        endpoint = self.endpoint
-        if endpoint is None:
-            return
-        topics = endpoint.filters_below(PREFIX.rstrip("/"))
-        if topics:
-            for topic, payload in await asyncio.to_thread(self._messages, topics, change):
-                endpoint.publish(topic, payload)
-
-    def _messages(self, topics: list[str], change: Change) -> list[tuple[str, bytes]]:
-        made = ((topic, self._topics.matches(topic, change)) for topic in topics if "#" not in topic and "+" not in topic)
-        return [(topic, payload) for topic, payload in made if payload is not None]
 
     # what a client of SensorThings observed is a reading like any other
 

@@ -13,8 +13,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from tocsin.host import VirtualClock
+from tocsin.interfaces.sensorthings.service import Service
 from tocsin.interfaces.sensorthings.trial import trial_app
 from tocsin.platform.things import Limits, Things, open_things
+from tocsin.security.gate import RoleGate
 
 NOW = datetime(2026, 11, 23, 7, 15, tzinfo=UTC)
 ROOT = "http://127.0.0.1/sta/v1.1"
@@ -129,7 +131,7 @@ class Sta:
 
 def open_sta(folder: Path, limits: Limits | None = None) -> Sta:
     things = open_things(folder / "things.sqlite", clock=VirtualClock(NOW), limits=limits)
-    client = TestClient(trial_app(things), base_url="http://127.0.0.1", raise_server_exceptions=True)
+    client = TestClient(trial_app(Service(things, RoleGate())), base_url="http://127.0.0.1", raise_server_exceptions=True)
     return Sta(client, things)
 
 

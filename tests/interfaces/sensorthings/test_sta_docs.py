@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tocsin.interfaces.sensorthings.service import CONFORMANCE
+from tocsin.interfaces.sensorthings.service import CONFORMANCE, CONFORMANCE_BY_MQTT
 
 HERE = Path(__file__).resolve().parent
 PAGE = (HERE.parents[2] / "docs" / "reference" / "sensorthings.md").read_text()
@@ -25,5 +25,7 @@ def test_the_service_claims_the_classes_of_the_page_and_no_other() -> None:
     holding = {requirement.partition("/")[0] for requirement, _, state in ROWS if state.startswith("holds")}
     claimed = {one.partition("/req/")[2] for one in CONFORMANCE}
     assert {one.partition("/")[0] for one in claimed} == holding
+    by_mqtt = {requirement for requirement, _, state in ROWS if state.startswith(("claimed where there is an MQTT", "as above"))}
+    assert by_mqtt == {one.partition("/req/")[2] for one in CONFORMANCE_BY_MQTT}
     single = {one for one in claimed if "/" in one}
     assert single <= {requirement for requirement, _, state in ROWS if state.startswith("holds")}

@@ -13,9 +13,11 @@ import pytest
 import uvicorn
 
 from tocsin.host import WallClock
+from tocsin.interfaces.sensorthings.service import Service
 from tocsin.interfaces.sensorthings.trial import trial_app
 from tocsin.interfaces.serving import address_of, free_port
 from tocsin.platform.things import open_things
+from tocsin.security.gate import RoleGate
 
 fsc = pytest.importorskip("frost_sta_client")
 geojson = pytest.importorskip("geojson")
@@ -25,7 +27,9 @@ geojson = pytest.importorskip("geojson")
 def service(tmp_path: Path) -> Iterator[Any]:
     things = open_things(tmp_path / "things.sqlite", clock=WallClock())
     listener = free_port("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(trial_app(things), log_level="warning", lifespan="off", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(trial_app(Service(things, RoleGate())), log_level="warning", lifespan="off", access_log=False)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     yield fsc.SensorThingsService(f"{address_of(listener)}sta/v1.1")

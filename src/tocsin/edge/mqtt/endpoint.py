@@ -146,8 +146,8 @@ class Counts(msgspec.Struct):
 class _Desk:
     """A handler and what waits for it."""
 
-    def __init__(self, asked: str, handler: Handler) -> None:
-        self.asked, self.handler = asked, handler
+    def __init__(self, asked: str, handler: Handler, passes_on: bool) -> None:
+        self.asked, self.handler, self.passes_on = asked, handler, passes_on
         self.waiting: list[_Arrived] = []
         self.running = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -391,13 +391,14 @@ class Endpoint:
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
-    def on_publish(self, asked: str, handler: Handler) -> None:
+    def on_publish(self, asked: str, handler: Handler, *, passes_on: bool = True) -> None:
         """Give `handler` what clients publish under a filter; of several handlers the one that was named first takes a topic.
 
-        The results are the acknowledgements, and only what is STORED goes on to subscribers.
+        The results are the acknowledgements, and only what is STORED goes on to subscribers; with `passes_on` False nothing does,
+        because the handler itself publishes what comes of it.
         """
         split_shared(asked)
-        self._desks.append(_Desk(asked, handler))
+        self._desks.append(_Desk(asked, handler, passes_on))
         for connection in self._connections:
             connection.lanes.clear()
 
@@ -911,13 +912,13 @@ class Endpoint:
             desk.running -= 1
             self._pending_bytes -= sum(len(one.packet.payload) + PENDING_BYTES for one in arrived)
         for one, result in zip(arrived, results, strict=True):
-            self._conclude(one, result)
+            self._conclude(one, result, passes_on=desk.passes_on)
         if desk.waiting and desk.timer is None and desk.running < AT_ONCE:
             self._hand_over(desk)
         if self._is_loaded and self._pending_bytes * 2 <= self.settings.pending_bytes_most:
             self._speed_up()
 
-    def _conclude(self, one: _Arrived, result: Result) -> None:
+    def _conclude(self, one: _Arrived, result: Result, *, passes_on: bool) -> None:
         """Acknowledge what the handler stored, and pass it on."""
         packet, connection, outcome = one.packet, one.connection, result.outcome
         is_stored = outcome == Outcome.STORED
@@ -934,7 +935,7 @@ class Endpoint:
                 self._refuse(connection, one.session, packet, outcome, result.reason)
         elif packet.qos == 2 and not is_stored:
             one.session.received.pop(packet.packet_id, None)
-        if is_stored:
+        if is_stored and passes_on:
             self._go_on(one.session, packet, one.is_urgent, one.expires_at)
 
     # Load

@@ -23,6 +23,9 @@ def try_(
     host: Annotated[
         str, typer.Option(help="Address to listen on; only one of this machine is taken.", metavar="ADDRESS")
     ] = "127.0.0.1",
+    mqtt_port: Annotated[
+        int, typer.Option("--mqtt-port", help="TCP port of the MQTT endpoint; 0 takes a free one.", min=0, max=65_535)
+    ] = 0,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -41,4 +44,4 @@ def try_(
     with desk(as_json=as_json):
         from tocsin.interfaces.sensorthings.trial import run_trial
 
-        run_trial(port=port, host=host, data=data, page_most=page_most, as_json=as_json)
+        run_trial(port=port, host=host, mqtt_port=mqtt_port, data=data, page_most=page_most, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jsonpatch
@@ -21,6 +21,10 @@ from tocsin.vocabulary import Conflict, InputError, NotFound, Refused, TocsinErr
 READ, WRITE = "things.read", "things.write"
 BODY_BYTES_MAX = 16 * 1024 * 1024
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
+CONFORMANCE_BY_MQTT = tuple(
+    f"http://www.opengis.net/spec/iot_sensing/1.1/req/{name}"
+    for name in ("create-observations-via-mqtt/observations-creation", "receive-updates-via-mqtt/receive-updates")
+)
 CONFORMANCE = tuple(
     f"http://www.opengis.net/spec/iot_sensing/1.1/req/{name}"
     for name in (
@@ -96,6 +100,7 @@ class Service:
 
     def __init__(self, things: Things, gate: Gate) -> None:
         self.things, self.gate = things, gate
+        self.mqtt: tuple[str, ...] = ()
         self.batch: Callable[[Service, Ask, Actor], Answer] | None = None
 
     def handle(self, ask: Ask, actor: Actor) -> Answer:
@@ -122,7 +127,7 @@ class Service:
             return self.batch(self, ask, actor)
         match ask.method:
             case "GET" | "HEAD":
-                return self.get(ask) if path else landing(ask.root)
+                return self.get(ask) if path else landing(ask.root, self.mqtt)
             case "POST":
                 return self._post(ask, path)
             case "PATCH":
@@ -211,10 +216,14 @@ class Service:
         return target, target.id
 
 
-def landing(root: str) -> Answer:
-    """The first page: the sets, and which requirements hold."""
+def landing(root: str, mqtt: Sequence[str] = ()) -> Answer:
+    """The first page: the sets, and which requirements hold; `mqtt` are the addresses of the MQTT endpoint, if there is one."""
     value = [{"name": plural, "url": f"{root.rstrip('/')}/{plural}"} for plural in BY_PLURAL]
-    return told({"value": value, "serverSettings": {"conformance": CONFORMANCE}})
+    settings: dict[str, Any] = {"conformance": CONFORMANCE}
+    if mqtt:
+        settings["conformance"] = (*CONFORMANCE, *CONFORMANCE_BY_MQTT)
+        settings |= {name: {"endpoints": tuple(mqtt)} for name in CONFORMANCE_BY_MQTT}
+    return told({"value": value, "serverSettings": settings})
 
 
 def _entity(target: Target, query: Query, reader: Reader, shaper: Shaper) -> Answer:
