@@ -300,14 +300,15 @@ def test_settings_of_nonsense_are_refused() -> None:
 
 
 def week_of_faults(seed: int, folder: Path) -> list[tuple[str, str]]:
-    """Twenty sensors on one river, a flood in the middle of the week, and everything that can be wrong with a sensor."""
+    """A hundred sensors on one river, a flood in the middle of the week, and everything that can be wrong with a sensor."""
     host = TestHost(seed=seed)
     rng = host.chance("the river")
-    steps, sites = 7 * 144, tuple(f"gauge-{k:02d}" for k in range(20))
+    steps, count = 7 * 144, 100
+    sites = tuple(f"gauge-{k:02d}" for k in range(count))
     at = microseconds(START) + np.arange(steps) * 600_000_000
     flood = 4.0 * np.exp(-(((np.arange(steps) - 500) / 60.0) ** 2))
-    value = 1.0 + flood[:, None] + rng.normal(0.0, 0.01, (steps, 20))
-    true = Observations.of(LEVEL, sites, np.tile(np.arange(20), steps), np.repeat(at, 20), value.ravel())
+    value = 1.0 + flood[:, None] + rng.normal(0.0, 0.01, (steps, count))
+    true = Observations.of(LEVEL, sites, np.tile(np.arange(count), steps), np.repeat(at, count), value.ravel())
     kinds = ("stuck", "spike", "dropout", "missing", "drift", "clock", "delay", "repeat", "noise")
     amounts = {"spike": 3.0, "drift": 0.05, "clock": 1800.0, "delay": 3600.0, "noise": 0.05}
     faults = []
@@ -322,7 +323,7 @@ def week_of_faults(seed: int, folder: Path) -> list[tuple[str, str]]:
     return [(entry.id, entry.actor) for entry in host.ledger.read()]
 
 
-def test_a_week_of_twenty_faulty_sensors_gives_the_same_ledger_for_the_same_seed(tmp_path: Path) -> None:
+def test_a_week_of_a_hundred_faulty_sensors_gives_the_same_ledger_for_the_same_seed(tmp_path: Path) -> None:
     first, second, other = (week_of_faults(seed, tmp_path / str(run)) for run, seed in enumerate((11, 11, 12)))
     assert first == second
     assert first != other
