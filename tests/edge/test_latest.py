@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from edge_host import START
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.edge import Check, Latest, changed, qartod_water_level
-from tocsin.edge.latest import microseconds
+from tocsin.edge.check import Location, code_of
+from tocsin.edge.check import Test as QartodTest
+from tocsin.edge.latest import COUNTED, FLAGS, NEVER, microseconds
 from tocsin.pack.ready_rules import rise, threshold
 from tocsin.pack.rule import Limits
+from tocsin.science.quality import Climate
 from tocsin.vocabulary import Flag, InputError, Level, NotFound, Observations, Quantity
 
 LEVEL = Quantity("river_level", "m", low=-5, high=60)
@@ -133,6 +137,152 @@ def cut(told: Observations, begin: int, end: int) -> Observations:
     return Observations.of(
         told.quantity, told.sites, told.site[span], told.time_us[span], told.value[span], arrived_us=told.arrived_us[span]
     )
+
+
+BUOY = changed(
+    CHECK,
+    climates=(Climate(first=1, last=12, usual=(0.5, 4.0), possible=(-0.5, 8.0), depth_m=(0.0, 10.0)),),
+    depth_m={"weir": 5.0},
+    attenuated_suspect=0.05,
+    attenuated_fail=0.01,
+    attenuated_s=1500.0,
+    attenuated_least=4,
+    attenuated_method="std",
+    neighbours={"weir": ("quay",), "quay": ("weir",)},
+    neighbour_suspect=1.0,
+    neighbour_fail=5.0,
+    neighbour_least=1,
+    neighbour_apart_s=400.0,
+    location=Location(box=(-52.0, -31.0, -51.0, -29.0), moved_m=500.0, apart_s=900.0),
+)
+LON, LAT = Quantity("longitude", "deg"), Quantity("latitude", "deg")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    readings(),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 23), st.sampled_from([-51.5, -51.501, -51.6, 9.0])), max_size=20),
+    st.randoms(use_true_random=False),
+    st.integers(1, 6),
+)
+def test_the_tests_that_ask_other_streams_and_the_calendar_do_not_depend_on_order_or_batches_either(
+    told: list[tuple[int, int, float]], places: list[tuple[int, int, float]], chance: object, pieces: int
+) -> None:
+    places = list({(site, step): (site, step, lon) for site, step, lon in places}.values())
+    parts = [(LEVEL, one) for one in told] + [(LON, one) for one in places] + [(LAT, (s, t, -30.0)) for s, t, _ in places]
+
+    def flagged(order: list[tuple[Quantity, tuple[int, int, float]]], size: int) -> list[list[int]]:
+        latest = Latest([BUOY], depth=40)
+        latest.expect(LEVEL, SITES)
+        for begin in range(0, len(order), size):
+            for quantity in (LEVEL, LON, LAT):
+                some = [one for which, one in order[begin : begin + size] if which is quantity]
+                if some:
+                    latest.take(msgspec.structs.replace(arrange(some), quantity=quantity))
+        return flags(latest)
+
+    mixed = list(parts)
+    chance.shuffle(mixed)  # type: ignore[attr-defined]
+    assert flagged(mixed, max(1, len(mixed) // pieces)) == flagged(parts, len(parts))
+
+
+def test_a_value_that_is_unusual_at_its_depth_in_this_season_is_suspect_and_the_status_says_so() -> None:
+    latest = Latest([msgspec.structs.replace(CHECK, climates=BUOY.climates, depth_m={"weir": 5.0})])
+    latest.take(batch([0, 1], [0, 0], [4.5, 4.5]))
+    assert [latest.status(LEVEL, site, NOW).flag for site in SITES] == [Flag.SUSPECT, Flag.GOOD]
+    assert latest.status(LEVEL, "weir", NOW).reason == "climatology"
+
+
+def test_a_signal_that_only_breathes_is_attenuated() -> None:
+    latest = Latest([changed(CHECK, flat_suspect_s=None, attenuated_suspect=0.05, attenuated_fail=0.01, attenuated_s=1500.0)])
+    latest.take(one(1.0, 1.3, 1.0, 1.3, 1.0, *[1.002, 1.001] * 5))
+    assert latest.status(LEVEL, "weir", NOW).flag == Flag.FAIL
+    assert latest.status(LEVEL, "weir", NOW).reason == "attenuated signal"
+
+
+def test_a_reading_far_from_its_neighbours_is_suspect_once_they_have_spoken_and_datums_are_taken_off() -> None:
+    asks = changed(
+        CHECK, neighbours={"weir": ("quay",)}, neighbour_suspect=0.2, neighbour_least=1, neighbour_offset={"weir": 3.0}
+    )
+    latest = Latest([asks])
+    latest.take(one(4.0, 4.1, 4.3))
+    assert flags_of_one(latest) == [Flag.GOOD] * 3
+    latest.take(one(1.0, 1.1, 1.05, site=1))
+    assert flags_of_one(latest) == [Flag.GOOD, Flag.GOOD, Flag.SUSPECT]
+    assert latest.status(LEVEL, "weir", NOW).reason == "neighbour"
+    assert code_of(latest.streams(LEVEL).packed, QartodTest.NEIGHBOUR)[0, -3:].tolist() == [1, 1, 2]
+
+
+def test_readings_of_a_buoy_that_has_drifted_out_of_its_box_fail_and_no_rule_sees_them() -> None:
+    latest = Latest([changed(CHECK, location=Location(box=(-52.0, -31.0, -51.0, -29.0), apart_s=400.0))])
+    latest.take(one(1.0, 1.1, 1.2))
+    for quantity, values in ((LON, (-51.5, -51.5, -50.0)), (LAT, (-30.0, -30.0, -30.0))):
+        latest.take(msgspec.structs.replace(one(*values), quantity=quantity))
+    assert flags_of_one(latest) == [Flag.GOOD, Flag.GOOD, Flag.FAIL]
+    assert latest.status(LEVEL, "weir", NOW).reason == "location"
+    assert latest.window(LEVEL, 7200.0, NOW).good[0].tolist() == [True, True, False]
+
+
+def flags_of_one(latest: Latest) -> list[int]:
+    return latest.series(LEVEL, "weir", 48.0, NOW).flag.tolist()
+
+
+def test_the_status_of_streams_counts_what_came_and_what_became_of_it() -> None:
+    latest = fresh()
+    latest.take(came([0, 1, 2, 3], [1.0, 1.1, 1.2, 99.0], [STEP_US // 2] * 4))
+    latest.take(came([3, 3, 2], [99.0, 5.0, 1.2], [STEP_US] * 3))  # known, a second number, known
+    latest.take(came([5, 4], [1.1, 1.0], [STEP_US, STEP_US]))
+    latest.take(came([40], [1.0], [-10 * STEP_US]))  # of the future
+    (status,) = latest.stream_status(NOW)
+    assert status.sites == SITES
+    assert status.quantity == LEVEL
+    counts = {name: getattr(status, name).tolist() for name in COUNTED}
+    assert counts == {
+        "came": [10, 0],
+        "stored": [8, 0],
+        "duplicates": [2, 0],
+        "contradictions": [1, 0],
+        "late": [0, 0],
+        "future": [1, 0],
+        "out_of_order": [2, 0],
+    }
+    assert status.last_seen_us.tolist() == [T0_US + 5 * STEP_US, NEVER]
+    assert status.age_s.tolist() == [7200.0 - 5 * 300.0, np.inf]
+    assert status.per_h[0] == pytest.approx(12.0)
+    assert np.isnan(status.per_h[1])
+    assert (status.lag_s[0], status.lag_least_s[0], status.lag_spread_s[0]) == (150.0, 150.0, 150.0)
+    share = dict(zip(FLAGS, status.share[:, 0].tolist(), strict=True))
+    assert share[Flag.FAIL] == pytest.approx(1 / 6)
+    assert sum(share.values()) == pytest.approx(1.0)
+    assert not status.came.flags.writeable
+
+
+def came(step: list[int], value: list[float], lag_us: list[int]) -> Observations:
+    time_us = T0_US + np.array(step, np.int64) * STEP_US
+    return Observations.of(LEVEL, SITES, [0] * len(step), time_us, value, arrived_us=time_us + np.array(lag_us))
+
+
+def test_a_clock_that_is_ahead_shows_as_a_lag_below_zero_and_a_late_reading_is_counted() -> None:
+    latest = Latest([CHECK], depth=5)
+    latest.take(came(list(range(100, 160)), [1.0 + 0.1 * (k % 2) for k in range(60)], [-20_000_000] * 60))
+    latest.take(came([1], [1.0], [0]))
+    (status,) = latest.stream_status(START + timedelta(hours=14))
+    assert (status.lag_least_s[0], status.lag_spread_s[0]) == (-20.0, 0.0)
+    assert (status.late.tolist(), status.out_of_order.tolist()) == ([1, 0], [1, 0])
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), min_size=1, max_size=30), st.integers(1, 30))
+def test_a_reading_is_out_of_order_if_a_newer_one_of_its_stream_came_before(told: list[tuple[int, int]], size: int) -> None:
+    latest, wanted, newest = Latest(depth=60), [0, 0], [-1, -1]
+    for site, step in told:
+        wanted[site] += step < newest[site]
+        newest[site] = max(newest[site], step)
+    for begin in range(0, len(told), size):
+        some = told[begin : begin + size]
+        latest.take(batch([s for s, _ in some], [t for _, t in some], [1.0] * len(some)))
+    (status,) = latest.stream_status(NOW)
+    counted = dict(zip(status.sites, status.out_of_order.tolist(), strict=True))
+    assert [counted[site] for site in SITES] == wanted
 
 
 def test_the_worst_flag_wins_and_the_status_says_which_test_and_why() -> None:
@@ -305,6 +455,11 @@ def test_single_sites_may_have_spans_of_their_own() -> None:
         {"interval_s": 0.0},
         {"spike_method": "median"},
         {"source": ""},
+        {"attenuated_suspect": 0.1, "attenuated_fail": 0.2},
+        {"attenuated_suspect": 0.1, "attenuated_method": "mean"},
+        {"attenuated_suspect": 0.1, "attenuated_s": 10.0},
+        {"neighbour_suspect": 2.0, "neighbour_fail": 1.0},
+        {"neighbour_suspect": 2.0, "neighbour_least": 0},
     ],
 )
 def test_a_check_of_nonsense_is_refused(nonsense: dict[str, object]) -> None:
@@ -326,3 +481,11 @@ def test_a_late_reading_does_not_clear_flags_whose_reason_the_ring_has_forgotten
     after = latest.series(LEVEL, "weir", 48.0, now)
     in_stretch = (after.time_us >= T0_US + 31 * STEP_US) & (after.time_us <= T0_US + 40 * STEP_US)
     assert set(after.flag[in_stretch].tolist()) == {Flag.FAIL}
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"box": (0.0, 5.0, 1.0, 5.0)}, {"box": (0.0, -91.0, 1.0, 5.0)}, {"moved_m": 0.0}, {"apart_s": -1.0}]
+)
+def test_a_location_of_nonsense_is_refused(nonsense: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="location"):
+        Location(**nonsense)  # type: ignore[arg-type]

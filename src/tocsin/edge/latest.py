@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.edge.check import Check, Test, blamed, code_of, flags
+from tocsin.edge.check import Check, Location, Test, blamed, flags, pack, worst_of
 from tocsin.science import detect, quality
 from tocsin.vocabulary import Flag, InputError, NotFound, Observations, Quantity, Window, column
 
@@ -30,6 +30,9 @@ CELLS_AT_ONCE = 4_000_000
 SITES_MOST = 1_000_000
 DIGESTS_KEPT = 100_000
 TREND_READINGS = 12
+LOOKED_AT = 24
+FLAGS = tuple(Flag)
+COUNTED = ("came", "stored", "duplicates", "contradictions", "late", "future", "out_of_order")
 # A rule may use what is good, not yet evaluated, or suspect. The manual's flag 3 is "suspect or of high interest": the front of a
 # flash flood is both, and to drop it would make the rule blind when it matters. Rules withstand single wild readings themselves.
 USABLE = (Flag.GOOD, Flag.NOT_EVALUATED, Flag.SUSPECT)
@@ -55,6 +58,39 @@ class GaugeStatus(msgspec.Struct, frozen=True):
     trend_per_h: float | None
 
 
+class StreamStatus(msgspec.Struct, frozen=True):
+    """How all streams of one quantity stand, as columns (site,): when last heard, how often, how late, how good, what was dropped.
+
+    Times are microseconds since 1970 UTC, `NEVER` where there is none. `per_h` and the rest of the first group speak of the last
+    `LOOKED_AT` readings: `lag_s` is the median time from a reading to its arrival, `lag_least_s` the shortest, `lag_spread_s` what
+    lies between the quarters. The clock of a sensor and the way of its readings add up to the lag; no one can tell them apart from
+    here. But a shortest lag below zero is a clock that is ahead by at least so much, and one that stays large with a small spread
+    is a clock that is behind, or a sender that gathers. `share` is (flag, site), in the order of `FLAGS`.
+
+    The counts hold since the process began: readings that came; those stored; repeats of what was known (dropped); second numbers
+    for one moment (stored as failed); late ones, older than all that is remembered, and future ones (stored, seen by no rule);
+    and those that were older than one that had come before, which harms nothing.
+    """
+
+    quantity: Quantity
+    sites: tuple[str, ...]
+    last_seen_us: NDArray[np.int64]
+    last_arrived_us: NDArray[np.int64]
+    age_s: NDArray[np.float64]
+    per_h: NDArray[np.float64]
+    lag_s: NDArray[np.float64]
+    lag_least_s: NDArray[np.float64]
+    lag_spread_s: NDArray[np.float64]
+    share: NDArray[np.float64]
+    came: NDArray[np.int64]
+    stored: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    contradictions: NDArray[np.int64]
+    late: NDArray[np.int64]
+    future: NDArray[np.int64]
+    out_of_order: NDArray[np.int64]
+
+
 class Readings(msgspec.Struct, frozen=True):
     """Readings of one stream as columns, oldest first, with the digests of the batches they came in."""
 
@@ -65,13 +101,17 @@ class Readings(msgspec.Struct, frozen=True):
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """All streams of one quantity as the checks see them, (site, lag); look, do not touch."""
+    """All streams of one quantity as the checks see them, (site, lag); look, do not touch.
+
+    `packed` holds what each test said of each reading: see `tocsin.edge.check.code_of`. What the tests that ask other streams said is
+    there for the last `LOOKED_AT` readings at least.
+    """
 
     sites: tuple[str, ...]
     index: Mapping[str, int]
     time_us: NDArray[np.int64]
     value: NDArray[np.float64]
-    packed: NDArray[np.uint8]
+    packed: NDArray[np.uint32]
     arrived_us: NDArray[np.int64]
     stuck_since: NDArray[np.int64] | None
 
@@ -83,12 +123,13 @@ class _Rows(msgspec.Struct):
     time_us: NDArray[np.int64]
     value: NDArray[np.float64]
     given: NDArray[np.uint8]
-    packed: NDArray[np.uint8]
+    packed: NDArray[np.uint32]
     batch: NDArray[np.int32]
+    came_us: NDArray[np.int64]
 
     def part(self, rows: slice | list[int] | NDArray[np.int64], columns: slice) -> _Rows:
         """Some rows and columns of it."""
-        tables = (self.time_us, self.value, self.given, self.packed, self.batch)
+        tables = (self.time_us, self.value, self.given, self.packed, self.batch, self.came_us)
         return _Rows(self.row[rows], *(table[rows][:, columns] for table in tables))  # type: ignore[arg-type]
 
 
@@ -102,6 +143,8 @@ class Checked(msgspec.Struct, frozen=True):
     digest: str
     heard: NDArray[np.int64]  # places, in the order of `sites`, of those whose clock agrees with ours
     rows: tuple[_Rows, ...]
+    places: NDArray[np.int64]  # of the streams that the batch touches
+    counted: NDArray[np.int64]  # (place, COUNTED)
 
 
 class _Ring:
@@ -113,12 +156,16 @@ class _Ring:
         self.sites: tuple[str, ...] = ()
         self.index: dict[str, int] = {}
         self.rows = _Rows(np.empty(0, np.int64), *self._blank(0))
-        self.spans = np.empty((0, 4))
+        self.spans = np.empty((0, 5))
+        self.offsets = np.empty(0)
         self.neighbours = np.empty((0, 0), np.int64)
         self.arrived_us = np.empty(0, np.int64)
+        self.counted = np.zeros((0, len(COUNTED)), np.int64)
         self.batches = 0
         self.digests: dict[int, str] = {}
         self._stuck: tuple[tuple[int, int], NDArray[np.int64] | None] | None = None
+        # what the tests across streams said, of which version of the readings, and from which column on
+        self.beside: tuple[tuple[int, ...], int, NDArray[np.uint32] | None] | None = None
         self._known: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
 
     def _blank(self, sites: int) -> list[NDArray[Any]]:
@@ -127,8 +174,9 @@ class _Ring:
             np.full(shape, NEVER),
             np.full(shape, np.nan),
             np.full(shape, Flag.MISSING, np.uint8),
-            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.uint32),
             np.full(shape, -1, np.int32),
+            np.full(shape, NEVER),
         ]
 
     def add(self, names: Iterable[str]) -> None:
@@ -141,12 +189,14 @@ class _Ring:
         self.index.update({name: len(self.sites) + k for k, name in enumerate(fresh)})
         self.sites = (*self.sites, *fresh)
         old, more = self.rows, self._blank(len(fresh))
-        columns: list[NDArray[Any]] = [old.time_us, old.value, old.given, old.packed, old.batch]
+        columns: list[NDArray[Any]] = [old.time_us, old.value, old.given, old.packed, old.batch, old.came_us]
         joined: list[NDArray[Any]] = [np.concatenate([a, b]) for a, b in zip(columns, more, strict=True)]
         self.rows = _Rows(np.arange(len(self.sites)), *joined)
         self.arrived_us = np.concatenate([self.arrived_us, np.full(len(fresh), NEVER)])
+        self.counted = np.concatenate([self.counted, np.zeros((len(fresh), len(COUNTED)), np.int64)])
         if self.check is not None:
             self.spans = self.check.spans(self.sites)
+            self.offsets = np.array([self.check.neighbour_offset.get(site, 0.0) for site in self.sites])
             near = [[self.index[n] for n in self.check.neighbours.get(site, ()) if n in self.index] for site in self.sites]
             width = max(map(len, near), default=0)
             self.neighbours = np.array([[*n, *[-1] * (width - len(n))] for n in near], np.int64).reshape(len(near), width)
@@ -158,9 +208,16 @@ class _Ring:
             self._known = names, np.array([self.index[name] for name in names], np.int64)
         return self._known[1]
 
-    def flags_of(self, rows: _Rows, stuck_since: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+    @property
+    def version(self) -> tuple[int, int]:
+        """It changes whenever readings or sites are added."""
+        return self.batches, len(self.sites)
+
+    def flags_of(
+        self, rows: _Rows, stuck_since: NDArray[np.int64] | None = None, beside: NDArray[np.uint32] | None = None
+    ) -> NDArray[np.uint8]:
         """The flags of all cells; readings of a stream that is stuck while its neighbours move fail."""
-        told = flags(rows.packed, rows.given, rows.value)
+        told = flags(rows.packed if beside is None else rows.packed | beside, rows.given, rows.value)
         if stuck_since is not None:
             failed = (rows.time_us >= stuck_since[:, None]) & np.isfinite(rows.value)
             told = np.where(failed, np.maximum(told, np.uint8(Flag.FAIL)), told)
@@ -173,9 +230,8 @@ class _Ring:
 
     def stuck_since(self) -> NDArray[np.int64] | None:
         """Since when each site has been flat while a neighbour moved, (site,); the largest int64 where it is not so."""
-        version = self.batches, len(self.sites)
-        if self._stuck is None or self._stuck[0] != version:
-            self._stuck = version, self._find_stuck()
+        if self._stuck is None or self._stuck[0] != self.version:
+            self._stuck = self.version, self._find_stuck()
         return self._stuck[1]
 
     def _find_stuck(self) -> NDArray[np.int64] | None:
@@ -192,6 +248,42 @@ class _Ring:
         moved = quality.moved_since(self.rows.time_us, value, by=check.neighbour_move)
         beside = np.where(self.neighbours >= 0, moved[self.neighbours], NEVER).max(axis=1)
         return np.where(flat & (beside >= since), since, np.iinfo(np.int64).max)
+
+    def compare(self, first: int) -> NDArray[np.uint32] | None:
+        """What the neighbour test says of the cells from column `first` on, packed; None where there is none to make."""
+        check = self.check
+        if check is None or check.neighbour_suspect is None or not self.neighbours.size:
+            return None
+        asked = np.flatnonzero((self.neighbours >= 0).sum(axis=1) >= check.neighbour_least)
+        told = np.zeros(self.rows.value.shape, np.uint32)
+        value, time_us = self.possible() - self.offsets[:, None], self.rows.time_us
+        most = max(1, CELLS_AT_ONCE // (self.depth * max(1, self.neighbours.shape[1])))
+        for begin in range(0, asked.size, most):
+            rows = asked[begin : begin + most]
+            here = time_us[rows, first:]
+            beside = np.full((self.neighbours.shape[1], *here.shape), np.nan)
+            for number, near in enumerate(self.neighbours[rows].T):
+                found = quality.at_same_time(here, time_us[near], value[near], apart_s=check.neighbour_apart_s)
+                beside[number] = np.where(near[:, None] >= 0, found, np.nan)
+            told[rows, first:] = check.compare(value[rows, first:], beside)
+        return told
+
+    def locate(self, location: Location, longitude: _Ring | None, latitude: _Ring | None) -> NDArray[np.uint32] | None:
+        """What the location test says of all cells, packed, by the streams that tell where the sensors are."""
+        if longitude is None or latitude is None:
+            return None
+        position = []
+        for ring in (longitude, latitude):
+            place = np.array([ring.index.get(site, -1) for site in self.sites], np.int64)
+            if not ring.sites or not place.size:
+                return None
+            number = ring.possible() if ring.check is not None else ring.rows.value
+            number = np.where(place[:, None] >= 0, number[place], np.nan)
+            position.append(quality.at_same_time(self.rows.time_us, ring.rows.time_us[place], number, apart_s=location.apart_s))
+        told = quality.location(
+            *position, box=location.box, moved_m=location.moved_m, home=location.homes(self.sites), away_m=location.away_m
+        )
+        return pack({Test.LOCATION: np.where(np.isfinite(self.rows.value), told, np.uint8(0))}, told.shape)
 
 
 def _read_only(table: NDArray[Number]) -> NDArray[Number]:
@@ -258,6 +350,20 @@ class Latest:
         """Who measures it, in the order of every window."""
         return self._ring(quantity).sites
 
+    def _beside(self, ring: _Ring, first: int = 0) -> NDArray[np.uint32] | None:
+        """What the tests that ask other streams say of the readings from column `first` on, packed; None where there are none."""
+        check = ring.check
+        if check is None or (check.neighbour_suspect is None and check.location is None):
+            return None
+        where = check.location
+        others = (self._rings.get(where.longitude), self._rings.get(where.latitude)) if where is not None else ()
+        version = (*ring.version, *(number for other in others if other is not None for number in other.version))
+        if ring.beside is None or ring.beside[0] != version or ring.beside[1] > first:
+            told = [ring.compare(first), None if where is None else ring.locate(where, *others)]
+            there = [one for one in told if one is not None]
+            ring.beside = version, first, np.bitwise_or.reduce(there) if there else None
+        return ring.beside[2]
+
     def checks(self) -> Mapping[str, Check]:
         """The check of each quantity that has one."""
         return self._checks
@@ -286,9 +392,10 @@ class Latest:
         flag[future] = np.maximum(flag[future], Flag.FAIL)
         repeated = np.zeros(len(batch), bool)
         late = np.zeros(len(batch), bool)
+        second = np.zeros(len(batch), bool)
         parts = []
         for part in _in_parts(place, np.flatnonzero(~future), ring.depth):
-            rows = self._merge(ring, batch, place, part, flag, repeated, late)
+            rows = self._merge(ring, batch, place, part, flag, repeated, late, second)
             parts.append(rows)
         keep = ~repeated
         told = Observations(
@@ -301,7 +408,28 @@ class Latest:
             column(batch.arrived_us[keep], np.int64),
         )
         ahead = tuple((batch.sites[batch.site[k]], float(ahead_s[k])) for k in _one_each(place, np.flatnonzero(future)))
-        return Checked(told, int(repeated.sum()), int(late.sum()), ahead, told.digest(), np.unique(place[~future]), tuple(parts))
+        happened = (
+            np.ones(len(batch), bool),
+            keep,
+            repeated,
+            second,
+            late,
+            future,
+            _out_of_order(ring, place, batch.time_us, ~future),
+        )
+        places, whose = np.unique(place, return_inverse=True)
+        counted = np.stack([np.bincount(whose[one], minlength=places.size) for one in happened], axis=1)
+        return Checked(
+            told,
+            int(repeated.sum()),
+            int(late.sum()),
+            ahead,
+            told.digest(),
+            np.unique(place[~future]),
+            tuple(parts),
+            places,
+            counted.astype(np.int64),
+        )
 
     def _merge(
         self,
@@ -312,6 +440,7 @@ class Latest:
         flag: NDArray[np.uint8],
         repeated: NDArray[np.bool_],
         late: NDArray[np.bool_],
+        second: NDArray[np.bool_],
     ) -> _Rows:
         """The rows that `part` of the batch touches, with it in them; writes the flags of its readings."""
         depth, known = ring.depth, ring.rows
@@ -329,12 +458,13 @@ class Latest:
         time_us = beside(known.time_us, NEVER, batch.time_us)
         value = beside(known.value, np.nan, batch.value)
         given = beside(known.given, Flag.MISSING, flag)
-        packed = np.concatenate([known.packed[row], np.zeros((row.size, width), np.uint8)], axis=1)
+        packed = np.concatenate([known.packed[row], np.zeros((row.size, width), np.uint32)], axis=1)
         number = np.concatenate([known.batch[row], np.full((row.size, width), ring.batches, np.int32)], axis=1)
+        came_us = beside(known.came_us, NEVER, batch.arrived_us)
         source = np.full((row.size, depth + width), -1, np.int64)
         source[line, depth + slot] = order
 
-        tables: list[NDArray[Any]] = [time_us, value, given, packed, number, source]
+        tables: list[NDArray[Any]] = [time_us, value, given, packed, number, came_us, source]
         mixed = np.flatnonzero(((time_us[:, 1:] <= time_us[:, :-1]) & (time_us[:, :-1] != NEVER)).any(axis=1))
         if mixed.size:
             # stable: of two numbers for one moment the first that came stands first, and a number before a missing one
@@ -342,8 +472,8 @@ class Latest:
             again = np.zeros(time_us.shape, bool)
             again[:, 1:] = (time_us[:, 1:] == time_us[:, :-1]) & (time_us[:, 1:] != NEVER)
             if again.any():
-                self._set_aside(time_us, value, source, again, flag, repeated)
-                for table, empty in zip(tables, (NEVER, np.nan, Flag.MISSING, 0, -1, -1), strict=True):
+                self._set_aside(time_us, value, source, again, flag, repeated, second)
+                for table, empty in zip(tables, (NEVER, np.nan, Flag.MISSING, 0, -1, NEVER, -1), strict=True):
                     table[again] = empty
                 _reorder(tables, mixed, np.argsort(~again[mixed], axis=1, kind="stable"))  # to the left, where nothing is
         fresh = source >= 0
@@ -361,7 +491,7 @@ class Latest:
         beyond = fresh & (time_us < known.time_us[row, :1])  # older than all that a full ring remembers
         late[source[beyond]] = True
         cut = slice(-depth, None)
-        return _Rows(row, time_us[:, cut], value[:, cut], given[:, cut], packed[:, cut], number[:, cut])
+        return _Rows(row, time_us[:, cut], value[:, cut], given[:, cut], packed[:, cut], number[:, cut], came_us[:, cut])
 
     @staticmethod
     def _set_aside(
@@ -371,6 +501,7 @@ class Latest:
         again: NDArray[np.bool_],
         flag: NDArray[np.uint8],
         repeated: NDArray[np.bool_],
+        second: NDArray[np.bool_],
     ) -> None:
         """Say of each second reading of a moment if it repeats the first (dropped) or contradicts it (failed)."""
         first = np.maximum.accumulate(np.where(~again, np.arange(time_us.shape[1]), 0), axis=1)
@@ -380,6 +511,7 @@ class Latest:
         mine = here >= 0
         repeated[here[mine]] = same[again][mine]
         contradicts = here[mine & ~same[again]]
+        second[contradicts] = True
         flag[contradicts] = np.maximum(flag[contradicts], np.uint8(Flag.FAIL))
 
     @_one_at_a_time
@@ -387,8 +519,9 @@ class Latest:
         """Put a checked batch into the ring; call it when the batch is on disk."""
         ring = self._ring(checked.observations.quantity)
         for part in checked.rows:
-            for name in ("time_us", "value", "given", "packed", "batch"):
+            for name in ("time_us", "value", "given", "packed", "batch", "came_us"):
                 getattr(ring.rows, name)[part.row] = getattr(part, name)
+        ring.counted[checked.places] += checked.counted
         observed = checked.observations
         if len(observed):
             place = ring.places(observed.sites)[observed.site]
@@ -423,8 +556,11 @@ class Latest:
         right = after.sum(axis=1)
         width = min(ring.depth, lag + int(right.max(initial=0)))
         cut = slice(ring.depth - width, None)
+        beside = self._beside(ring, ring.depth - width)
+        if beside is not None and places is not None:
+            beside = beside[places]
         value = rows.value[:, cut]
-        told = ring.flags_of(rows.part(slice(None), cut), stuck_since)
+        told = ring.flags_of(rows.part(slice(None), cut), stuck_since, None if beside is None else beside[:, cut])
         inside, time_us = inside[:, cut], rows.time_us[:, cut]
         good = inside & np.isin(told, USABLE)
         since_us = np.where(inside, now_us - np.where(inside, time_us, now_us), 0)
@@ -447,12 +583,13 @@ class Latest:
     def streams(self, quantity: Quantity) -> Streams:
         """What the checks look at; the arrays are the ring's own, made read-only."""
         ring = self._ring(quantity)
+        beside = self._beside(ring, max(0, ring.depth - LOOKED_AT))
         return Streams(
             ring.sites,
             ring.index,
             _read_only(ring.rows.time_us),
             _read_only(ring.rows.value),
-            _read_only(ring.rows.packed),
+            _read_only(ring.rows.packed if beside is None else ring.rows.packed | beside),
             _read_only(ring.arrived_us),
             ring.stuck_since(),
         )
@@ -468,8 +605,10 @@ class Latest:
         at, now_us, rows = ring.index[site], microseconds(now), ring.rows
         inside = (rows.time_us[at] >= now_us - int(span_s * quality.US_PER_S)) & (rows.time_us[at] != NEVER)
         which = np.flatnonzero(inside)[-(limit or ring.depth) :]
-        stuck = ring.stuck_since()
-        told = ring.flags_of(rows.part([at], slice(None)), None if stuck is None else stuck[[at]])[0]
+        stuck, beside = ring.stuck_since(), self._beside(ring)
+        told = ring.flags_of(
+            rows.part([at], slice(None)), None if stuck is None else stuck[[at]], None if beside is None else beside[[at]]
+        )[0]
         batches = dict.fromkeys(ring.digests[int(n)] for n in rows.batch[at, which] if int(n) in ring.digests)
         return Readings(
             column(rows.time_us[at, which], np.int64),
@@ -491,8 +630,12 @@ class Latest:
             return GaugeStatus(site, quantity.name, quantity.unit, None, None, Flag.MISSING, "no reading yet", math.inf, None)
         at, last = ring.index[site], ring.depth - 1
         value, flag = float(seen.value[-1]), int(seen.flag[-1])
-        reason = blamed(int(ring.rows.packed[at, last]), int(ring.rows.given[at, last]))
-        if flag == Flag.FAIL and code_of(ring.rows.packed[at, last : last + 1], Test.FLAT_LINE)[0] == quality.SUSPECT:
+        packed, stuck = ring.rows.packed[at, last], ring.stuck_since()
+        beside = self._beside(ring, max(0, ring.depth - LOOKED_AT))
+        if beside is not None:
+            packed = packed | beside[at, last]
+        reason = blamed(int(packed), int(ring.rows.given[at, last]))
+        if stuck is not None and ring.rows.time_us[at, last] >= stuck[at] and worst_of(packed) < quality.FAIL:
             reason = "flat line while neighbours moved"
         age_s = (microseconds(now) - int(seen.time_us[-1])) / quality.US_PER_S
         good = np.isin(seen.flag, USABLE)[None]
@@ -508,6 +651,66 @@ class Latest:
             age_s,
             float(slope[0]) * 3600.0 if math.isfinite(float(slope[0])) else None,
         )
+
+    @_one_at_a_time
+    def stream_status(self, now: datetime) -> tuple[StreamStatus, ...]:
+        """How all streams stand, a table for each quantity, by its name."""
+        return tuple(self._stream_status(ring, microseconds(now)) for _, ring in sorted(self._rings.items()))
+
+    def _stream_status(self, ring: _Ring, now_us: int) -> StreamStatus:
+        cut = slice(-LOOKED_AT, None)
+        rows, stuck = ring.rows.part(slice(None), cut), ring.stuck_since()
+        beside = self._beside(ring, max(0, ring.depth - LOOKED_AT))
+        there = rows.time_us != NEVER
+        count, sites = there.sum(axis=1), np.arange(len(ring.sites))
+        last_us = rows.time_us[:, -1] if sites.size else np.empty(0, np.int64)
+        first_us = rows.time_us[sites, np.minimum(LOOKED_AT, ring.depth) - np.maximum(count, 1)]
+        span_s = np.where(count > 1, last_us - np.where(count > 1, first_us, last_us), 0) / quality.US_PER_S
+        lag_s = np.where(there, rows.came_us - np.where(there, rows.time_us, 0), 0) / quality.US_PER_S
+        ordered = np.sort(np.where(there, lag_s, np.nan), axis=1)
+
+        def quantile(share: float) -> NDArray[np.float64]:
+            at = np.maximum(np.round(share * (count - 1)).astype(np.int64), 0)
+            return np.where(count > 0, ordered[sites, at], np.nan)
+
+        told = ring.flags_of(rows, stuck, None if beside is None else beside[:, cut])
+        share = np.stack([((told == flag) & there).sum(axis=1) for flag in FLAGS]) / np.maximum(count, 1)
+        numbers = (
+            np.where(count > 0, (now_us - np.where(count > 0, last_us, now_us)) / quality.US_PER_S, np.inf),
+            np.where(span_s > 0, 3600.0 * (count - 1) / np.where(span_s > 0, span_s, 1.0), np.nan),
+            quantile(0.5),
+            quantile(0.0),
+            quantile(0.75) - quantile(0.25),
+            np.where(count > 0, share, np.nan),
+        )
+        return StreamStatus(
+            ring.quantity,
+            ring.sites,
+            column(last_us, np.int64),
+            column(ring.arrived_us, np.int64),
+            *(column(number, np.float64) for number in numbers),
+            *(column(counted, np.int64) for counted in ring.counted.T),
+        )
+
+
+def _out_of_order(
+    ring: _Ring, place: NDArray[np.int64], time_us: NDArray[np.int64], usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which readings are older than one of their stream that came before them."""
+    told = np.zeros(place.size, bool)
+    which = np.flatnonzero(usable)
+    if not which.size:
+        return told
+    order = which[np.argsort(place[which], kind="stable")]
+    rank = np.unique(time_us[order], return_inverse=True)[1]
+    starts = np.flatnonzero(np.r_[True, place[order][1:] != place[order][:-1]])
+    line = np.repeat(np.arange(starts.size), np.diff(np.r_[starts, order.size]))
+    # the greatest so far within each stream: one running maximum over all, lifted from stream to stream
+    lifted = rank + line * (int(rank.max()) + 1)
+    before = np.r_[-1, np.maximum.accumulate(lifted)[:-1]]
+    known_us = ring.rows.time_us[place[order], -1]
+    told[order] = (lifted < before) | (time_us[order] < known_us)
+    return told
 
 
 def _in_parts(place: NDArray[np.int64], which: NDArray[np.int64], depth: int) -> Iterator[NDArray[np.int64]]:

@@ -25,7 +25,15 @@ log = logging.getLogger(__name__)
 EVIDENCE_MOST = 200
 # A fault is told when so many of so many newest readings failed a test, and healed when fewer did and none of the newest three.
 # A single spike is a bad reading and not yet a bad sensor.
-TOLD_FROM = {Test.GROSS_RANGE: (1, 3), Test.SPIKE: (3, 12), Test.FLAT_LINE: (1, 3)}
+TOLD_FROM = {
+    Test.GROSS_RANGE: (1, 3),
+    Test.SPIKE: (3, 12),
+    Test.FLAT_LINE: (1, 3),
+    Test.CLIMATOLOGY: (1, 3),
+    Test.ATTENUATED_SIGNAL: (1, 3),
+    Test.NEIGHBOUR: (3, 12),
+    Test.LOCATION: (1, 3),
+}
 HEALED_AFTER = 3
 STUCK, AHEAD, GAP, RULE = "stuck", "clock ahead", "gap", "rule"
 
@@ -303,6 +311,18 @@ def _words(check: Check, test: Test, streams: Streams, at: int, count: int) -> s
     if test == Test.SPIKE:
         share = f"{count} of the last {TOLD_FROM[test][1]}"
         return f"spike: {share} readings leap away by more than {check.spike_fail:g} {unit} and back"
+    if test == Test.CLIMATOLOGY:
+        failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
+        return f"climatology: {streams.value[at, failed[-1]]:g} {unit} is not possible at this time of the year"
+    if test == Test.ATTENUATED_SIGNAL:
+        span = f"{check.attenuated_s / 60.0:g} min"
+        what = "standard deviation" if check.attenuated_method == "std" else "range"
+        return f"attenuated signal: the {what} of {span} is below {check.attenuated_fail:g} {unit}"
+    if test == Test.NEIGHBOUR:
+        share = f"{count} of the last {TOLD_FROM[test][1]}"
+        return f"neighbour: {share} readings are more than {check.neighbour_fail:g} {unit} from those of its neighbours"
+    if test == Test.LOCATION:
+        return "location: it says that it is outside the area where it must be"
     return _flat_words(check, streams, at)
 
 
