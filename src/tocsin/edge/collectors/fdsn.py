@@ -76,7 +76,9 @@ class Fdsn(PollKind, frozen=True, kw_only=True):
                     yield news
                     self.told.keep(news)
                 except Drop as drop:
-                    self.tally.drop(drop)
+                    asking.refuse(self.url, drop)
+                else:
+                    asking.accept()
                 await asking.wait()
         finally:
             await asking.close()

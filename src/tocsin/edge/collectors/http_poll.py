@@ -49,8 +49,9 @@ class HttpPoll(PollKind, frozen=True, kw_only=True):
                             yield batch
                     yield ()
                 except Drop as drop:
-                    self.tally.drop(drop)
-                    asking.forget(self.url)
+                    asking.refuse(self.url, drop)
+                else:
+                    asking.accept()
                 await asking.wait()
         finally:
             await asking.close()

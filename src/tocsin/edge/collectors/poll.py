@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
 REDIRECTS_MOST = 5
+REFUSED_MOST = 3
 USER_AGENT = f"tocsin/{__version__}"
 
 
@@ -37,7 +38,6 @@ class Answer(msgspec.Struct, frozen=True):
     """What a server has sent; `body` is None where nothing has changed since."""
 
     body: bytes | None
-    url: str
 
 
 class PollKind(Kind, frozen=True, kw_only=True):
@@ -78,6 +78,7 @@ class Asking:
     def __init__(self, host: Host, settings: PollKind, client: httpx.AsyncClient, headers: Mapping[str, str]) -> None:
         self._host, self._settings, self._client, self._headers = host, settings, client, headers
         self._seen: dict[str, dict[str, str]] = {}
+        self._refused = 0
 
     async def get(self, url: str, *, accept: str = "*/*", is_fresh: bool = False) -> Answer:
         """What stands there. `is_fresh`: also where it has not changed. Raises Unavailable, and Drop where it is too large."""
@@ -86,19 +87,19 @@ class Asking:
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 for _ in range(REDIRECTS_MOST):
-                    headers = {
-                        "accept": accept,
-                        **(self._headers if _origin(at) == _origin(self._settings.url) else _AGENT),
-                        **asked,
-                    }
+                    own = self._headers if _host(at) == _host(self._settings.url) else _AGENT
+                    headers = {"accept": accept, **own, **asked}
                     async with self._client.stream("GET", at, headers=headers) as response:
                         if response.is_redirect:
                             at = urljoin(at, response.headers.get("location", ""))
                             need_http(at)
-                            if at.startswith("http:") and url.startswith("https:"):
-                                raise Unavailable(f"{url}: sends us on from https to {at[:200]}; we do not follow")
+                            if _host(at) != _host(url) or (at.startswith("http:") and url.startswith("https:")):
+                                raise Unavailable(f"{url}: sends us on to {at[:200]}; if you trust that, ask there at once")
                             continue
-                        return await self._answer(url, at, response)
+                        answer = await self._answer(url, response)
+                        if not is_fresh and answer.body is not None:
+                            self._remember(url, response)
+                        return answer
         except TimeoutError as fault:
             raise Unavailable(f"{url}: no whole answer within {self._settings.timeout_s:g} s") from fault
         except (OSError, InputError) as fault:
@@ -109,11 +110,11 @@ class Asking:
             raise Unavailable(f"{url}: {type(fault).__name__}: {fault}") from fault
         raise Unavailable(f"{url}: sends us on more than {REDIRECTS_MOST} times")
 
-    async def _answer(self, url: str, at: str, response: httpx.Response) -> Answer:
+    async def _answer(self, url: str, response: httpx.Response) -> Answer:
         if response.status_code == 304:
-            return Answer(None, at)
+            return Answer(None)
         if response.status_code == 204:
-            return Answer(b"", at)
+            return Answer(b"")
         if response.status_code != 200:
             raise Unavailable(f"{url}: answers {response.status_code} {response.reason_phrase}")
         parts, size = list[bytes](), 0
@@ -123,13 +124,27 @@ class Asking:
                 raise Drop("too large", f"{url}: more than {self._settings.bytes_most} bytes")
             parts.append(part)
         self._settings.tally.receive(self._host.clock.now())
+        return Answer(b"".join(parts))
+
+    def _remember(self, url: str, response: httpx.Response) -> None:
         seen = {"if-none-match": response.headers.get("etag"), "if-modified-since": response.headers.get("last-modified")}
         self._seen[url] = {name: value for name, value in seen.items() if value is not None and value.isprintable()}
-        return Answer(b"".join(parts), at)
 
     def forget(self, url: str) -> None:
         """Ask for the whole again next time: what came was not used."""
         self._seen.pop(url, None)
+
+    def accept(self) -> None:
+        """The answer could be used."""
+        self._refused = 0
+
+    def refuse(self, url: str, drop: Drop) -> None:
+        """The whole answer could not be used. It is counted; the third in a row is a source that is broken, and raises Unavailable."""
+        self._settings.tally.drop(drop)
+        self.forget(url)
+        self._refused += 1
+        if self._refused >= REFUSED_MOST:
+            raise Unavailable(f"{url}: {self._refused} answers in a row cannot be used: {drop.reason}: {drop}") from drop
 
     async def wait(self) -> None:
         """Until it is time to ask again."""
@@ -142,9 +157,8 @@ class Asking:
 _AGENT = {"user-agent": USER_AGENT}
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _is_http_fault(fault: Exception) -> bool:

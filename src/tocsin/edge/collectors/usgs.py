@@ -77,8 +77,9 @@ class Usgs(PollKind, frozen=True, kw_only=True):
                     else:
                         yield ()
                 except Drop as drop:
-                    self.tally.drop(drop)
-                    asking.forget(self.url)
+                    asking.refuse(self.url, drop)
+                else:
+                    asking.accept()
                 await asking.wait()
         finally:
             await asking.close()

@@ -69,8 +69,9 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
                         if not is_whole:
                             asking.forget(self.url)
                 except Drop as drop:
-                    self.tally.drop(drop)
-                    asking.forget(self.url)
+                    asking.refuse(self.url, drop)
+                else:
+                    asking.accept()
                 await asking.wait()
         finally:
             await asking.close()
