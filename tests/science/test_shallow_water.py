@@ -284,6 +284,37 @@ def same(one: FloodRun, other: FloodRun) -> bool:
     return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in names)
 
 
+def test_a_run_that_has_become_steady_is_not_computed_to_its_end_and_ends_as_if_it_were() -> None:
+    """A river through a closed valley with an outfall: steady after a few hours of a constant inflow."""
+    ground = hills(5, (40, 60), 3.0) + np.linspace(6.0, 0.0, 60)[None]
+    inflow = Inflow(np.array([[20, 1]]), Series.of([0.0, 3600.0], [0.0, 8.0]))
+    problem = FloodProblem(ground, 20.0, 0.04, inflows=(inflow,), edges="open")
+    times = (7200.0, 16 * 3600.0)
+    full = simulate(problem, duration_s=24 * 3600.0, frame_times_s=times)
+    short = simulate(problem, duration_s=24 * 3600.0, frame_times_s=times, steady_m_per_h=0.005)
+    assert np.isinf(full.steady_from_s)
+    assert 3600.0 < short.steady_from_s < 16 * 3600.0
+    assert short.steps < 0.7 * full.steps
+    assert short.duration_s == full.duration_s
+    rest_h = 24.0 - short.steady_from_s / 3600.0
+    for name in ("final_depth_m", "peak_depth_m", "frames_m"):
+        assert np.abs(getattr(short, name) - getattr(full, name)).max() < 0.005 * rest_h
+    assert short.balance.inflow_m3 == pytest.approx(full.balance.inflow_m3, rel=1e-9)
+    assert short.balance.outflow_m3 == pytest.approx(full.balance.outflow_m3, rel=1e-3)
+    assert short.balance.error_share < 1e-4
+
+
+def test_water_is_not_called_steady_while_something_is_still_to_come() -> None:
+    ground = hills(5, (20, 30), 2.0)
+    later = Stage(column(0, 20), Series.of([0.0, 20 * 3600.0, 22 * 3600.0], [0.5, 0.5, 2.5]))
+    run = simulate(FloodProblem(ground, 20.0, stages=(later,)), duration_s=24 * 3600.0, steady_m_per_h=1e-3)
+    assert run.steady_from_s > 22 * 3600.0
+    assert run.balance.error_share < 1e-6
+    drizzle = Rain(Series.of([0.0], [0.1]))
+    run = simulate(FloodProblem(ground, 20.0, rain=drizzle), duration_s=24 * 3600.0, steady_m_per_h=0.01)
+    assert np.isinf(run.steady_from_s)
+
+
 def test_the_same_problem_gives_the_same_bits_with_any_number_of_threads() -> None:
     alone = rain_and_breach()
     assert same(alone, rain_and_breach())

@@ -48,6 +48,7 @@ Progress = Callable[[float], bool]
 
 _CLOSED_M = 1e6  # a face's bed so high above both cells that nothing crosses
 _BYTES_PER_CELL = 130  # state 24, faces 16-24, peaks and times 16, the problem and the answers about 60
+_STEADY_LOOK_S = 1800.0  # how often one looks whether anything still changes
 _CELL_STEPS_PER_CALL = 100e6  # about half a second between two calls of on_progress
 
 
@@ -259,6 +260,7 @@ class FloodRun(msgspec.Struct, frozen=True):
     steps: int
     cell_steps: int
     is_complete: bool
+    steady_from_s: float = np.inf  # from when on nothing was computed, because nothing changed
 
 
 def simulate(
@@ -272,6 +274,7 @@ def simulate(
     max_step_s: float = 60.0,
     flow_depth_m: float = 1e-4,
     rest_m2_per_s: float = 1e-3,
+    steady_m_per_h: float = 0.0,
     threads: int = 1,
     memory_bytes_max: float = 16e9,
     on_progress: Progress | None = None,
@@ -282,10 +285,12 @@ def simulate(
     2012): smoother on smooth ground, less sharp at the front. `courant` bounds the step by the deepest flow over a face.
     `flow_depth_m`: thinner water stays. `rest_m2_per_s`: tiles of ground where neither the discharge nor what the slope
     adds to it in a step exceeds this are skipped; 0 skips only where skipping changes nothing at all.
+    `steady_m_per_h`: once nothing that acts on the water will change any more, and no depth has changed faster than this for two looks
+    of half an hour, the rest of the run is as it is now, and is not computed; 0 computes all of it. Nothing may soak in.
     `on_progress` is told the simulated time every so many steps and stops the run by returning False.
     Raises InputError where the problem or a setting is nonsense.
     """
-    _check_settings(duration_s, wet_depth_m, theta, courant, max_step_s, flow_depth_m, rest_m2_per_s, threads)
+    _check_settings(duration_s, wet_depth_m, theta, courant, max_step_s, flow_depth_m, rest_m2_per_s, steady_m_per_h, threads)
     frames_at = _frame_times(frame_times_s, duration_s)
     problem.check(memory_bytes_max=memory_bytes_max)
     run = _Run(
@@ -297,6 +302,7 @@ def simulate(
         max_step_s=max_step_s,
         flow_depth_m=flow_depth_m,
         rest_m2_per_s=rest_m2_per_s,
+        steady_m_per_h=steady_m_per_h,
         threads=threads,
     )
     return run.go(frames_at, on_progress)
@@ -334,7 +340,7 @@ def _inside(cells: Cells, what: str, shape: tuple[int, ...]) -> None:
 
 def _check_settings(
     duration_s: float, wet_depth_m: float, theta: float, courant: float, max_step_s: float, flow_depth_m: float,
-    rest_m2_per_s: float, threads: int,
+    rest_m2_per_s: float, steady_m_per_h: float, threads: int,
 ) -> None:  # fmt: skip
     for name, value, low, high in (
         ("duration_s", duration_s, 0.0, 3.2e8),
@@ -344,6 +350,7 @@ def _check_settings(
         ("max_step_s", max_step_s, 1e-3, 3600.0),
         ("flow_depth_m", flow_depth_m, 1e-6, 0.1),
         ("rest_m2_per_s", rest_m2_per_s, 0.0, 1e-2),
+        ("steady_m_per_h", steady_m_per_h, 0.0, 0.01),
         ("threads", threads, 1, 256),
     ):
         if not low <= value <= high:
@@ -371,6 +378,8 @@ class _Run:
         self.steps: Any = steps
         self.problem = problem
         self.duration_s = duration_s
+        self.steady_m = settings.pop("steady_m_per_h", 0.0) * _STEADY_LOOK_S / 3600.0
+        self.steady_from_s = np.inf
         self.rows, self.columns = problem.ground_m.shape
         self.across = -(-(self.columns + (problem.edges == "open")) // steps.COLUMNS)  # open: and one column beyond
         self.width = 2 * steps.PAD_COLUMNS + self.across * steps.COLUMNS
@@ -617,14 +626,23 @@ class _Run:
     def go(self, frames_at: tuple[float, ...], on_progress: Progress | None) -> FloodRun:
         steps, clock, counts = self.steps, self.team.clock, self.team.counts
         changes = {float(t) for wall in self.problem.walls for t in wall.crest_m.time_s if 0.0 < t < self.duration_s}
-        stops = sorted(changes | set(frames_at) | {float(self.duration_s)})
+        looks = self._looks(changes)
+        stops = sorted(changes | set(frames_at) | set(looks) | {float(self.duration_s)})
+        seen: tuple[Floats, Floats] | None = None  # depths and what had come and gone at the last look
+        calm = 0
         frames = np.zeros((len(frames_at), self.rows, self.columns), np.float32)
         is_complete = True
         with ThreadPoolExecutor(self.numbers.threads) as pool:
             for stop in stops:
-                is_complete = self._go_to(stop, pool, on_progress)
+                is_complete = stop > self.steady_from_s or self._go_to(stop, pool, on_progress)
                 if not is_complete:
                     break
+                if stop in looks and np.isinf(self.steady_from_s):
+                    now = self.grids.depth[self.inner][self.is_free], clock.copy()
+                    calm = calm + 1 if seen is not None and np.abs(now[0] - seen[0]).max(initial=0.0) < self.steady_m else 0
+                    if seen is not None and calm == 2:
+                        self._rest_is_the_same(seen[1])
+                    seen = now
                 if stop in frames_at:
                     frames[frames_at.index(stop)] = self._depth()
                 if stop in changes:
@@ -636,6 +654,31 @@ class _Run:
             )
         done = tuple(t for t in frames_at if t <= clock[steps.TIME]) if not is_complete else frames_at
         return self._result(done, frames[: len(done)], is_complete)
+
+    def _looks(self, changes: set[float]) -> tuple[float, ...]:
+        """When to look whether the water is steady: every half hour, once nothing that acts on it will change any more."""
+        if not self.steady_m > 0.0 or self.problem.infiltration is not None:
+            return ()
+        last = max(changes, default=0.0)
+        series = [i.discharge_m3_per_s for i in self.problem.inflows] + [s.level_m for s in self.problem.stages]
+        for told in series:  # linear between points, flat outside
+            moving = np.flatnonzero(np.diff(told.value))
+            last = max(last, float(told.time_s[moving[-1] + 1]) if moving.size else 0.0)
+        if self.problem.rain is not None:
+            rain = self.problem.rain.rate_mm_per_h
+            if rain.value[-1] > 0.0:
+                return ()
+            last = max(last, float(rain.time_s[-1]))
+        return tuple(np.arange(last + _STEADY_LOOK_S, self.duration_s, _STEADY_LOOK_S).tolist())
+
+    def _rest_is_the_same(self, before: Floats) -> None:
+        """Go to the end at once: what came and went since `before`, a look ago, goes on so."""
+        steps, clock = self.steps, self.team.clock
+        self.steady_from_s = float(clock[steps.TIME])
+        part = (self.duration_s - self.steady_from_s) / (self.steady_from_s - before[steps.TIME])
+        for flow in (steps.INFLOW_M3, steps.BOUNDARY_IN_M3, steps.BOUNDARY_OUT_M3, steps.OUTFLOW_M3):
+            clock[flow] += part * (clock[flow] - before[flow])
+        clock[steps.TIME] = self.duration_s
 
     def _go_to(self, stop: float, pool: ThreadPoolExecutor, on_progress: Progress | None) -> bool:
         """Until `stop`; False where on_progress said no."""
@@ -693,7 +736,7 @@ class _Run:
             array.setflags(write=False)
         return FloodRun(
             ended_s, float(wet), peak, speed, arrival, end, frame_times, frames, final, self._balance(),
-            int(counts[steps.STEPS]), int(counts[steps.CELL_STEPS]), is_complete,
+            int(counts[steps.STEPS]), int(counts[steps.CELL_STEPS]), is_complete, self.steady_from_s,
         )  # fmt: skip
 
     def _balance(self) -> WaterBalance:

@@ -22,6 +22,7 @@ from tocsin.science.shallow_water import ConstantLoss, FloodProblem, Inflow, Rai
 from tocsin.vocabulary import InputError, Line, Member, NotFound, Series, World
 
 ARRIVES_AT_M = 0.1  # from this depth on water is said to have arrived; the kernel's own `wet_depth_m`
+STEADY_M_PER_H = 2e-4  # water that changes less is steady: a choice of ours; see docs/science/flood-kernel.md for what it changes
 OPEN_CREST_M = -1_000.0  # a crest below all ground: the ground counts
 
 
@@ -58,6 +59,7 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
         duration_s=future.duration_s,
         frame_times_s=tuple(frame_s),
         wet_depth_m=ARRIVES_AT_M,
+        steady_m_per_h=STEADY_M_PER_H,
     )
     balance = run.balance
     frames = run.frames_m.reshape(len(frame_s), -1) if len(frame_s) else None
@@ -74,6 +76,7 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
             "inflow_m3": balance.inflow_m3,
             "stored_m3": balance.stored_m3,
             "balance_error_share": balance.error_share,
+            "computed_s": min(run.steady_from_s, run.duration_s),
         },
     )
 
