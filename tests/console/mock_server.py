@@ -42,8 +42,9 @@ from starlette.staticfiles import StaticFiles
 
 from tocsin import interfaces
 from tocsin.interfaces.demo import district
-from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, paint, png
+from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, legend, paint, png
 from tocsin.pack import Action, Duration, Plan
+from tocsin.security.gate import acts_of
 from tocsin.vocabulary import Level
 
 CONSOLE = Path(str(interfaces.__file__)).parent / "console"
@@ -328,6 +329,8 @@ def gauge(
         "age_s": START.timestamp() - at / 1000,
         "trend_per_h": trend,
         "level": level,
+        "last_level": max(level, 0),
+        "blind": level < 0,
         "limits": LIMITS if quantity == "river_level" else RAIN_LIMITS,
         "sparkline": rows,
     } | more
@@ -561,7 +564,6 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
         },
         "corners": corners(),
         "made_up": True,
-        "depth_classes": [low for low, _ in DEPTH_CLASSES],
     }
 
 
@@ -766,6 +768,7 @@ class Mock:
         self.verified: bool | None = None
         self.requests: list[tuple[str, str, Any]] = []
         self.roles = ["commander", "operator"]
+        self.gauges = gauges()
         self.entries: list[dict[str, Any]] = []
         self._listeners: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[tuple[str, Any]]]] = []
         self._write(
@@ -1016,11 +1019,12 @@ def make_app(mock: Mock) -> Starlette:
                 "clock": {"speed": 1.0},
                 "console": True,
                 "signed_in": signed_in,
+                "legend": legend(),
             }
         )
 
     def who() -> dict[str, Any]:
-        return {"name": NAME, "roles": mock.roles, "csrf": CSRF}
+        return {"name": NAME, "roles": mock.roles, "may": acts_of(frozenset(mock.roles)), "csrf": CSRF}
 
     async def sign_in(request: Request) -> Response:
         body = await request.json()
@@ -1036,7 +1040,7 @@ def make_app(mock: Mock) -> Starlette:
         return response
 
     def one_gauge(request: Request, body: Any) -> Any:
-        found = next((g for g in gauges() if g["site"] == request.path_params["site"]), None)
+        found = next((g for g in mock.gauges if g["site"] == request.path_params["site"]), None)
         if found is None:
             return 404, error("NotFound", f"no gauge {request.path_params['site']!r}")
         rows = found["sparkline"][-int(float(request.query_params["hours"]) * 4) :]
@@ -1092,7 +1096,7 @@ def make_app(mock: Mock) -> Starlette:
             "/tiles/terrain/{z:int}/{x:int}/{y:int}.png",
             lambda r, b: Response(terrain_tile(*(r.path_params[k] for k in "zxy")), media_type="image/png"),
         ),
-        route("/gauges", lambda r, b: gauges()),
+        route("/gauges", lambda r, b: mock.gauges),
         route("/sources", lambda r, b: sources()),
         route("/gauges/{site}", one_gauge),
         route("/warnings", lambda r, b: mock.warnings),

@@ -319,7 +319,7 @@ def test_water_and_chance_are_really_painted_on_the_map(looking: Desk) -> None:
         return (b > 120) & (b > r + 60)
 
     def hot(r: Any, g: Any, b: Any) -> Any:
-        return (r > 110) & (r > b + 60) & (g < 140)
+        return (r > 150) & (r > b + 60)
 
     looking.see("view-q95").click()
     looking.page.wait_for_timeout(1_500)  # software WebGL draws a frame or two a second
@@ -344,6 +344,19 @@ def test_the_legend_has_the_colours_that_the_server_paints(looking: Desk) -> Non
     assert seen() == [colour[:3] for _, colour in CHANCE_CLASSES]
     assert re.findall(r"> (\d+) %", looking.see("legend").inner_text()) == [f"{low * 100:g}" for low, _ in CHANCE_CLASSES]
     looking.see("view-q50").click()
+
+
+def test_a_gauge_that_went_blind_at_red_stays_red_and_says_that_it_is_blind(desk: Desk) -> None:
+    drowned = next(g for g in desk.mock.gauges if g["site"] == "level-quay")
+    drowned |= {"blind": True, "last_level": 4, "level": 4}
+    desk.sign_in()
+    gauge = desk.see("gauge-level-quay")
+    expect(gauge.get_by_test_id("level-red")).to_contain_text("red")
+    expect(gauge.get_by_test_id("level-is-blind")).to_have_text("blind")
+    assert desk.see("gauges").locator("li").first.inner_text().startswith("RED")
+    expect(desk.see("warning").filter(has_text="Ferry Quay").first.get_by_test_id("level-is-blind")).to_be_visible()
+    expect(desk.see("gauge-level-mill").get_by_test_id("level-is-blind")).to_have_count(0)
+    assert desk.complaints == []
 
 
 def test_a_click_on_the_map_tells_what_may_happen_there(looking: Desk) -> None:

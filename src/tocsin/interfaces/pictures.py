@@ -8,26 +8,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Classes = tuple[tuple[float, tuple[int, int, int, int]], ...]
+
 # Lower bound of each class, m, and its colour (RGBA). 0.3 m: a car floats, roads are closed (Pregnolato et al. 2017);
-# the other bounds are for the eye and decide nothing.
-DEPTH_CLASSES: tuple[tuple[float, tuple[int, int, int, int]], ...] = (
-    (0.1, (158, 214, 255, 150)),
-    (0.3, (92, 170, 245, 180)),
-    (0.5, (48, 130, 224, 200)),
-    (1.0, (28, 88, 190, 215)),
-    (2.0, (22, 52, 140, 225)),
-    (4.0, (40, 18, 96, 235)),
+# the other bounds are for the eye and decide nothing. The console's ground is dark, so more is lighter: at least 3:1 to the ground from
+# 0.3 m on (WCAG 2.2, 1.4.11), 8 steps of lightness (CIE L*) from class to class, so that it can be read without seeing the hue.
+DEPTH_CLASSES: Classes = (
+    (0.1, (74, 132, 216, 220)),
+    (0.3, (64, 162, 238, 235)),
+    (0.5, (76, 190, 242, 240)),
+    (1.0, (124, 214, 246, 245)),
+    (2.0, (182, 234, 250, 250)),
+    (4.0, (240, 251, 255, 255)),
 )
-CHANCE_CLASSES: tuple[tuple[float, tuple[int, int, int, int]], ...] = (
-    (0.05, (255, 237, 160, 130)),
-    (0.25, (254, 190, 90, 170)),
-    (0.5, (248, 130, 50, 200)),
-    (0.75, (220, 60, 40, 215)),
-    (0.95, (150, 0, 50, 230)),
+CHANCE_CLASSES: Classes = (
+    (0.05, (190, 100, 62, 220)),
+    (0.25, (232, 120, 60, 235)),
+    (0.5, (248, 158, 66, 240)),
+    (0.75, (254, 202, 104, 245)),
+    (0.95, (255, 244, 186, 255)),
 )
+# The same depths on paper and on light relief, where more is darker.
+PAPER_COLOURS = (
+    (158, 214, 255, 150),
+    (92, 170, 245, 180),
+    (48, 130, 224, 200),
+    (28, 88, 190, 215),
+    (22, 52, 140, 225),
+    (40, 18, 96, 235),
+)
+PAPER_CLASSES: Classes = tuple((low, colour) for (low, _), colour in zip(DEPTH_CLASSES, PAPER_COLOURS, strict=True))
 
 
-def paint(field: NDArray[Any], classes: tuple[tuple[float, tuple[int, int, int, int]], ...]) -> NDArray[np.uint8]:
+def legend() -> dict[str, list[dict[str, Any]]]:
+    """What the colours of the console's pictures mean: `from` in m of depth or as a share of the futures, and a CSS colour."""
+    return {
+        name: [{"from": low, "colour": f"rgb({r} {g} {b})"} for low, (r, g, b, _) in classes]
+        for name, classes in (("depth", DEPTH_CLASSES), ("chance", CHANCE_CLASSES))
+    }
+
+
+def paint(field: NDArray[Any], classes: Classes) -> NDArray[np.uint8]:
     """RGBA of a field, shape (row, col, 4); below the first class it is transparent."""
     bounds = np.array([low for low, _ in classes])
     colours = np.array([(0, 0, 0, 0), *(colour for _, colour in classes)], np.uint8)
@@ -57,7 +78,7 @@ def map_picture(ground_m: NDArray[Any], cell_m: float, field: NDArray[Any], *, t
 
     relief = hillshade(ground_m, cell_m)
     base = Image.fromarray(relief).convert("RGBA")
-    water = Image.fromarray(paint(field, DEPTH_CLASSES))
+    water = Image.fromarray(paint(field, PAPER_CLASSES))
     base.alpha_composite(water)
     scale = max(1, -(-800 // base.width))
     picture = base.resize((base.width * scale, base.height * scale), Image.Resampling.NEAREST)
@@ -68,7 +89,7 @@ def map_picture(ground_m: NDArray[Any], cell_m: float, field: NDArray[Any], *, t
     x, y = 10, picture.height + 52
     draw.text((x, y), legend, fill="black", font=font)
     x += int(draw.textlength(legend, font=font)) + 16
-    for low, colour in DEPTH_CLASSES:
+    for low, colour in PAPER_CLASSES:
         draw.rectangle((x, y + 2, x + 22, y + 20), fill=colour[:3], outline="black")
         words = f"> {low:g} m"
         draw.text((x + 28, y), words, fill="black", font=font)

@@ -84,6 +84,11 @@ class RoleGate:
             raise Refused(f"gate: {actor.name} may not {act} on {on}: roles held: {held}; enough: {enough}; ask an administrator")
 
 
+def acts_of(roles: frozenset[str]) -> tuple[str, ...]:
+    """The acts that one of these roles is enough for, in the order of the table; what a console may offer."""
+    return tuple(act.name for act in ACTS if roles & act.roles)
+
+
 def must_hold(actor: Actor, role: str, *, act: str, on: str) -> None:
     """Return if the actor holds `role` itself, as where a plan names the authority that it needs; else raise Refused."""
     if role not in ROLES:

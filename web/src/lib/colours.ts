@@ -20,25 +20,3 @@ export const LEVEL_PATH: Record<Level, string> = {
   3: 'M10 1 19 10l-9 9-9-9z',
   4: 'M6.3 1h7.4L19 6.3v7.4L13.7 19H6.3L1 13.7V6.3z',
 }
-
-export interface Swatch {
-  from: number
-  colour: string
-}
-
-/** What the server paints (tocsin.interfaces.pictures); a test holds the two together. */
-export const DEPTH_SWATCHES: Swatch[] = [
-  { from: 0.1, colour: 'rgb(158 214 255)' },
-  { from: 0.3, colour: 'rgb(92 170 245)' },
-  { from: 0.5, colour: 'rgb(48 130 224)' },
-  { from: 1, colour: 'rgb(28 88 190)' },
-  { from: 2, colour: 'rgb(22 52 140)' },
-  { from: 4, colour: 'rgb(40 18 96)' },
-]
-export const CHANCE_SWATCHES: Swatch[] = [
-  { from: 0.05, colour: 'rgb(255 237 160)' },
-  { from: 0.25, colour: 'rgb(254 190 90)' },
-  { from: 0.5, colour: 'rgb(248 130 50)' },
-  { from: 0.75, colour: 'rgb(220 60 40)' },
-  { from: 0.95, colour: 'rgb(150 0 50)' },
-]

@@ -84,7 +84,7 @@ export class TwinMap {
       source.updateImage({ url: picture.url, coordinates: picture.corners })
     } else {
       this.map.addSource('flood', { type: 'image', url: picture.url, coordinates: picture.corners })
-      this.map.addLayer({ id: 'flood', type: 'raster', source: 'flood', paint: { 'raster-fade-duration': 0, 'raster-opacity': 0.92 } }, 'roads')
+      this.map.addLayer({ id: 'flood', type: 'raster', source: 'flood', paint: { 'raster-fade-duration': 0, 'raster-opacity': 1 } }, 'roads')
     }
   }
 
@@ -100,7 +100,7 @@ export class TwinMap {
   gauges(gauges: Gauge[]): void {
     const features = gauges.map((g) => ({
       type: 'Feature' as const,
-      properties: { site: g.site, level: g.level, label: `${g.name}\n${reading(g)}` },
+      properties: { site: g.site, level: g.level, blind: g.blind && g.level > 0, label: `${g.name}\n${reading(g)}` },
       geometry: { type: 'Point' as const, coordinates: [g.lon, g.lat] },
     }))
     this.pour('gauges', { type: 'FeatureCollection', features })

@@ -70,10 +70,9 @@ function layers(): LayerSpecification[] {
     { id: 'zone-chosen', type: 'line', source: 'zones', filter: ['==', ['get', 'name'], ''], paint: { 'line-color': '#ffffff', 'line-width': 3 } },
     { id: 'lines', type: 'line', source: 'lines', paint: { 'line-color': '#d7b8ff', 'line-width': 3 } },
     {
-      id: 'cut-case',
+      id: 'cut-case', // dark, also under the dashes of slowed roads: the flood below them is light
       type: 'line',
       source: 'cut',
-      filter: ['==', ['get', 'state'], 'cut'],
       layout: { 'line-cap': 'round' },
       paint: { 'line-color': '#0c1116', 'line-width': ['interpolate', ['linear'], ['zoom'], 11, 2.5, 15, 6] },
     },
@@ -140,7 +139,7 @@ function layers(): LayerSpecification[] {
       type: 'symbol',
       source: 'gauges',
       layout: {
-        'icon-image': ['concat', 'level', ['get', 'level']],
+        'icon-image': ['concat', 'level', ['get', 'level'], ['case', ['get', 'blind'], 'blind', '']],
         'icon-size': SCALE,
         'icon-allow-overlap': true,
         'symbol-sort-key': ['-', ['get', 'level']],

@@ -1,7 +1,6 @@
 // What the console knows: the server's lists, kept fresh by its events, and how long ago there was contact.
 import { api, ApiError, setCsrf } from './api'
 import { listen } from './events'
-import { may, type Act } from './roles'
 import { router } from './route.svelte'
 import type * as T from './types'
 import { LEVEL, t } from './words'
@@ -253,8 +252,13 @@ class Console {
     return this.clock.server_ms + Math.max(0, here_ms - this.clock.here_ms) * this.clock.speed
   }
 
-  may(act: Act): boolean {
-    return may(this.session?.roles ?? [], act)
+  /** Whether the server's gate would permit it; it decides again when it is asked to. */
+  may(act: T.Act): boolean {
+    return this.session?.may.includes(act) ?? false
+  }
+
+  isBlind(site: string): boolean {
+    return this.gauges.some((g) => g.site === site && g.blind)
   }
 
   siteName(site: string): string {

@@ -26,8 +26,9 @@ function draw(paint: (pen: CanvasRenderingContext2D) => void): ImageData {
 
 /** [name, image] of every sign. */
 export function symbols(): [string, ImageData][] {
-  const levels = ([-1, 0, 1, 2, 3, 4] as Level[]).map((level): [string, ImageData] => [
-    `level${level}`,
+  const signs: [Level, boolean][] = [...([-1, 0, 1, 2, 3, 4] as Level[]).map((l): [Level, boolean] => [l, false]), ...([1, 2, 3, 4] as Level[]).map((l): [Level, boolean] => [l, true])]
+  const levels = signs.map(([level, blind]): [string, ImageData] => [
+    `level${level}${blind ? 'blind' : ''}`,
     draw((pen) => {
       const path = new Path2D(LEVEL_PATH[level])
       pen.lineJoin = 'round'
@@ -36,6 +37,14 @@ export function symbols(): [string, ImageData][] {
       pen.stroke(path)
       pen.fillStyle = LEVEL_COLOUR[level]
       pen.fill(path)
+      if (!blind) return
+      const bar = new Path2D('M3 17 17 3') // crossed, as the ring of a blind gauge
+      pen.lineCap = 'round'
+      pen.lineWidth = 6
+      pen.stroke(bar)
+      pen.lineWidth = 2.6
+      pen.strokeStyle = '#ffffff'
+      pen.stroke(bar)
     }),
   ])
   const assets = ASSET_KINDS.map((kind): [string, ImageData] => [

@@ -15,11 +15,22 @@ export interface Status {
   clock: { speed: number }
   console: boolean
   signed_in: boolean
+  legend: Record<'depth' | 'chance', Swatch[]>
 }
+
+/** A class of a forecast's picture, from its lower bound on. */
+export interface Swatch {
+  from: number
+  colour: string
+}
+
+/** What the server's gate is asked; those that the console offers something for. */
+export type Act = 'write decision' | 'write report' | 'write note' | 'read ledger'
 
 export interface Session {
   name: string
   roles: string[]
+  may: string[]
   csrf: string
 }
 
@@ -63,6 +74,8 @@ export interface Gauge {
   age_s: number | null
   trend_per_h: number | null
   level: Level
+  last_level: Level
+  blind: boolean
   limits: Partial<Record<LimitName, number>> | null
   sparkline: [number, number | null, Flag][]
 }

@@ -87,6 +87,7 @@ export const t = {
   state: 'State',
   neverSeen: 'never',
   works: 'works',
+  blindSince: 'No rule sees this site now; the level is what was seen last and still holds',
   blindSource: 'blind: its rule sees nothing',
   noSources: 'No source has sent anything yet.',
   notTaken: 'Received and marked',

@@ -20,6 +20,9 @@ from tocsin import __version__
 from tocsin.flows.centre import Centre
 from tocsin.interfaces.http import forecasts, plans, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
+from tocsin.interfaces.pictures import legend
+from tocsin.security.actor import Actor
+from tocsin.security.gate import acts_of
 from tocsin.vocabulary import Refused, TocsinError
 
 # Everything comes from here: no script, font, tile or picture of another host, and nothing inline but styles (MapLibre sets them).
@@ -62,7 +65,8 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         token = request.cookies.get(COOKIE, "")
         signed_in = bool(token) and await asyncio.to_thread(centre.session, token, None) is not None
         built = (console_folder() / "index.html").is_file()
-        return answer(centre.status() | {"version": __version__, "console": built, "signed_in": signed_in})
+        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend()}
+        return answer(centre.status() | told)
 
     async def sign_in(request: Request) -> Response:
         try:
@@ -75,14 +79,14 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
             )
         except TocsinError as fault:
             return refusal(fault)
-        response = answer({"name": session.actor.name, "roles": sorted(session.actor.roles), "csrf": session.csrf})
+        response = answer(_who(session.actor, session.csrf))
         secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
         return response
 
     def who(centre: Centre, request: Request, actor: Any) -> dict[str, Any]:
         session = centre.session(request.cookies[COOKIE], None)
-        return {"name": actor.name, "roles": sorted(actor.roles), "csrf": session.csrf if session else ""}
+        return _who(actor, session.csrf if session else "")
 
     def sign_out(centre: Centre, request: Request, actor: Any) -> Response:
         centre.sign_out(request.cookies[COOKIE])
@@ -133,6 +137,11 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         *_console(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])
+
+
+def _who(actor: Actor, csrf: str) -> dict[str, Any]:
+    """The person who is signed in, and what the gate would permit: the console offers nothing else."""
+    return {"name": actor.name, "roles": sorted(actor.roles), "may": acts_of(actor.roles), "csrf": csrf}
 
 
 def _console() -> list[Route | Mount]:

@@ -32,7 +32,7 @@ def forecasts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, 
 
 def forecast(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """One forecast: what it is of, when its frames are, and what stands in its way."""
-    return _view(centre, request).summary() | {"depth_classes": [low for low, _ in DEPTH_CLASSES]}
+    return _view(centre, request).summary()
 
 
 def depth_png(centre: Centre, request: Request, actor: Actor) -> Response:
