@@ -90,7 +90,7 @@ class Asking:
                     own = self._headers if _host(at) == _host(self._settings.url) else _AGENT
                     headers = {"accept": accept, **own, **asked}
                     async with self._client.stream("GET", at, headers=headers) as response:
-                        if response.is_redirect:
+                        if response.has_redirect_location:
                             at = urljoin(at, response.headers.get("location", ""))
                             need_http(at)
                             if _host(at) != _host(url) or (at.startswith("http:") and url.startswith("https:")):
