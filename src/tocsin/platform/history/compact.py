@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 HISTORY = "history"
 SMALL_ROWS = 1_000_000  # a year or month with more is split
 PARTS_MOST = 12
+SETTLED = timedelta(hours=6)  # so long after its end a day, month or year is made one part, late readings apart
+LATE = 100  # and anew when they are a hundredth of it
 ROWS_AT_ONCE, BATCHES_AT_ONCE = 4_000_000, 50_000
 YEARS = (1900, 2100)  # times outside are kept, together: a clock that is wrong must not make a folder for each day it names
 ODD = "other"
@@ -90,7 +92,7 @@ def compact(data: Path, *, now: datetime, keep_raw: timedelta | None = None, pro
         work.take_log(progress)
         if keep_raw is not None:
             work.age(int((now - keep_raw).timestamp()) * 1_000_000 // DAY_US * DAY_US, progress)
-        work.merge_all(progress)
+        work.merge_all(now, progress)
         return work.finish()
 
 
@@ -159,7 +161,7 @@ class _Work:
                 if len(kept):
                     plan.append((self._draft(RAW, several[-1].quantity, str(label), kept.time_us), kept))
                     self._readings += len(kept)
-        parts = self._write([(part, raw_tables(_chunks(part, rows))) for part, rows in plan], ())
+        parts = self._write([(part, _as_tables(part, rows)) for part, rows in plan], ())
         folder = self._data / hot.READINGS
         seen = {name: mark for name, mark in self._manifest.seen.items() if (folder / name).exists()}
         for name, taken in ends.items():
@@ -173,7 +175,8 @@ class _Work:
         low = None if quantity.low == -np.inf else quantity.low
         high = None if quantity.high == np.inf else quantity.high
         span = int(time_us.min()), int(time_us.max())
-        return Part(0, kind, quantity.name, quantity.unit, low, high, label, int(time_us.size), *span)
+        whole_ms = kind == RAW and not (time_us % 1000).any()
+        return Part(0, kind, quantity.name, quantity.unit, low, high, label, int(time_us.size), *span, whole_ms)
 
     def _labels(self, measure: Measure, time_us: NDArray[np.int64], split: str = "") -> NDArray[np.str_]:
         """Under which year, month or day each row goes; `split` is a label that has become too large."""
@@ -236,7 +239,7 @@ class _Work:
                 plan.append((self._draft(HOURLY, quantity, str(label), some.time_us), hourly_tables(some)))
             if len(young):
                 draft = self._draft(RAW, quantity, part.label, young.time_us)
-                plan.append((draft, raw_tables(_chunks(draft, young))))
+                plan.append((draft, _as_tables(draft, young)))
             before = self._gone.get(part.measure, Gone(*part_key(part), 0, 0))
             gone = Gone(*part_key(part), part.rows - len(young), until_us)
             self._commit(self._write(plan, (part,)), (part,), gone=gone)
@@ -244,26 +247,30 @@ class _Work:
             log.info("raw_readings_aggregated", extra={"part": part.file, "readings": gone.readings})
             progress("older readings to hours", number, len(old))
 
-    def merge_all(self, progress: Progress) -> None:
+    def merge_all(self, now: datetime, progress: Progress) -> None:
         """Merge where many small parts lie beside each other, and split what has become too large."""
         skip: set[tuple[str, Measure, str]] = set()
         done = 0
-        while (found := self._to_merge(skip)) is not None:
+        while (found := self._to_merge(skip, now)) is not None:
             skip.add(found[0])
             self._merge(found[0][2], found[1])
             done += 1
             progress("parts", done, done + 1)
 
-    def _to_merge(self, skip: set[tuple[str, Measure, str]]) -> tuple[tuple[str, Measure, str], list[Part]] | None:
+    def _to_merge(self, skip: set[tuple[str, Measure, str]], now: datetime) -> tuple[tuple[str, Measure, str], list[Part]] | None:
         groups: dict[tuple[str, Measure, str], list[Part]] = defaultdict(list)
         for part in self._manifest.parts:
             groups[part.kind, part.measure, part.label].append(part)
+        settled = (now - SETTLED).strftime("%Y-%m-%d")
         for key, parts in groups.items():
-            rows = sorted(part.rows for part in parts)
-            is_large = key[0] == RAW and sum(rows) > SMALL_ROWS
-            is_many = len(rows) > 1 and (sum(rows[:-1]) >= rows[-1] or len(rows) > PARTS_MOST)
-            must_split = is_large and len(key[2]) < len("2026-01-01") and key[2] != ODD
-            if key not in skip and (must_split or (is_many and not (is_large and key[2] == ODD))):
+            kind, _, label = key
+            *small, largest = sorted(part.rows for part in parts)
+            is_large = kind == RAW and sum(small) + largest > SMALL_ROWS
+            # the more there is, the more a merge brings: so each reading is written anew a few times only
+            least = largest / LATE if label < settled[: len(label)] else largest
+            is_many = bool(small) and (sum(small) >= least or len(small) >= PARTS_MOST)
+            must_split = is_large and len(label) < len("2026-01-01") and label != ODD
+            if key not in skip and (must_split or (is_many and not (is_large and label == ODD))):
                 return key, parts
         return None
 
@@ -281,10 +288,10 @@ class _Work:
                     new = self._split(label, quantity, parts, readers)
                 else:
                     span = np.array([min(p.from_us for p in parts), max(p.to_us for p in parts)])
-                    draft = msgspec.structs.replace(
-                        self._draft(RAW, quantity, label, span), rows=sum(part.rows for part in parts)
-                    )
-                    new = self._write([(draft, raw_tables(_blocks(draft, readers)))], parts)
+                    whole_ms = all(part.whole_ms for part in parts)
+                    count = sum(part.rows for part in parts)
+                    draft = msgspec.structs.replace(self._draft(RAW, quantity, label, span), rows=count, whole_ms=whole_ms)
+                    new = self._write([(draft, raw_tables(_blocks(draft, readers), whole_ms=whole_ms))], parts)
         except (InputError, FileNotFoundError) as fault:
             self._damage.append(f"{newest.quantity} {label}: {fault}; its parts stay as they are")
             return
@@ -298,7 +305,7 @@ class _Work:
         for lower in np.unique(labels):
             some = rows.take(labels == lower)
             draft = self._draft(RAW, quantity, str(lower), some.time_us)
-            plan.append((draft, raw_tables(_chunks(draft, some))))
+            plan.append((draft, _as_tables(draft, some)))
         return self._write(plan, parts)
 
     def _write(self, plan: list[tuple[Part, Iterable[Any]]], replaces: Iterable[Part]) -> list[Part]:
@@ -411,6 +418,10 @@ def _spans(part: Part) -> Iterator[tuple[int, int]]:
         return
     for begin in range(part.from_us // CHUNK_US * CHUNK_US, part.to_us + 1, CHUNK_US):
         yield begin, begin + CHUNK_US - 1
+
+
+def _as_tables(part: Part, rows: Rows) -> Iterator[Any]:
+    return raw_tables(_chunks(part, rows), whole_ms=part.whole_ms)
 
 
 def _chunks(part: Part, rows: Rows) -> Iterator[Rows]:

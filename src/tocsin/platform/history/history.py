@@ -17,6 +17,8 @@ from tocsin.platform.history.compact import HISTORY, not_aggregated
 from tocsin.platform.history.manifest import Gone, Manifest, load_manifest
 from tocsin.platform.history.parts import (
     HOURLY,
+    LEAST,
+    MOST,
     RAW,
     Measure,
     Part,
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 OPEN_MOST = 64
 TRIES = 5
-EVER = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
+EVER = (LEAST, MOST)
 
 
 class Moved(Exception):
