@@ -131,8 +131,9 @@ class Hours(msgspec.Struct):
 
     def take(self, which: NDArray[Any] | slice) -> Hours:
         """The rows at some places."""
-        columns = (self.site, self.time_us, self.flag, self.readings, self.total, self.low, self.high)
-        return Hours(self.names, *(each[which] for each in columns))
+        columns: tuple[NDArray[Any], ...] = (self.site, self.time_us, self.flag, self.readings, self.total, self.low, self.high)
+        taken: list[NDArray[Any]] = [each[which] for each in columns]
+        return Hours(self.names, *taken)
 
 
 def delay_ms(time_us: NDArray[np.int64], arrived: NDArray[np.int64]) -> NDArray[np.int64]:
