@@ -84,7 +84,7 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
         found, done, fetches = list[Bulletin](), set[str](), 0
         subjects: dict[str, str] = {}
         is_whole = True
-        readings: list[tuple[Alert, str, str]] = []
+        readings: list[tuple[Alert, str, FeedEntry]] = []
         for entry in feed.entries:
             mark = f"{entry.identifier} {entry.updated} {entry.alert_link}"
             if mark in fetched:
@@ -95,14 +95,18 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
                     if fetches > FETCHES_MOST:
                         raise Drop("too many", f"more than {FETCHES_MOST} new alerts at once; the rest follows")
                 alert, text = await self._alert(asking, entry)
-                readings.append((alert, text, entry.alert_link))
+                readings.append((alert, text, entry))
                 done.add(mark)
             except Drop as drop:
                 self.tally.drop(drop)
                 is_whole = False
                 found += self._of_index(entry)
-        for alert, text, link in sorted(readings, key=lambda reading: reading[0].sent):
-            found += self._of_alert(alert, text, link, subjects)
+        for alert, text, entry in sorted(readings, key=lambda reading: reading[0].sent):
+            told = self._of_alert(alert, text, entry.alert_link, subjects)
+            before = self.told.last(_index_subject(entry))
+            if told and before is not None and before.state not in (CANCELLED, REPLACED):
+                told.append(self._replaced(before.subject, told[0]))
+            found += told
         return found, done, is_whole
 
     async def _alert(self, asking: Asking, entry: FeedEntry) -> tuple[Alert, str]:
@@ -180,7 +184,7 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
         return [
             Bulletin(
                 time=entry.updated.astimezone(UTC),
-                subject=f"cap-index:{entry.identifier}"[:300],
+                subject=_index_subject(entry),
                 source=self.name,
                 revision=revision,
                 state=CANCELLED if kind == MsgType.CANCEL else ISSUED,
@@ -199,6 +203,11 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
         return next(
             (info for info in alert.info if wanted and info.language.lower().startswith(wanted)), next(iter(alert.info), None)
         )
+
+
+def _index_subject(entry: FeedEntry) -> str:
+    """An alert that only the index has told of."""
+    return f"cap-index:{entry.identifier}"[:300]
 
 
 def _name(one: Alert | Reference) -> str:
