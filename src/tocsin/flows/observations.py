@@ -27,7 +27,6 @@ from tocsin.vocabulary import Flag, InputError, NotFound, Observations, Unavaila
 if TYPE_CHECKING:
     from tocsin.platform.twin import Twin
 
-Flags = Literal["good", "usable", "all"]
 # `good`: passed all tests. `usable`: that, and what nobody tested. `all`: every number, the doubtful ones too.
 FLAGS: Mapping[str, tuple[Flag, ...]] = {
     "good": (Flag.GOOD,),
@@ -69,7 +68,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     zones: tuple[str, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
-    flags: Flags = "usable"
+    flags: str = "usable"
 
     def __post_init__(self) -> None:
         for name, moment in (("since", self.since), ("until", self.until)):
@@ -166,7 +165,7 @@ def told_in_words(report: Report) -> str:
     """What a compaction dropped for good, as a line for the log; empty where it dropped nothing."""
     lines = [
         f"{gone.readings:,} raw readings of {gone.quantity} [{gone.unit}] before "
-        f"{_moment(gone.until_us)} were replaced by one-hour aggregates"
+        f"{moment_text(gone.until_us)} were replaced by one-hour aggregates"
         for gone in report.gone
     ]
     if report.too_late:
@@ -395,15 +394,22 @@ def export(
 
 def write_tables(tables: Iterable[Any], path: Path, spots: Mapping[str, Spot] | None = None) -> None:
     """Write arrow tables of one schema behind each other, as the path's ending says. `spots` puts a summary's places on the map."""
+    check_format(path)
     match path.suffix.lower():
         case ".csv":
             _write_csv(tables, path)
         case ".geojson":
             _write_geojson(tables, path, spots or {})
-        case ".parquet":
-            _write_parquet(tables, path)
         case _:
-            raise InputError(f"{path}: the ending {path.suffix!r} says no format; wanted {', '.join(FORMATS)}")
+            _write_parquet(tables, path)
+
+
+def check_format(path: Path) -> None:
+    """Raise before a long run where its result could not be written afterwards."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: the ending {path.suffix!r} says no format; wanted {', '.join(FORMATS)}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.absolute().parent}; make it first")
 
 
 def rows_of(table: Any) -> list[dict[str, Any]]:
@@ -528,5 +534,6 @@ def _us(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _moment(time_us: int) -> str:
+def moment_text(time_us: int) -> str:
+    """A moment in ISO 8601, to the second."""
     return f"{np.datetime_as_string(np.datetime64(time_us, 'us'), 's')}Z"

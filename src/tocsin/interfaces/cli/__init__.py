@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.interfaces.cli import demo, edge, ledger, pack, plan, sensorthings, serve, simulate, twin, user, warn
+from tocsin.interfaces.cli import demo, edge, ledger, observations, pack, plan, sensorthings, serve, simulate, twin, user, warn
 
 __all__ = ["app", "main"]
 
@@ -39,6 +39,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(pack.app, name="pack")
 app.add_typer(sensorthings.app, name="sensorthings")
 app.add_typer(edge.app, name="edge")
+app.add_typer(observations.app, name="observations")
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
