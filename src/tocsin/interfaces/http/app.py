@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, plans, record, situation, twin, uplink
+from tocsin.interfaces.http import forecasts, observations, plans, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.interfaces.pictures import legend
 from tocsin.security.actor import Actor
@@ -108,6 +108,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/tiles/terrain/{z:int}/{x:int}/{y:int}.png", "read situation", twin.terrain),
         route("/gauges", "read situation", situation.gauges),
         route("/gauges/{site}", "read situation", situation.gauge),
+        *[route(f"/observations{path}", "read situation", handler) for path, handler in observations.ROUTES],
         route("/sources", "read situation", situation.sources),
         route("/warnings", "read situation", situation.warnings),
         route("/alerts", "read situation", situation.alerts),
