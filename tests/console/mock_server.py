@@ -474,8 +474,9 @@ ALERTS = [
         "id": w["alert"],
         "time": w["time"],
         "identifier": f"tocsin-{w['id'][-8:]}",
-        "status": "Exercise",
+        "status": "Draft",
         "message_type": "Alert",
+        "draft": None,
         "headline": f"Flood warning for {'Ferry Quay' if w['site'] == 'level-quay' else 'Lower Mill'} (made up)",
         "warning": w["id"],
     }
@@ -765,6 +766,7 @@ class Mock:
         self.decisions: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
         self.progress: dict[str, Any] | None = None
+        self.alerts: list[dict[str, Any]] = list(ALERTS)
         self.verified: bool | None = None
         self.requests: list[tuple[str, str, Any]] = []
         self.roles = ["commander", "operator"]
@@ -952,6 +954,13 @@ class Mock:
         self._write("note", name, body["subject"], NAME, text=body["text"])
         return 200, {"id": name}
 
+    def release(self, draft: str) -> tuple[int, Any]:
+        told = next(a for a in self.alerts if a["id"] == draft)
+        name = record_name("alertdraft", draft)
+        self.alerts = [told | {"id": name, "status": "Exercise", "draft": draft, "warning": None}, *self.alerts]
+        self._write("alertdraft", name, told["headline"], NAME, status="Exercise", headline=told["headline"])
+        return 200, {"id": name}
+
     def ledger(self) -> dict[str, Any]:
         root = hashlib.sha256(str(len(self.entries)).encode()).hexdigest()
         return {
@@ -1100,7 +1109,8 @@ def make_app(mock: Mock) -> Starlette:
         route("/sources", lambda r, b: sources()),
         route("/gauges/{site}", one_gauge),
         route("/warnings", lambda r, b: mock.warnings),
-        route("/alerts", lambda r, b: ALERTS),
+        route("/alerts", lambda r, b: mock.alerts),
+        route("/alerts/{alert}/release", lambda r, b: mock.release(r.path_params["alert"]), "POST"),
         route("/alerts/{alert}", lambda r, b: Response("<alert/>", media_type="application/cap+xml")),
         route("/forecasts", lambda r, b: [forecast(FORECAST, 4), forecast(EARLIER, 70)]),
         route(

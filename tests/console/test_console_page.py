@@ -268,6 +268,19 @@ def test_a_warning_opens_with_its_alert_and_its_cause(looking: Desk) -> None:
     expect(detail.get_by_test_id("chain-evidence")).to_contain_text("12 readings of river level at Ferry Quay")
 
 
+def test_a_commander_releases_a_message_in_two_steps_and_can_go_back(desk: Desk) -> None:
+    desk.sign_in()
+    desk.see("warning").first.locator("a").first.click()
+    desk.see("release").click()
+    expect(desk.see("warning-detail")).to_contain_text("Let this message go out to the public as Exercise?")
+    desk.page.get_by_role("button", name="Back").click()
+    assert desk.sent("POST", f"/alerts/{mock.ALERTS[0]['id']}/release") == []
+    desk.see("release").click()
+    desk.see("release-yes").click()
+    expect(desk.see("alert-released")).to_contain_text("released as Exercise")
+    assert desk.sent("POST", f"/alerts/{mock.ALERTS[0]['id']}/release") == [{}]
+
+
 # --- the map and the forecast -----------------------------------------------------------------------------------------------------
 
 

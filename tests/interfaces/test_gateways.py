@@ -132,6 +132,15 @@ def test_a_reading_by_mqtt_raises_a_warning_that_a_subscriber_hears(
         topic, warning = ada.heard.get(timeout=PATIENCE_S)
     assert topic == "tocsin/warnings/flood/quay/river_level_high"
     assert (warning["level"], warning["site"], warning["purpose"], warning["public"]) == ("red", "quay", "exercise", True)
+    draft = platform.wait_until("/alerts", lambda alerts: [a for a in alerts if a["warning"] == warning["id"]])
+    id_ = next(a["id"] for a in draft if a["warning"] == warning["id"])
+    status, told = platform.ask(f"/alerts/{id_}/release", {})
+    assert status == 200, told
+    sent = next(a for a in platform.get("/alerts") if a["id"] == told["id"])
+    assert (sent["status"], sent["draft"]) == ("Exercise", id_)
+    status, told = platform.ask(f"/alerts/{id_}/release", {})
+    assert status == 409
+    assert "released before" in told["error"]["message"]
     late = client(ADA, COMMANDER)
     late.subscribe("tocsin/warnings/flood/quay/river_level_high")
     assert late.heard.get(timeout=PATIENCE_S)[1]["level"] == "red"  # retained: who comes later knows too

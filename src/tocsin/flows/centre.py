@@ -30,7 +30,7 @@ from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
 from tocsin.pack import Pack, Plan, Scenario
-from tocsin.platform.exchange import Alert, read_cap
+from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
 from tocsin.platform.local import LocalHost
@@ -406,26 +406,48 @@ class Centre:
     def release_alerts(self, actor: Actor) -> tuple[str, ...]:
         """Release the drafted message of every warning that holds; Actual only if this platform is. Returns the ids of the messages."""
         self.host.gate.permit(actor, "release alert", self.twin.manifest.name)
-        now, purpose = self.host.clock.now(), self.ledger.purpose
-        done = {cause for alert in self.board.alerts.values() for cause in alert.cause}
-        released = []
-        for draft_id, draft in list(self.board.alerts.items()):
-            warnings = [cause for cause in draft.cause if cause in self.board.warnings and self.board.is_active(cause)]
-            if draft.status != "Draft" or draft_id in done or not warnings:
-                continue
-            message = read_cap(draft.xml.encode()).alert
-            if message is None:
-                continue
-            earlier = self._message_before(self.board.warnings[warnings[0]])
-            sent = approved(
-                message,
-                purpose=purpose,
-                now=now,
-                follows=(earlier,) if message.references and earlier else (),
-                exercise=self.twin.manifest.name,
-            )
-            released.append(record_of(sent, time=now, subject=draft.subject, cause=(draft_id,)))
-        return self.ledger.append(actor, released) if released else ()
+        with self._deciding:
+            drafts = [draft_id for draft_id in self.board.alerts if not self._why_not_released(draft_id)]
+            released = [self._released(draft_id) for draft_id in drafts]
+            return self.ledger.append(actor, released) if released else ()
+
+    def release_alert(self, actor: Actor, draft_id: str) -> str:
+        """Release one drafted message; Actual only if this platform is. Raises NotFound, or Conflict with why it cannot go out."""
+        self.host.gate.permit(actor, "release alert", self.twin.manifest.name)
+        with self._deciding:
+            if draft_id not in self.board.alerts:
+                raise NotFound(f"release: no alert {draft_id!r}")
+            if why := self._why_not_released(draft_id):
+                raise Conflict(f"release: {self.board.alerts[draft_id].headline or draft_id}: {why}")
+            return self.ledger.append(actor, [self._released(draft_id)])[0]
+
+    def _why_not_released(self, draft_id: str) -> str:
+        """Why a message may not go out; empty where it may."""
+        draft = self.board.alerts[draft_id]
+        if draft.status != Status.DRAFT.value:
+            return f"it is no draft but {draft.status}"
+        if any(draft_id in alert.cause for alert in self.board.alerts.values()):
+            return "it was released before"
+        if not any(cause in self.board.warnings and self.board.is_active(cause) for cause in draft.cause):
+            return "the warning that it speaks of does not hold any more; a newer message says so"
+        return ""
+
+    def _released(self, draft_id: str) -> AlertDraft:
+        draft = self.board.alerts[draft_id]
+        message = read_cap(draft.xml.encode()).alert
+        if message is None:
+            raise InputError(f"release: {draft_id}: the draft cannot be read as CAP")
+        warning = next(cause for cause in draft.cause if cause in self.board.warnings and self.board.is_active(cause))
+        earlier = self._message_before(self.board.warnings[warning])
+        now = self.host.clock.now()
+        sent = approved(
+            message,
+            purpose=self.ledger.purpose,
+            now=now,
+            follows=(earlier,) if message.references and earlier else (),
+            exercise=self.twin.manifest.name,
+        )
+        return record_of(sent, time=now, subject=draft.subject, cause=(draft_id,))
 
     def report(self, actor: Actor, order_id: str, *, state: str, text: str) -> str:
         """Say what became of an order; raises Conflict where it is finished or the state cannot follow the one that it has."""

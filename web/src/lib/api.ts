@@ -56,6 +56,7 @@ export const api = {
   gauge: (site: string, hours: number) => get<T.GaugeSeries>(`gauges/${part(site)}?hours=${hours}`),
   warnings: () => get<T.Warning[]>('warnings'),
   alerts: () => get<T.Alert[]>('alerts'),
+  release: (id: string) => call<{ id: string }>('POST', `alerts/${part(id)}/release`, {}),
   alertUrl: (id: string) => `${ROOT}alerts/${part(id)}.xml`,
   forecasts: () => get<T.Forecast[]>('forecasts'),
   depthUrl: (id: string, view: string, frame: string) => `${ROOT}forecasts/${part(id)}/depth.png?view=${view}&frame=${frame}`,

@@ -25,7 +25,7 @@ export interface Swatch {
 }
 
 /** What the server's gate is asked; those that the console offers something for. */
-export type Act = 'write decision' | 'write report' | 'write note' | 'read ledger'
+export type Act = 'release alert' | 'write decision' | 'write report' | 'write note' | 'read ledger'
 
 export interface Session {
   name: string
@@ -109,6 +109,7 @@ export interface Alert {
   message_type: string
   headline: string
   warning: string | null
+  draft: string | null
 }
 
 export interface Forecast {

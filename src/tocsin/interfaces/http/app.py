@@ -113,6 +113,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/warnings", "read situation", situation.warnings),
         route("/alerts", "read situation", situation.alerts),
         route("/alerts/{alert}", "read situation", situation.alert_xml),
+        route("/alerts/{alert}/release", "release alert", situation.release, "POST"),
         route("/forecasts", "read situation", forecasts.forecasts),
         route("/forecasts/{forecast}", "read situation", forecasts.forecast),
         route("/forecasts/{forecast}/depth.png", "read situation", forecasts.depth_png),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -72,12 +73,18 @@ def alert_row(alert_id: str, draft: AlertDraft) -> dict[str, Any]:
         "message_type": draft.message_type,
         "headline": draft.headline,
         "warning": next((c for c in draft.cause if c.startswith("warning-")), None),
+        "draft": next((c for c in draft.cause if c.startswith("alertdraft-")), None),
     }
 
 
 def alerts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All CAP messages, newest first."""
     return [alert_row(i, draft) for i, draft in reversed(centre.board.alerts.items())][:500]
+
+
+async def release(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Let a drafted message go out."""
+    return {"id": await asyncio.to_thread(centre.release_alert, actor, request.path_params["alert"])}
 
 
 def alert_xml(centre: Centre, request: Request, actor: Actor) -> Response:
