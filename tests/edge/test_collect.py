@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from edge_host import START, TestHost
 
-from tocsin.edge import CsvColumns, CsvFolder, Fault, Replay, convert, read_csv, spoil
+from tocsin.edge import CsvColumns, Fault, Replay, convert, read_csv, spoil
 from tocsin.edge.latest import microseconds
 from tocsin.vocabulary import Flag, InputError, Observations, Quantity
 
@@ -106,55 +106,6 @@ async def collected(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return told
-
-
-def test_a_folder_is_emptied_and_a_bad_file_is_put_aside_with_its_reason(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", GOOD)
-    write(tmp_path / "b.csv", "nonsense\n")
-    host = TestHost()
-    told = asyncio.run(collected(CsvFolder("files", tmp_path, COLUMNS).batches(host), host, 1.0))
-    assert [len(batch) for _, batch in told] == [2]
-    assert (told[0][1].arrived_us == microseconds(told[0][0])).all()
-    assert (tmp_path / "done" / "a.csv").exists()
-    assert "line 1: no column" in (tmp_path / "bad" / "b.why").read_text()
-    assert sorted(p.name for p in tmp_path.glob("*.csv")) == []
-
-
-def test_a_file_that_still_grows_is_left_to_be_finished(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", GOOD)
-    host = TestHost()
-    folder = CsvFolder("files", tmp_path, COLUMNS, every_s=60.0, settled_s=90.0)
-
-    async def grow() -> list[tuple[datetime, Observations]]:
-        async def writer() -> None:
-            for _ in range(3):
-                await host.clock.sleep(60.0)
-                with (tmp_path / "a.csv").open("a") as file:
-                    file.write("weir,2026-03-01T02:00:00Z,11\n")
-
-        task = asyncio.create_task(writer())
-        told = await collected(folder.batches(host), host, 1.0)
-        await task
-        return told
-
-    (moment, batch), *rest = asyncio.run(grow())
-    assert rest == []
-    assert len(batch) == 5
-    assert moment >= START + timedelta(seconds=180 + 90)
-
-
-def test_a_file_is_done_only_when_the_next_batch_is_asked_for(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", GOOD)
-    host = TestHost()
-
-    async def one_only() -> None:
-        source = CsvFolder("files", tmp_path, COLUMNS, settled_s=0.0).batches(host)
-        await anext(source)
-        assert (tmp_path / "a.csv").exists()
-        await source.aclose()
-
-    asyncio.run(one_only())
-    assert (tmp_path / "a.csv").exists()
 
 
 def series(steps: int = 24) -> Observations:

@@ -1,4 +1,4 @@
-"""Where readings come from: a series replayed as live virtual sensors, and folders of CSV files. More kinds are more collectors.
+"""Where readings come from: what a collector is, a series replayed as live virtual sensors, and CSV. More kinds: `collectors`.
 
 A collector is an asynchronous iterator of batches. When it is asked for the next batch, the one before is on disk: only then may
 it tell its source so. Units are converted here, and nowhere further in.
@@ -12,7 +12,7 @@ import io
 import math
 import zlib
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tocsin.edge.latest import microseconds
 from tocsin.host import Host
 from tocsin.science.quality import US_PER_S
-from tocsin.vocabulary import Bulletin, Flag, InputError, Observations, Quantity, column
+from tocsin.vocabulary import Bulletin, InputError, Observations, Quantity, column
 
 BATCH_ROWS = 10_000
 FILE_BYTES_MOST = 1 << 30
@@ -303,64 +303,3 @@ def _lines(raw: io.BufferedIOBase, path: Path, bytes_most: int) -> Iterator[str]
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as fault:
             raise InputError(f"{path}, line {number}: not UTF-8 ({fault.reason})") from fault
-
-
-class CsvFolder:
-    """A folder into which somebody puts CSV files. A file moves to `done` when all of it is on disk here.
-
-    A file that cannot be read moves to `bad`, with the reason beside it, and stops no other. Readings have arrived when the file
-    is read; a file that is read twice, because the power failed in between, adds nothing.
-    """
-
-    def __init__(self, name: str, folder: Path, columns: CsvColumns, *, every_s: float = 60.0, settled_s: float = 5.0) -> None:
-        if not (every_s > 0 and settled_s >= 0):
-            raise InputError(f"collector {name}: every_s = {every_s}, settled_s = {settled_s}; wanted > 0 and >= 0")
-        self._name, self._folder, self._columns = name, folder, columns
-        self._every_s, self._settled = every_s, timedelta(seconds=settled_s)
-        self._sizes: dict[Path, tuple[int, datetime]] = {}
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def batches(self, host: Host) -> AsyncGenerator[Observations, None]:
-        """Look for files again and again; a file whose size still changes is left to be finished."""
-        while True:
-            for path in self._finished(host.clock.now()):
-                try:
-                    told = read_csv(path, self._columns)
-                except InputError as fault:
-                    self._move(path, "bad").with_suffix(".why").write_text(f"{fault}\n", encoding="utf-8")
-                    continue
-                for begin in range(0, len(told), BATCH_ROWS):
-                    yield _arrived(told, slice(begin, begin + BATCH_ROWS), host.clock.now())
-                self._move(path, "done")
-            await host.clock.sleep(self._every_s)
-
-    def _finished(self, now: datetime) -> list[Path]:
-        if not self._folder.is_dir():
-            raise InputError(f"collector {self._name}: no folder {self._folder}; make it, or name another")
-        sizes = {path: path.stat().st_size for path in sorted(self._folder.glob("*.csv*")) if path.is_file()}
-        self._sizes = {
-            path: (size, self._sizes[path][1] if self._sizes.get(path, (-1, now))[0] == size else now)
-            for path, size in sizes.items()
-        }
-        return [path for path, (_, since) in self._sizes.items() if now - since >= self._settled]
-
-    def _move(self, path: Path, to: str) -> Path:
-        target = self._folder / to / path.name
-        target.parent.mkdir(exist_ok=True)
-        return path.replace(target)
-
-
-def _arrived(told: Observations, cut: slice, now: datetime) -> Observations:
-    count = len(told.value[cut])
-    return Observations(
-        told.quantity,
-        told.sites,
-        column(told.site[cut], np.int32),
-        column(told.time_us[cut], np.int64),
-        column(told.value[cut], np.float64),
-        column(np.where(np.isfinite(told.value[cut]), Flag.NOT_EVALUATED, Flag.MISSING), np.uint8),
-        column(np.full(count, microseconds(now)), np.int64),
-    )

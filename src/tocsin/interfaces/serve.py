@@ -7,7 +7,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from tocsin.edge import Collector, CsvColumns, CsvFolder
+from tocsin.edge import Collector
+from tocsin.edge.collectors.files import Files
 from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.serving import Duty, address_of, free_port, open_platform, serve_until
@@ -42,9 +43,17 @@ def serve(
     inboxes = {quantity: data / INBOX / quantity.name for quantity in pack.observes}
     collectors: list[Collector] = []
     for quantity, inbox in inboxes.items():
-        columns = CsvColumns(quantity=quantity, time="time", value="value", unit=quantity.unit, site="site")
-        name = f"{quantity.name} files"
-        collectors.append(CsvFolder(name, inbox, columns, every_s=INBOX_EVERY_S, settled_s=INBOX_SETTLED_S))
+        collectors.append(
+            Files(
+                name=f"{quantity.name} files",
+                folder=str(inbox),
+                quantity=quantity,
+                unit=quantity.unit,
+                site="site",
+                every_s=INBOX_EVERY_S,
+                settled_s=INBOX_SETTLED_S,
+            )
+        )
     listener, show = free_port(host, port), Show(as_json=as_json)
 
     def scenario(world: World, now: datetime) -> Scenario:
