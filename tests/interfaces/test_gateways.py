@@ -7,6 +7,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from cli_place import build_place, feature, geojson, lonlat, run
 from test_serve import ADA, COMMANDER, PATIENCE_S, Served
+
+from tocsin.host import WallClock
+from tocsin.interfaces.serving import things_or_new
 
 SENSOR, SECRET = "weather-mast", "long secret of a mast"
 
@@ -178,3 +182,16 @@ def test_sensorthings_by_mqtt_creates_observations_and_tells_subscribers_and_the
     until("the reading of a client", lambda: value_of(platform, "mole") == 1.25)
     until("its warning", lambda: [w for w in platform.get("/warnings") if w["site"] == "mole" and w["level"] == 3])
     assert len(httpx.get(newest, auth=who).json()["value"]) == 1  # it did not come back from the node as a second one
+
+
+def test_a_damaged_store_of_things_is_set_aside_and_does_not_stop_the_platform(tmp_path: Path) -> None:
+    path = tmp_path / "things.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    things, words = things_or_new(path, clock=WallClock(), places={})
+    things.close()
+    (aside,) = tmp_path.glob("things.sqlite.damaged-*")
+    assert aside.read_bytes().startswith(b"this is no database")
+    assert aside.name in words
+    again, words = things_or_new(path, clock=WallClock(), places={})
+    again.close()
+    assert words == ""

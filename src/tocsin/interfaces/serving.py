@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ from tocsin.platform.twin import Twin
 from tocsin.platform.uplink import open_receiver
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
-from tocsin.vocabulary import Level, Quantity, TocsinError, Unavailable, Warning
+from tocsin.vocabulary import InputError, Level, Quantity, TocsinError, Unavailable, Warning
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,9 @@ def open_platform(
         centre.sources = lambda: Sources(sources(latest, watch, rules, clock.now()), counts(node.counted))
         centre.receiver = open_receiver(host, ledger, node, spool)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
-        things = open_things(folder / FILE_NAME, clock=clock, places=places)
+        things, trouble = things_or_new(folder / FILE_NAME, clock=clock, places=places)
+        if trouble:
+            centre.note(trouble)
         feed = Feed(things)
         node.on_readings(centre.heard_readings)
         node.on_readings(feed.heard)
@@ -139,6 +141,24 @@ def open_platform(
         ledger.close()
         raise
     return Platform(centre, node, spool, things, feed)
+
+
+def things_or_new(path: Path, *, clock: Clock, places: Mapping[str, Place]) -> tuple[Things, str]:
+    """The store of things; where its file is damaged it is set aside and a new one begun, and the words say so.
+
+    A platform must not stop warning because what it shows to SensorThings clients is broken.
+    """
+    try:
+        return open_things(path, clock=clock, places=places), ""
+    except InputError as damaged:
+        aside = path.with_name(f"{path.name}.damaged-{clock.now():%Y%m%dT%H%M%S}")
+        for end in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + end)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + end))
+        log.error("things_set_aside", extra={"file": str(aside), "reason": str(damaged)})
+        words = f"SensorThings begins anew: {damaged}. The damaged file is {aside.name}; readings and rules are not touched"
+        return open_things(path, clock=clock, places=places), words
 
 
 class Duty:
