@@ -225,5 +225,5 @@ async def until(is_so: Callable[[], bool]) -> None:
 def told_by(batch: Batch) -> list[Any]:
     """What a batch says, without when it arrived."""
     if isinstance(batch, Observations):
-        return [batch.quantity.name, batch.sites, batch.site.tolist(), batch.value.tolist()]
+        return [batch.quantity.name, batch.sites, batch.site.tolist(), [repr(value) for value in batch.value.tolist()]]
     return [(one.subject, one.revision, one.figures) for one in batch]

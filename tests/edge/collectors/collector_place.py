@@ -173,7 +173,7 @@ async def broker(program: str, folder: Path, *more: str) -> AsyncIterator[int]:
 async def publish(program: str, port: int, topic: str, payload: bytes, *more: str) -> None:
     """One message by mosquitto_pub, QoS 1."""
     words = ("-h", "127.0.0.1", "-p", str(port), "-t", topic, "-q", "1", *more)
-    process = await asyncio.create_subprocess_exec(program, *words, "-s", stdin=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(program, *words, "-s" if payload else "-n", stdin=asyncio.subprocess.PIPE)
     await process.communicate(payload)
     assert process.returncode == 0
 
