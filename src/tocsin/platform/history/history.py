@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from tocsin.platform.history import hot
-from tocsin.platform.history.compact import HISTORY, not_aggregated
+from tocsin.platform.history.compaction import HISTORY, not_aggregated
 from tocsin.platform.history.manifest import Gone, Manifest, load_manifest
 from tocsin.platform.history.parts import (
     HOURLY,
@@ -64,7 +64,10 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct):
-    """All that a question touches, at one moment: whole parts, hourly parts, and the rows that only the log has."""
+    """All that a question touches, at one moment: whole parts, hourly parts, and the rows that only the log has.
+
+    `last_us` is included: the moments of a clock that is wrong go up to the last that there is.
+    """
 
     measure: Measure
     quantity: Quantity
@@ -72,7 +75,7 @@ class View(msgspec.Struct):
     hourly: list[Part]
     fresh: Rows
     from_us: int
-    to_us: int
+    last_us: int
 
 
 class History:
@@ -163,7 +166,7 @@ class History:
         def read(view: View) -> Observations:
             several = []
             for part in view.raw:
-                rows = self._rows(part, from_us, to_us - 1, wanted)
+                rows = self._rows(part, view.from_us, view.last_us, wanted)
                 if rows is not None:
                     several.append(rows)
             fresh = view.fresh
@@ -195,7 +198,7 @@ class History:
         damage: list[str] = []
         batches: list[Observations] = []
         fresh_of: Quantity | None = None
-        last_us = to_us - 1
+        last_us = to_us - 1 if to_us < MOST else MOST
 
         def wanted(name: str, low: int, high: int) -> bool:
             return name == quantity and low <= last_us and high >= from_us

@@ -198,7 +198,7 @@ def _ask(history: History, view: View, statement: Any, values: dict[str, Any], p
             if places is not None:
                 told = {"site": list(places), "place": list(places.values())}
                 store.register("places", pa.table(told, schema=pa.schema([("site", pa.string()), ("place", pa.string())])))
-            used = values | names | {"from_us": view.from_us, "last_us": view.to_us}
+            used = values | names | {"from_us": view.from_us, "last_us": view.last_us}
             asked = {name: value for name, value in used.items() if f"${name}" in whole}
             try:
                 return store.sql(whole, params=asked).to_arrow_table()
