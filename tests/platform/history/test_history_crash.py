@@ -104,7 +104,7 @@ def spoil_manifest(data: Path, how: int) -> None:
             path.write_bytes(whole[:-3] + b"x" + whole[-2:])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, max_size=14), st.sampled_from([3, 20, 1_000_000]), st.sampled_from([200, 2_000]))
 def test_any_order_of_writing_compacting_dying_and_asking_gives_what_was_written(
     monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, object]], small: int, segment: int
