@@ -15,7 +15,7 @@ from tocsin.edge import Check, Latest, changed, qartod_water_level
 from tocsin.edge.check import Location, code_of
 from tocsin.edge.check import Test as QartodTest
 from tocsin.edge.latest import COUNTED, FLAGS, NEVER, microseconds
-from tocsin.pack.ready_rules import rise, threshold
+from tocsin.pack.ready_rules import compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits
 from tocsin.science.quality import Climate
 from tocsin.vocabulary import Flag, InputError, Level, NotFound, Observations, Quantity
@@ -49,7 +49,17 @@ RULES = (
         min_readings=3,
     ),
     rise("fast", LEVEL, Limits({Level.YELLOW: 0.5, Level.RED: 2.0}, "m/h", "a test"), over_s=1800, max_age_s=1800),
+    k_of_n(
+        "both_high",
+        LEVEL,
+        Limits({Level.YELLOW: 2.0, Level.RED: 4.0}, "m", "a test"),
+        k=2,
+        groups={"river": list(SITES)},
+        within_s=3600,
+        max_age_s=3600,
+    ),
 )
+RULES += (compound("high_and_fast", RULES[:2]), compound("high_or_fast", RULES[:2], how="any"))
 
 
 def batch(site: list[int], step: list[int], value: list[float]) -> Observations:

@@ -11,7 +11,7 @@ from edge_host import START
 
 from tocsin.edge import Check, Latest, Watch
 from tocsin.edge.latest import microseconds
-from tocsin.pack.ready_rules import threshold
+from tocsin.pack.ready_rules import compound, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
 from tocsin.vocabulary import (
     Evidence,
@@ -266,3 +266,34 @@ def test_a_clock_that_is_ahead_is_told_and_its_site_is_not_judged_by_it() -> Non
         ("clock ahead", True, "its time agrees with ours again"),
     ]
     assert levels(bench.told) == []
+
+
+RAIN = Quantity("rain_rate", "mm/h", low=0, high=500)
+WET = threshold("rain_heavy", RAIN, Limits({Level.RED: 30.0}, "mm/h", "a test"), max_age_s=1800)
+
+
+def test_a_rule_on_two_quantities_is_looked_at_when_either_is_heard() -> None:
+    bench = Bench(compound("high_and_wet", [HIGH, WET]))
+    assert bench.say(4.5) == [bench.told[0], bench.told[1]]  # the rain is not known: blind
+    assert isinstance(bench.told[1], Warning)
+    assert bench.told[1].level == Level.BLIND
+    bench.latest.take(Observations.of(RAIN, ("gauge-3",), [0], [microseconds(bench.now)], [40.0]))
+    told = bench.tell(bench.watch.look(bench.now, [RAIN]))
+    assert isinstance(told[1], Warning)
+    assert (told[1].level, told[1].value) == (Level.ORANGE, 4.5)
+    assert "rain_heavy: red" in told[1].reason
+    assert not told[1].public
+    assert bench.watch.look(bench.now) == ()
+
+
+def test_a_signal_that_is_attenuated_is_told_as_a_fault_of_the_sensor() -> None:
+    check = msgspec.structs.replace(
+        CHECK, flat_suspect_s=None, attenuated_suspect=0.05, attenuated_fail=0.01, attenuated_s=1200.0
+    )
+    bench = Bench(checks=(check,))
+    faults = [one for k in range(9) for one in bench.say(1.0 + 0.001 * (k % 2)) if isinstance(one, SensorFault)]
+    assert [(fault.check, fault.reason, fault.healed) for fault in faults] == [
+        ("attenuated signal", "attenuated signal: the range of 20 min is below 0.01 m", False)
+    ]
+    faults = [one for k in range(9) for one in bench.say(1.0 + 0.3 * (k % 2)) if isinstance(one, SensorFault)]
+    assert [(fault.check, fault.healed) for fault in faults] == [("attenuated signal", True)]

@@ -103,13 +103,13 @@ class Watch:
         asked = None if quantities is None else {quantity.name for quantity in quantities}
         records: list[Record] = []
         for hazard, rule in self._rules:
-            if asked is not None and rule.reads.name not in asked:
+            if asked is not None and asked.isdisjoint((rule.reads.name, *(quantity.name for quantity in rule.also))):
                 continue
             places = None if touched is None or not rule.by_site else touched.get(rule.reads.name)
             window = self._latest.window(rule.reads, rule.span_s, now, places=places)
             fault = f"rule {rule.name}", rule.reads.name, RULE
             try:
-                verdict = _promised(rule, window, rule.judge(window, self._levels[rule.name].of(window.sites)[1]))
+                verdict = _promised(rule, window, self._judged(rule, window, now))
             except Exception as broken:  # a pack's own code: whatever it raises must not silence the other rules
                 if fault not in self._faults:
                     log.exception("rule_broken", extra={"rule": rule.name})
@@ -121,6 +121,13 @@ class Watch:
                 records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason, healed=True))
             records += self._changes(hazard, rule, window, verdict, now)
         return tuple(records)
+
+    def _judged(self, rule: Rule, window: Window, now: datetime) -> Verdict:
+        before = self._levels[rule.name].of(window.sites)[1]
+        if rule.judge_all is None:
+            return rule.judge(window, before)
+        others = {quantity.name: self._latest.window(quantity, rule.span_s, now) for quantity in rule.also}
+        return rule.judge_all({rule.reads.name: window, **others}, before)
 
     def _changes(self, hazard: str, rule: Rule, window: Window, verdict: Verdict, now: datetime) -> list[Record]:
         last, sighted = self._levels[rule.name].of(window.sites)

@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
 from tocsin.pack.plan import Action, Condition, Duration, Plan
-from tocsin.pack.ready_rules import accumulation, rise, threshold
+from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import NotFound, PackFault
@@ -34,8 +34,10 @@ __all__ = [
     "Spread",
     "Verdict",
     "accumulation",
+    "compound",
     "find_pack",
     "find_packs",
+    "k_of_n",
     "rise",
     "threshold",
 ]

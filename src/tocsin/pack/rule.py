@@ -56,6 +56,9 @@ class Rule(msgspec.Struct, frozen=True):
 
     `before` is the level that each site had, (site,) int8, for hysteresis. `meaning` is what the operator reads about the rule.
     `by_site` promises that a site's verdict rests on its own row alone: then readings of some sites need a look at these only.
+
+    A rule that reads more than one quantity names the others in `also`, and `judge_all` takes a window of each, by its name; the
+    verdict is for the sites of `reads`. `judge` then knows nothing of the others.
     """
 
     name: str
@@ -66,3 +69,9 @@ class Rule(msgspec.Struct, frozen=True):
     source: str
     verified: bool
     by_site: bool = False
+    also: tuple[Quantity, ...] = ()
+    judge_all: Callable[[Mapping[str, Window], NDArray[np.int8]], Verdict] | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.also) != (self.judge_all is not None):
+            raise InputError(f"rule {self.name}: also = {self.also} and judge_all = {self.judge_all}; wanted both or none")
