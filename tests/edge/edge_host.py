@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tocsin.host import Entry, VirtualClock
+from tocsin.host import Entry, NoNetwork, VirtualClock
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import AnyRecord, NotFound, Record, Unavailable, record_id
 
@@ -64,6 +64,7 @@ class TestHost:
         self.ledger = MemoryLedger(self.clock.now)
         self.gate = None
         self.compute = None
+        self.net = NoNetwork()
         self._seed = seed
 
     def chance(self, purpose: str) -> np.random.Generator:

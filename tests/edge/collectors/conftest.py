@@ -6,3 +6,4 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent))  # collector_place
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # certificates

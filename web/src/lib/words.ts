@@ -30,6 +30,7 @@ export const KIND: Record<string, string> = {
   report: 'Report',
   incident: 'Incident',
   note: 'Note',
+  bulletin: 'Bulletin',
 }
 
 export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTRATION' }
