@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,18 +54,16 @@ def mosquitto() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a throw-away PostgreSQL of Debian's, on a free port; root starts it as the user that Debian made for it."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         missing("PostgreSQL (apt-get install postgresql)")
     bin_ = programs[-1].parent
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-postgres-"))  # not below pytest's own folder, which only its user may enter
     as_whom: list[str] = []
     if os.geteuid() == 0:
         as_whom = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        for parent in (folder, folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
         os.chown(folder, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -82,3 +81,4 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://tocsin@127.0.0.1:{port}/postgres"
     finally:
         run(bin_ / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)

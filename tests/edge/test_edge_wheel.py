@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import tocsin
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging" / "edge"
 WHEEL = tomllib.loads((PACKAGING / "pyproject.toml").read_text())
@@ -52,11 +54,12 @@ def names(requirements: list[str]) -> set[str]:
 
 
 def test_every_module_that_a_node_imports_is_in_the_wheel(loaded: dict[str, list[str]]) -> None:
-    source = ROOT / "src" / "tocsin"
+    sources, installed = ROOT / "src" / "tocsin", Path(tocsin.__file__).parent
     included = [(PACKAGING / path).resolve() for path in WHEEL["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]]
-    mine = [Path(name) for name in loaded["files"] if Path(name).is_relative_to(source)]
+    inside = [path.relative_to(sources) for path in included if path.is_relative_to(sources)]
+    mine = [Path(name).relative_to(installed) for name in loaded["files"] if Path(name).is_relative_to(installed)]
     assert len(mine) > 30
-    outside = [path for path in mine if not any(path == inside or path.is_relative_to(inside) for inside in included)]
+    outside = [path for path in mine if not any(path == part or path.is_relative_to(part) for part in inside)]
     assert outside == []
 
 

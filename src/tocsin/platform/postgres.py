@@ -141,7 +141,7 @@ class PostgresReadings:
 
         try:
             return asyncio.run_coroutine_threadsafe(run(), self._loop).result(4.0 * self._timeout_s)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
             self._forget()
             raise Unavailable(
                 f"postgres {_shown(self._url)}: {fault or type(fault).__name__}; nothing of it was committed"
