@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -67,6 +68,7 @@ STEP = st.one_of(
     st.tuples(st.just("full disk"), st.integers(0, 40)),
     st.tuples(st.just("lose manifest"), st.integers(0, 3)),
     st.tuples(st.just("restart"), st.just(0)),
+    st.tuples(st.just("drop compacted"), st.just(0)),
     st.tuples(st.just("query"), st.just(0)),
 )
 
@@ -86,6 +88,15 @@ def make(several: list[tuple[object, list[tuple[str, int, float, int]]]]):  # ty
             )
         )
     return told
+
+
+def drop_compacted(data: Path) -> None:
+    """What a node may do: let go of the segments that the history has."""
+    path = data / "history" / "compacted.json"
+    through = json.loads(path.read_bytes())["through"] if path.exists() else 0
+    for segment in (data / "readings").glob("segment-*.log"):
+        if int(segment.stem.rpartition("-")[2]) <= through:
+            segment.unlink()
 
 
 def spoil_manifest(data: Path, how: int) -> None:
@@ -144,6 +155,10 @@ def test_any_order_of_writing_compacting_dying_and_asking_gives_what_was_written
                             pass
                 case "lose manifest":
                     spoil_manifest(data, int(how))  # type: ignore[call-overload]
+                case "drop compacted":
+                    spool.close()
+                    drop_compacted(data)
+                    spool = Spool(data / "readings", segment_bytes=segment)
                 case "restart":
                     spool.close()
                     spool = Spool(data / "readings", segment_bytes=segment)
@@ -157,8 +172,9 @@ def test_any_order_of_writing_compacting_dying_and_asking_gives_what_was_written
         shutil.rmtree(data)
 
 
-@pytest.mark.parametrize("step", range(0, 30))
-def test_a_crash_at_each_step_of_aging_loses_no_reading_and_counts_none_twice(tmp_path: Path, step: int) -> None:
+@pytest.mark.parametrize("step", range(0, 28))
+@pytest.mark.parametrize("is_lost", [False, True], ids=["", "manifest lost too"])
+def test_a_crash_at_each_step_of_aging_loses_no_reading_and_counts_none_twice(tmp_path: Path, step: int, is_lost: bool) -> None:
     spool = Spool(tmp_path / "readings")
     times = T0 + np.arange(0, 6 * DAY, 6 * HOUR)
     spool.append([batch(times[k : k + 5], times[k : k + 5] % 7) for k in range(0, times.size, 5)])
@@ -168,14 +184,49 @@ def test_a_crash_at_each_step_of_aging_loses_no_reading_and_counts_none_twice(tm
             compact(tmp_path, now=NOW, keep_raw=timedelta(days=28))
         except Crash:
             pass
-    if step % 3 == 0:
+    if is_lost:
         spoil_manifest(tmp_path, 1)
+    between = History(tmp_path)
+    hours = sum(p.rows for p in between.manifest().parts if p.kind == "hourly")
+    assert hours + len(between.read("river_level")) == times.size
     compact(tmp_path, now=NOW, keep_raw=timedelta(days=28))
     history = History(tmp_path)
     hours = [p for p in history.manifest().parts if p.kind == "hourly"]
     raw = history.read("river_level")
     assert sum(p.rows for p in hours) + len(raw) == times.size
     assert int(raw.time_us.min()) == T0 + 3 * DAY
+
+
+@pytest.mark.parametrize("step", range(0, 16))
+def test_a_crash_at_each_step_of_a_merge_whose_manifest_is_lost_too_finds_nothing_twice(tmp_path: Path, step: int) -> None:
+    spool = Spool(tmp_path / "readings")
+    for k in range(2):
+        spool.append([batch([T0 + k, T0 - 400 * DAY + k], [k, k])])
+        with crash_at(step if k else 10_000, Crash()):
+            try:
+                compact(tmp_path, now=NOW)
+            except Crash:
+                spoil_manifest(tmp_path, 1)
+    assert History(tmp_path).read("river_level").value.tolist() == [0, 1, 0, 1]
+    compact(tmp_path, now=NOW)
+    assert History(tmp_path).read("river_level").value.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("how", range(4))
+def test_a_manifest_that_is_lost_is_made_again_from_the_parts_when_the_log_is_gone_too(tmp_path: Path, how: int) -> None:
+    spool = Spool(tmp_path / "readings")
+    spool.append([batch([T0, T0 - 400 * DAY], [1, 2]), batch([T0], [5], quantity=RAIN)])
+    compact(tmp_path, now=NOW)
+    spool.close()
+    shutil.rmtree(tmp_path / "readings")
+    spoil_manifest(tmp_path, how)
+    for _ in range(2):
+        history = History(tmp_path)
+        assert history.read("river_level").value.tolist() == [2, 1]
+        assert history.read("rain_amount").value.tolist() == [5]
+        assert history.read("river_level").quantity == LEVEL
+        compact(tmp_path, now=NOW)
+    assert History(tmp_path).damage == []
 
 
 def test_a_part_that_is_half_there_is_told_and_hides_no_other(tmp_path: Path) -> None:

@@ -284,10 +284,9 @@ def write_part(root: Path, about: About, tables: Iterable[Any]) -> Part:
         make_folders(root, path.parent)
         for table in tables:
             if writer is None:
-                schema = table.schema.with_metadata({ABOUT: msgspec.json.encode(about)})
                 writer = pq.ParquetWriter(
                     unfinished,
-                    schema,
+                    table.schema,
                     compression="zstd",
                     compression_level=ZSTD_LEVEL,
                     use_dictionary=["site", "flag"],
@@ -298,6 +297,7 @@ def write_part(root: Path, about: About, tables: Iterable[Any]) -> Part:
             writer.write_table(table, row_group_size=GROUP_ROWS)
         if writer is None:
             raise InputError(f"{path}: a part of no rows; wanted at least one")
+        writer.add_key_value_metadata({ABOUT.decode(): msgspec.json.encode(about).decode()})
         writer.close()
         writer = None
         with unfinished.open("rb") as file:
