@@ -9,7 +9,6 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from tocsin.vocabulary.errors import InputError
 
@@ -155,6 +154,8 @@ def farrington(count: Values, method: Farrington) -> Expected:
     disease, JRSS A 159, 547-563; Noufaily et al. 2013, An improved algorithm for outbreak detection in multiple surveillance
     systems, Statistics in Medicine 32, 1206-1222. Checked against R's surveillance::algo.farrington and farringtonFlexible.
     """
+    from scipy import stats  # half a second that only its users pay, and which the edge's wheel does not carry
+
     if count.shape[1] < method.weeks:
         raise InputError(f"farrington: {count.shape[1]} weeks; wanted at least {method.weeks}, for {method.years} years")
     back, season = method.baseline()

@@ -10,7 +10,6 @@ import math
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from tocsin.vocabulary.errors import InputError
 
@@ -66,6 +65,8 @@ def recursive_sta_lta(value: Values, *, short: int, long: int) -> Values:
     Both averages begin at the second sample. Source: Withers et al. 1998, A comparison of select trigger algorithms for automated
     global seismic phase and event detection, BSSA 88, 95-106. Checked against obspy's recursive_sta_lta.
     """
+    from scipy import signal  # half a second that only its users pay, and which the edge's wheel does not carry
+
     _check_windows(short, long)
     square = value * value
     square[:, :1] = np.where(np.isfinite(square[:, :1]), 0.0, np.nan)
