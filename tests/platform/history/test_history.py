@@ -123,7 +123,9 @@ def test_a_quantity_that_is_not_there_is_told_with_those_that_are(tmp_path: Path
         History(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("site", ["../../etc/passwd", "/abs", "a/b", "x\x00y", "\n", "'; DROP TABLE seen; --", "ü" * 200, "..", ""])
+@pytest.mark.parametrize(
+    "site", ["../../etc/passwd", "/abs", "a/b", "x\x00y", "\n", "'; DROP TABLE seen; --", "ü" * 200, "..", ""]
+)
 def test_a_site_is_data_and_never_a_path(tmp_path: Path, site: str) -> None:
     data = tmp_path / "data"
     spool = Spool(data / "readings")
@@ -154,7 +156,9 @@ def test_a_clock_that_names_every_year_makes_one_part_and_not_thousands(tmp_path
     assert len(History(tmp_path).read("river_level")) == len(told)
 
 
-def test_ten_years_of_one_hourly_gauge_are_ten_parts_and_a_busy_day_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_years_of_one_hourly_gauge_are_ten_parts_and_a_busy_day_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tocsin.platform.history.compaction.SMALL_ROWS", 10_000)
     spool = Spool(tmp_path / "readings")
     hours = T0 - np.arange(87_600) * HOUR
