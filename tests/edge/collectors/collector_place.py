@@ -40,7 +40,9 @@ def made(kind: type[Any], **told: Any) -> Any:
 def quick_host(net: Any = None, *, speed: float = 3600.0, start: datetime | None = None) -> LocalHost:
     """A host on which a minute of sleep is over in a moment."""
     clock, gate = ScaledClock(start or NOON, speed), RoleGate()
-    return LocalHost(clock=clock, ledger=MemoryLedger(gate, clock), gate=gate, compute=OneByOne(), seed=1, net=net or Internet())
+    return LocalHost(
+        clock=clock, ledger=MemoryLedger(gate, clock), gate=gate, compute=OneByOne(), seed=1, net=net or CountingNet()
+    )
 
 
 def still_host(net: Any = None) -> LocalHost:
@@ -50,17 +52,22 @@ def still_host(net: Any = None) -> LocalHost:
 
 
 class CountingNet(Internet):
-    """The machine's network; knows what is open, and counts the PUBACKs that are sent."""
+    """The machine's network; knows what is open, and counts the PUBACKs that are sent and the SUBACKs that come."""
 
     def __init__(self) -> None:
-        self.opened = self.closed = self.pubacks = 0
+        self.opened = self.closed = self.pubacks = self.subscribed = 0
 
     async def connect(
         self, host: str, port: int, *, tls: ssl.SSLContext | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await super().connect(host, port, tls=tls)
         self.opened += 1
-        write, close = writer.write, writer.close
+        read, write, close = reader.readexactly, writer.write, writer.close
+
+        async def heard(size: int) -> bytes:
+            data = await read(size)
+            self.subscribed += data == b"\x90"
+            return data
 
         def counted(data: bytes) -> None:
             self.pubacks += data[:1] == b"\x40" and len(data) // 4
@@ -70,7 +77,7 @@ class CountingNet(Internet):
             self.closed += 1
             close()
 
-        writer.write, writer.close = counted, closed  # type: ignore[method-assign]
+        writer.write, writer.close, reader.readexactly = counted, closed, heard  # type: ignore[method-assign]
         return reader, writer
 
 
@@ -168,6 +175,13 @@ async def broker(program: str, folder: Path, *more: str) -> AsyncIterator[int]:
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+async def listens(host: LocalHost, count: int = 1) -> None:
+    """Wait until the collector's subscription is granted."""
+    async with asyncio.timeout(20.0):
+        while host.net.subscribed < count:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.005)
 
 
 async def publish(program: str, port: int, topic: str, payload: bytes, *more: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from collector_place import LEVEL_TOLD, NOON, CountingNet, Web, broker, free_port, made, publish, quick_host, reading
+from collector_place import LEVEL_TOLD, NOON, CountingNet, Web, broker, free_port, listens, made, publish, quick_host, reading
 from test_cap_collector import FEED, alert, index
 from test_lorawan import CHIRP
 from test_modbus import device, words
@@ -151,7 +151,7 @@ async def subscribed(collector: Any, net: Any) -> None:
     host = quick_host(net, speed=1.0)
     source = collector.batches(host)
     waiting = asyncio.ensure_future(anext(source))
-    await asyncio.sleep(0.3)
+    await listens(host)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await source.aclose()

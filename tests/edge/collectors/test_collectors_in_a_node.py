@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from certificates import make_certificates
-from collector_place import EDGE, LEVEL, NOON, Web, broker, bulletins, made, quick_host, rows, still_host
+from collector_place import EDGE, LEVEL, NOON, Web, broker, bulletins, listens, made, quick_host, rows, still_host
 from test_http_collectors import GOOD, TOKEN, push, ready
 from test_mqtt_collector import collector as mqtt_collector
 from test_quakes import WEEK, event, feed
@@ -21,7 +22,8 @@ from test_quakes import WEEK, event, feed
 from tocsin.edge import Batch, Latest, Node, Watch
 from tocsin.edge.collectors.usgs import Usgs
 from tocsin.edge.latest import microseconds
-from tocsin.host import Host
+from tocsin.flows.words import in_words
+from tocsin.host import Host, NoNetwork
 from tocsin.testing.collector_promises import following
 from tocsin.vocabulary import Bulletin, Observations, SensorFault, Unavailable
 
@@ -103,6 +105,11 @@ def test_a_bulletin_that_the_ledger_refuses_breaks_its_collector_and_no_other() 
     assert [(one.subject, one.healed) for one in faults] == [("collector quakes", False), ("collector quakes", True)]
 
 
+def test_a_bulletin_in_words_tells_whether_it_is_real() -> None:
+    assert in_words(said("1")) == "us issued: M 4.6"
+    assert in_words(msgspec.structs.replace(said("1"), status="exercise")) == "us issued (EXERCISE): M 4.6"
+
+
 def test_an_empty_batch_says_that_the_source_answers_again() -> None:
     host = still_host()
     node = run(host, Played("quakes", Unavailable("no route"), ()))
@@ -150,9 +157,10 @@ def test_mqtt_over_tls_with_certificates_of_both_sides(mosquitto: dict[str, str]
         lines = [f"cafile {files.ca}", f"certfile {files.server}", f"keyfile {files.server_key}", "require_certificate true"]
         async with broker(mosquitto["mosquitto"], tmp_path, *lines) as port:
             ours = {"ca": str(files.ca), "cert": str(files.client), "key": str(files.client_key)}
-            async with aclosing(mqtt_collector(port, host="localhost", tls=ours).batches(quick_host(speed=1.0))) as source:
+            host = quick_host(speed=1.0)
+            async with aclosing(mqtt_collector(port, host="localhost", tls=ours).batches(host)) as source:
                 waiting = asyncio.ensure_future(following(source))
-                await asyncio.sleep(0.4)
+                await listens(host)
                 words = ("--cafile", str(files.ca), "--cert", str(files.client), "--key", str(files.client_key))
                 process = await asyncio.create_subprocess_exec(
                     *(mosquitto["mosquitto_pub"], "-h", "localhost", "-p", str(port), *words),
@@ -167,6 +175,12 @@ def test_mqtt_over_tls_with_certificates_of_both_sides(mosquitto: dict[str, str]
                 await anext(mqtt_collector(port, tls={"ca": str(tmp_path / "no-such.pem")}).batches(quick_host(speed=1.0)))
 
     asyncio.run(play())
+
+
+def test_a_host_without_a_network_reaches_no_server_by_any_kind(tmp_path: Path) -> None:
+    for collector in (mqtt_collector(1883), push(tmp_path), made(Usgs)):
+        with pytest.raises(Unavailable, match="this host has no network"):
+            asyncio.run(anext(collector.batches(still_host(NoNetwork()))))  # type: ignore[arg-type]
 
 
 def test_a_push_over_tls(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from collector_place import LEVEL_TOLD, broker, free_port, made, publish, quick_host, rows
+from collector_place import LEVEL_TOLD, broker, free_port, listens, made, publish, quick_host, rows
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tocsin.edge.collectors.lorawan import Lorawan, LorawanPush
 from tocsin.edge.collectors.tally import Drop
@@ -70,6 +72,10 @@ RECEIVED_US = 1772363745580000
 GATEWAY_US = 1772363745100000
 
 
+LEAF = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
+JSON = st.recursive(LEAF, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
 def frame(told: dict[str, Any], count: int) -> dict[str, Any]:
     again: dict[str, Any] = json.loads(json.dumps(told))
     if "uplink_message" in again:
@@ -119,6 +125,17 @@ def test_an_uplink_that_cannot_be_used_is_dropped_by_name(told: Any, reason: str
     assert drop.value.reason == reason
 
 
+@given(JSON, st.sampled_from(["ttn", "chirpstack"]), st.sampled_from(["network", "gateway"]))
+def test_whatever_a_network_sends_is_an_uplink_or_a_drop(told: Any, network: Any, clock: Any) -> None:
+    for whole in (told, {**CHIRP, "object": told}, {**CHIRP, "rxInfo": told, "fCnt": told}, {**TTN, "uplink_message": told}):
+        try:
+            uplink = read_uplink(whole, network, clock=clock, gateway_off_s=10.0)
+        except Drop:
+            continue
+        assert uplink.device
+        assert uplink.time_us >= 0
+
+
 def test_the_frame_counter_tells_what_never_came_and_a_new_join_loses_nothing() -> None:
     frames = Frames()
     lost = [
@@ -142,9 +159,10 @@ def test_uplinks_come_by_mqtt_from_the_networks_own_topics(
     async def play() -> None:
         async with broker(mosquitto["mosquitto"], tmp_path) as port:
             devices = made(Lorawan, host="127.0.0.1", port=port, network=network, readings=[PICK], version="3.1.1")
-            async with aclosing(devices.batches(quick_host(speed=1.0))) as source:
+            host = quick_host(speed=1.0)
+            async with aclosing(devices.batches(host)) as source:
                 waiting = asyncio.ensure_future(following(source))
-                await asyncio.sleep(0.3)
+                await listens(host)
                 await publish(mosquitto["mosquitto_pub"], port, topic, b"not an uplink")
                 await publish(mosquitto["mosquitto_pub"], port, topic, json.dumps(frame(told, 3)).encode())
                 assert rows(await waiting) == [("river_level", site, 2.5)]

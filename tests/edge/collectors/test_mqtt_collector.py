@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from collector_place import LEVEL_TOLD, CountingNet, batches, broker, made, publish, quick_host, reading, rows
+from collector_place import LEVEL_TOLD, CountingNet, batches, broker, listens, made, publish, quick_host, reading, rows
 
 from tocsin.edge.collectors.mqtt import Mqtt, Topic
 from tocsin.testing.collector_promises import following, until
@@ -44,7 +44,7 @@ def test_topics_and_payloads_become_readings_of_the_sites_that_they_name(
             host, told = quick_host(speed=1.0), []
             async with aclosing(collector(port, version=version).batches(host)) as source:
                 waiting = asyncio.ensure_future(following(source))
-                await asyncio.sleep(0.3)
+                await listens(host)
                 pub = mosquitto["mosquitto_pub"]
                 await publish(pub, port, "gauges/weir/level", reading(250))
                 told.append(await waiting)
@@ -69,7 +69,7 @@ def test_what_was_not_acknowledged_and_what_came_meanwhile_is_there_after_a_new_
             gauges = collector(port, version=version)
             source = gauges.batches(host)
             waiting = asyncio.ensure_future(following(source))
-            await asyncio.sleep(0.3)
+            await listens(host)
             await publish(pub, port, "gauges/weir/level", reading(100))
             assert rows(await waiting) == [("river_level", "weir", 1.0)]
             assert net.pubacks == 0
@@ -90,9 +90,10 @@ def test_a_message_that_is_too_large_is_read_past_and_does_not_come_again(mosqui
         async with broker(mosquitto["mosquitto"], tmp_path) as port:
             gauges = collector(port, message_bytes_most=1_000, version="3.1.1")
             net = CountingNet()
-            async with aclosing(gauges.batches(quick_host(net, speed=1.0))) as source:
+            host = quick_host(net, speed=1.0)
+            async with aclosing(gauges.batches(host)) as source:
                 waiting = asyncio.ensure_future(following(source))
-                await asyncio.sleep(0.3)
+                await listens(host)
                 await publish(mosquitto["mosquitto_pub"], port, "gauges/weir/level", b"x" * 200_000)
                 await publish(mosquitto["mosquitto_pub"], port, "gauges/weir/level", reading(100))
                 assert rows(await waiting) == [("river_level", "weir", 1.0)]
@@ -134,7 +135,7 @@ def test_two_nodes_of_one_group_share_the_messages(mosquitto: dict[str, str], tm
                         heard[which] += [value for _, _, value in rows(batch)]
 
             tasks = [asyncio.create_task(listen(which)) for which in (0, 1)]
-            await asyncio.sleep(0.4)
+            await listens(host, 2)
             for number in range(6):
                 await publish(pub, port, "gauges/weir/level", reading(100 * number, time=f"2026-03-01T11:0{number}:00Z"))
             await until(lambda: len(heard[0]) + len(heard[1]) == 6)
@@ -170,7 +171,7 @@ def test_a_wrong_password_is_a_fault_that_says_so_and_the_right_one_opens(
             monkeypatch.setenv("NODE_WORD", "secret")
             async with aclosing(collector(port, user="node", password={"env": "NODE_WORD"}).batches(host)) as source:
                 waiting = asyncio.ensure_future(following(source))
-                await asyncio.sleep(0.3)
+                await listens(host)
                 pub = mosquitto["mosquitto_pub"]
                 await publish(pub, port, "gauges/weir/level", reading(100), "-u", "node", "-P", "secret")
                 assert rows(await waiting) == [("river_level", "weir", 1.0)]
@@ -182,9 +183,10 @@ def test_a_wrong_password_is_a_fault_that_says_so_and_the_right_one_opens(
 def test_a_server_that_goes_away_is_a_fault_and_not_silence(mosquitto: dict[str, str], tmp_path: Path) -> None:
     async def play() -> None:
         async with broker(mosquitto["mosquitto"], tmp_path) as port:
-            source = collector(port).batches(quick_host(speed=1.0))
+            host = quick_host(speed=1.0)
+            source = collector(port).batches(host)
             waiting = asyncio.ensure_future(following(source))
-            await asyncio.sleep(0.3)
+            await listens(host)
         with pytest.raises(Unavailable, match="mqtt 127"):
             await waiting
         with pytest.raises(Unavailable, match="Connect"):

@@ -5,6 +5,7 @@ Sources: FDSN Web Service Specifications, version 1.2 (2019), section fdsnws-eve
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from collections.abc import AsyncGenerator, Iterator
@@ -65,8 +66,8 @@ class Fdsn(PollKind, frozen=True, kw_only=True):
     async def batches(self, host: Host) -> AsyncGenerator[Batch, None]:
         """What is new in each answer."""
         asking = self.asking(host)
-        self.told.learn(host)
         try:
+            await asyncio.to_thread(self.told.learn, host)  # a ledger of years takes seconds
             while True:
                 try:
                     answer = await asking.get(self._asked(host.clock.now()), is_fresh=True)

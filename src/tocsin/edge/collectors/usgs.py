@@ -6,6 +6,7 @@ Source of the format: USGS, "GeoJSON Summary Format", earthquake.usgs.gov/earthq
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
@@ -58,8 +59,8 @@ class Usgs(PollKind, frozen=True, kw_only=True):
         asking = self.asking(host)
         gone: dict[str, int] = {}
         aliases: dict[str, str] = {}
-        self.told.learn(host)
         try:
+            await asyncio.to_thread(self.told.learn, host)  # a ledger of years takes seconds
             while True:
                 try:
                     answer = await asking.get(self.url, accept="application/geo+json, application/json")

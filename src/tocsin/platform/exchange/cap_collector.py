@@ -7,6 +7,7 @@ in a message is not looked at, so trust the feed only as far as you trust its se
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC
 from functools import cached_property
@@ -50,8 +51,8 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
         """What is new in each answer."""
         asking = self.asking(host)
         fetched: set[str] = set()
-        self.told.learn(host)
         try:
+            await asyncio.to_thread(self.told.learn, host)  # a ledger of years takes seconds
             while True:
                 try:
                     answer = await asking.get(self.url, accept="application/atom+xml, application/rss+xml, application/xml;q=0.9")
