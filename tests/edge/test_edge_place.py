@@ -244,3 +244,19 @@ def test_the_uplink_asks_the_host_for_the_way_out() -> None:
         HttpLine("https://tocsin.example.org", permit=NoNetwork().permit).platform()
     with pytest.raises(InputError, match="wanted https://HOST"):
         HttpLine("https://")
+
+
+def test_a_reserve_that_a_crash_left_in_part_is_made_whole(tmp_path: Path) -> None:
+    (tmp_path / "reserve").write_bytes(b"a part")
+    assert Reserve(tmp_path, 1 << 20).is_held
+    assert (tmp_path / "reserve").stat().st_size == 1 << 20
+
+
+def test_a_fault_in_the_status_does_not_end_the_node(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge, _ = edge_of(settings)
+    monkeypatch.setattr(edge, "status", lambda: {}["a fault of ours"])
+    edge.write_status()
+    edge.close()
+    assert "status_fault" in caplog.text

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tocsin.edge import Spool
+from tocsin.edge import spool as spool_module
 from tocsin.edge.spool import HEAD, MARK
 from tocsin.vocabulary import Conflict, NotFound, Observations, Quantity, Unavailable
 
@@ -207,3 +210,74 @@ def test_every_acknowledged_reading_is_there_exactly_once_after_fifteen_kills(tm
     told = Spool(tmp_path).read(LEVEL, to_us=acknowledged * 1_000_000)
     assert told.time_us.tolist() == [t * 1_000_000 for t in range(acknowledged)]
     assert acknowledged > 15 * 25
+
+
+def test_nothing_is_acknowledged_while_the_folder_of_a_new_segment_is_not_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, asked = Spool(tmp_path), list[Path]()
+    sync = spool_module._sync_folder
+
+    def broken(folder: Path) -> None:
+        asked.append(folder)
+        if len(asked) < 3:
+            raise OSError(errno.EIO, "the folder is not synced")
+        sync(folder)
+
+    monkeypatch.setattr(spool_module, "_sync_folder", broken)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="not acknowledged|nothing is acknowledged"):
+            spool.append([batch(0)])
+    assert spool.append([batch(0)]) == 10
+    assert len(asked) == 3
+    assert len(spool.read(LEVEL)) == 10
+
+
+def test_the_oldest_segment_goes_also_where_a_new_file_finds_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path, segment_bytes=500, keep_bytes=100_000)
+    for begin in (0, 10, 20):
+        spool.append([batch(begin)])
+    opened, failed = io.FileIO, list[str]()
+
+    def full(path: Path, mode: str) -> io.FileIO:
+        if not failed:
+            failed.append(str(path))
+            raise OSError(errno.ENOSPC, "no room for a new file")
+        return opened(path, mode)
+
+    monkeypatch.setattr(spool_module.io, "FileIO", full)
+    assert spool.append([batch(30)]) == 10
+    assert (len(failed), spool.dropped_segments) == (1, 1)
+    assert len(spool.read(LEVEL)) == 30
+
+
+def test_two_who_read_the_blocks_at_once_each_get_every_one(tmp_path: Path) -> None:
+    class Moved(Spool):
+        """A reader that always finds that another one has moved the place since it last looked."""
+
+        looks = 0
+        _other: tuple[int, Path, int] | None = None
+
+        @property
+        def _place(self) -> tuple[int, Path, int] | None:
+            self.looks += 1
+            return self._kept if self.looks % 3 else self._other
+
+        @_place.setter
+        def _place(self, place: tuple[int, Path, int] | None) -> None:
+            self._kept, self.looks = place, 0
+
+    spool = Moved(tmp_path)
+    for begin in range(0, 50, 10):
+        spool.append([batch(begin)])
+    assert next(spool.blocks(0)).number == 1
+    spool._other = (4, next(tmp_path.glob("segment-*")), sum(list(_raw(next(tmp_path.glob("segment-*")).read_bytes()))[:4]))
+    assert [block.number for block in spool.blocks(1)] == [2, 3, 4, 5]
+
+
+def _raw(data: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        _, header, columns, _ = HEAD.unpack_from(data, at)
+        yield HEAD.size + header + columns
+        at += HEAD.size + header + columns

@@ -13,7 +13,7 @@ from uplink_place import ADA, EDGE, RAIN, START, Place, reading
 
 from tocsin.edge import Spool
 from tocsin.edge.spool import HEAD
-from tocsin.edge.uplink import ENTRIES_MOST, Parcel, signed_text, unpack
+from tocsin.edge.uplink import ENTRIES_MOST, Parcel, Position, signed_text, unpack
 from tocsin.platform.store.edges import Edges
 from tocsin.security.gate import RoleGate
 from tocsin.security.keys import SigningKey
@@ -412,3 +412,34 @@ def test_a_platform_that_never_moves_is_not_asked_without_a_pause(place: Place, 
     monkeypatch.setattr(place.receiver, "take", lambda *_, **__: place.uplink._position)
     assert [place.uplink.step() for _ in range(3)] == [1.0, 2.0, 4.0]
     assert "stays at" in place.uplink.status().fault
+
+
+def test_a_platform_that_has_more_than_the_node_gets_nothing_and_its_word_is_not_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(place, 3)
+    send, ahead = place.line.send, [10**30]
+
+    def claims(body: bytes, headers: dict[str, str]) -> Position:
+        return msgspec.structs.replace(send(body, headers), block=ahead[0])
+
+    monkeypatch.setattr(place.line, "send", claims)
+    for number in (10**30, place.edge.spool.number + 1, -1):
+        ahead[0] = number
+        assert place.uplink.step() > 0.0
+        assert "put back from a backup" in place.uplink.status().fault
+        assert place.edge.spool.sent == 0
+    measure(place, 1)  # the node itself goes on
+    monkeypatch.setattr(place.line, "send", send)
+    place.send_all()
+    assert same(place)
+
+
+@pytest.mark.parametrize("number", [1 << 63, (1 << 64) - 1])
+def test_numbers_that_no_store_can_keep_are_refused(number: int) -> None:
+    for parcel in ([0, number, 0, 0], [0, 0, 0, number]):
+        body = msgspec.msgpack.encode(["a", "b", *parcel[:2], [], *parcel[2:], []])
+        with pytest.raises(InputError, match="numbers"):
+            unpack(body, compressed=False)
+    with pytest.raises(InputError, match="lost"):
+        unpack(msgspec.msgpack.encode(["a", "b", 0, 0, [], 0, 0, [], [[1, number]]]), compressed=False)

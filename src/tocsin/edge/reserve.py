@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -23,7 +24,10 @@ class Reserve:
     @property
     def is_held(self) -> bool:
         """True if the room is kept back now."""
-        return self._size == 0 or self._path.exists()
+        try:
+            return self._size == 0 or self._path.stat().st_size == self._size  # a crash may have left a part of it
+        except OSError:
+            return False
 
     def keep(self) -> None:
         """Take the room, where there is plenty."""
@@ -35,7 +39,8 @@ class Reserve:
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
         except OSError as fault:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
             log.warning("no_reserve", extra={"path": str(self._path), "fault": str(fault)})
 
     def let_go(self) -> None:

@@ -333,7 +333,15 @@ class Spool:
     def _write(self, data: bytes, batches: int) -> _Segment:
         """Put the bytes of one group on disk; return the segment that has them."""
         while True:
-            file = self._open_for(len(data))
+            try:
+                file = self._open_for(len(data))
+            except OSError as fault:
+                if fault.errno in FULL and len(self._segments) > 1:
+                    self._drop_oldest()
+                    continue
+                raise Unavailable(
+                    f"spool {self.folder}: {fault}; nothing is stored, nothing is acknowledged; make room on the disk"
+                ) from fault
             segment = self._segments[-1]
             try:
                 rest = memoryview(data)
@@ -355,22 +363,24 @@ class Spool:
 
     def _open_for(self, size: int) -> io.FileIO:
         """The file that takes the next `size` bytes; a new segment where the last one is full or was left after an error."""
-        try:
-            if self._file is not None and self._segments[-1].size + size > self.segment_bytes and self._segments[-1].size:
-                self._file.close()
-                self._file = None
-            if self._file is None:
-                reuse = bool(self._segments) and self._segments[-1].size + size <= self.segment_bytes and not self._was_abandoned
-                number = int(self._segments[-1].path.stem.rpartition("-")[2]) + 1 if self._segments else 1
-                segment = self._segments[-1] if reuse else _Segment(self.folder / f"segment-{number:010d}.log")
-                self._file = io.FileIO(segment.path, "ab")
-                if not reuse:
-                    self._segments.append(segment)
-                self._was_abandoned = False
-                _sync_folder(self.folder)
-                self._forget()
-        except OSError as fault:
-            raise Unavailable(f"spool {self.folder}: {fault}; nothing is stored, nothing is acknowledged") from fault
+        if self._file is not None and self._segments[-1].size + size > self.segment_bytes and self._segments[-1].size:
+            self._file.close()
+            self._file = None
+        if self._file is None:
+            reuse = bool(self._segments) and self._segments[-1].size + size <= self.segment_bytes and not self._was_abandoned
+            number = int(self._segments[-1].path.stem.rpartition("-")[2]) + 1 if self._segments else 1
+            segment = self._segments[-1] if reuse else _Segment(self.folder / f"segment-{number:010d}.log")
+            file = io.FileIO(segment.path, "ab")
+            try:
+                _sync_folder(self.folder)  # only then may anything be acknowledged that is written to it
+            except OSError:
+                file.close()
+                raise
+            self._file = file
+            if not reuse:
+                self._segments.append(segment)
+            self._was_abandoned = False
+            self._forget()
         return self._file
 
     def _abandon(self, file: io.FileIO, segment: _Segment) -> None:
@@ -483,7 +493,8 @@ class Spool:
                 file = segment.path.open("rb")
             except FileNotFoundError:  # the oldest segment was dropped while somebody read
                 continue
-            known = self._place if self._place is not None and self._place[:2] == (after, segment.path) else None
+            place = self._place  # read once: another reader may move it at any moment
+            known = place if place is not None and place[:2] == (after, segment.path) else None
             with file:
                 number = after if known else 0
                 for header, _, begin, end in _blocks(file, [], segment.path.name, known[2] if known else 0):

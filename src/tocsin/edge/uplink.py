@@ -8,6 +8,7 @@ the node goes on from where the platform is. What the spool had to drop is named
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import secrets
 import ssl
@@ -41,6 +42,7 @@ SERIES = "series"
 ENTRIES_MOST = 500
 PARCEL_BYTES_MOST = 256 << 20  # unpacked; a spool's block has at most a fifth of that in practice
 SENT_KINDS = (Evidence, SensorFault, Warning, Bulletin)
+NUMBER_MOST = (1 << 63) - 1  # what a store can keep
 TOLD_AFTER_S = 300.0
 ANSWER_BYTES_MOST = 1 << 20
 
@@ -65,7 +67,9 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
 
     def __post_init__(self) -> None:
         numbers = self.entry_after, self.entry_upto, self.block_after, self.block_upto
-        if min(numbers) < 0 or self.entry_after > self.entry_upto or self.block_after > self.block_upto:
+        if not all(0 <= number <= NUMBER_MOST for number in (*numbers, *itertools.chain(*self.lost))):
+            raise InputError(f"parcel: numbers {numbers} and what is lost; wanted 0 to {NUMBER_MOST}")
+        if self.entry_after > self.entry_upto or self.block_after > self.block_upto:
             raise InputError(f"parcel: numbers {numbers}; wanted 0 <= after <= upto")
 
 
@@ -281,10 +285,20 @@ class Uplink:
             headers[ENCODING_HEADER] = "deflate"
         headers[SIGNATURE_HEADER] = self._key.sign(signed_text(body, platform=self._platform, node=self._name))
         try:
-            return self._line.send(body, headers)
+            return self._ours(self._line.send(body, headers))
         except (Refused, InputError):
             self._platform, self._position = "", None  # it may be another platform behind the same address: ask anew
             raise
+
+    def _ours(self, position: Position) -> Position:
+        """The position, if this node can have sent it: else the numbers to come would be taken for those that are there."""
+        size, last = self._host.ledger.size(), self._spool.number
+        if position.entry > size or position.block > last or min(position.entry, position.block) < 0:
+            raise InputError(
+                f"uplink: the platform says it has entry {position.entry} and block {position.block} of this node; here the last "
+                f"are {size} and {last}: was this node put back from a backup? nothing is sent; begin with a new data folder"
+            )
+        return position
 
     def _next(self, position: Position) -> Parcel | None:
         """What comes after the position, at most `batch_bytes` of blocks; None where there is nothing."""
@@ -372,7 +386,7 @@ class Uplink:
         )
         try:
             self._host.ledger.append(self._actor, [fault])
-        except Unavailable as busy:
+        except TocsinError as busy:
             log.warning("fault_not_told", extra={"reason": str(busy)})
             return False
         return True

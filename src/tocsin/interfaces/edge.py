@@ -190,6 +190,8 @@ class Edge:
             write_status(self.settings.data, self.status())
         except (OSError, Unavailable) as fault:
             log.warning("status_not_written", extra={"fault": str(fault)})
+        except Exception:  # a fault of ours in what is only told must not end the node
+            log.exception("status_fault")
 
     async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Warn, collect and send until `stop` is set. What was pending is delivered first, before old readings are looked at."""
