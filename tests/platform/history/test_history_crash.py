@@ -142,13 +142,12 @@ def test_any_order_of_writing_compacting_dying_and_asking_gives_what_was_written
                 case "compact":
                     compact(data, now=NOW)
                 case "crash":
-                    with crash_at(int(how), Crash()):  # type: ignore[call-overload]
-                        with suppress(Crash):
-                            compact(data, now=NOW)
+                    with suppress(Crash), crash_at(int(how), Crash()):  # type: ignore[call-overload]
+                        compact(data, now=NOW)
                 case "full disk":
-                    with crash_at(int(how), OSError(errno.ENOSPC, "no space")):  # type: ignore[call-overload]
-                        with suppress(TocsinError, OSError):
-                            compact(data, now=NOW)
+                    no_space = OSError(errno.ENOSPC, "no space")
+                    with suppress(TocsinError, OSError), crash_at(int(how), no_space):  # type: ignore[call-overload]
+                        compact(data, now=NOW)
                 case "lose manifest":
                     spoil_manifest(data, int(how))  # type: ignore[call-overload]
                 case "drop compacted":

@@ -305,9 +305,11 @@ def compact(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the node's log into the history, merge its parts, and tell what was dropped. Example: tocsin observations compact centre
+    """Bring the node's log into the history, merge its parts, and tell what was dropped.
 
     It may be run at any time, also while the node writes, and be stopped at any time: nothing is lost and nothing found twice.
+
+    Example: tocsin observations compact centre
     """
     with desk(as_json=as_json) as at:
         from tocsin.flows import observations as flow
