@@ -11,6 +11,7 @@ from tocsin.edge import Collector
 from tocsin.edge.collectors.files import Files
 from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
+from tocsin.interfaces.compacting import compact_on_a_timer
 from tocsin.interfaces.serving import Duty, address_of, free_port, open_platform, serve_until
 from tocsin.interfaces.show import Show
 from tocsin.pack import Scenario, find_pack
@@ -85,5 +86,6 @@ def serve(
                 show.line("console", f"MQTT: mqtt://{host}:{port}", mqtt_port=port)
 
             mqtt = None if mqtt_port is None else (host, mqtt_port)
-            asyncio.run(serve_until(platform, listener, mqtt=mqtt, on_mqtt=mqtt_at))
+            packing = compact_on_a_timer(platform.centre, data)
+            asyncio.run(serve_until(platform, listener, packing, mqtt=mqtt, on_mqtt=mqtt_at))
     show.line("console", "stopped in order")
