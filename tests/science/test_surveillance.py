@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from tocsin.science.surveillance import NOUFAILY, Expected, Farrington, ears, farrington
+from tocsin.science.surveillance import NOUFAILY, Expected, Farrington, count_quantile, ears, farrington, student_p
 from tocsin.vocabulary import InputError
 
 R: dict[str, Any] = json.loads((Path(__file__).parent / "reference" / "surveillance.json").read_text())
@@ -155,3 +157,27 @@ def test_a_method_of_nonsense_is_refused(nonsense: dict[str, object]) -> None:
 def test_too_short_a_record_is_refused_with_what_is_wanted() -> None:
     with pytest.raises(InputError, match="100 weeks; wanted at least 264"):
         farrington(np.ones((1, 100)), Farrington())
+
+
+@given(st.lists(st.tuples(st.floats(-40.0, 40.0), st.integers(1, 300)), min_size=1, max_size=20))
+def test_students_p_is_that_of_scipy(told: list[tuple[float, int]]) -> None:
+    t, freedom = np.array([x for x, _ in told]), np.array([n for _, n in told])
+    assert np.allclose(student_p(t, freedom), 2.0 * stats.t.sf(np.abs(t), freedom), rtol=0, atol=1e-10)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.05, 3000.0), st.one_of(st.just(1.0), st.floats(1.01, 30.0))), min_size=1, max_size=5),
+    st.sampled_from([0.9, 0.975, 0.99, 0.995]),
+)
+@settings(max_examples=40, deadline=None)
+def test_quantiles_of_counts_are_those_of_scipy(told: list[tuple[float, float]], share: float) -> None:
+    mean, dispersion = (np.array(one) for one in zip(*told, strict=True))
+    found = count_quantile(mean, dispersion, share)
+    for mu, phi, count in zip(mean, dispersion, found, strict=True):
+        law = stats.poisson(mu) if phi == 1.0 else stats.nbinom(mu / (phi - 1.0), 1.0 / phi)
+        assert law.cdf(count) >= share - 1e-9
+        assert count == 0 or law.cdf(count - 1) <= share + 1e-9
+
+
+def test_a_mean_that_is_not_known_has_no_quantile() -> None:
+    assert np.isnan(count_quantile(np.array([np.nan]), np.array([1.0]), 0.99)).all()

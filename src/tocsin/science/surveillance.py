@@ -6,6 +6,9 @@ takes part in nothing.
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +157,6 @@ def farrington(count: Values, method: Farrington) -> Expected:
     disease, JRSS A 159, 547-563; Noufaily et al. 2013, An improved algorithm for outbreak detection in multiple surveillance
     systems, Statistics in Medicine 32, 1206-1222. Checked against R's surveillance::algo.farrington and farringtonFlexible.
     """
-    from scipy import stats  # half a second that only its users pay, and which the edge's wheel does not carry
 
     if count.shape[1] < method.weeks:
         raise InputError(f"farrington: {count.shape[1]} weeks; wanted at least {method.weeks}, for {method.years} years")
@@ -170,7 +172,7 @@ def farrington(count: Values, method: Farrington) -> Expected:
     with_trend = _refit(y, sloped, method.outlier_from)
     mu, se, z = _predict(with_trend, now_sloped)
     usable = np.isfinite(y)
-    p_value = 2.0 * stats.t.sf(np.abs(z), np.maximum(usable.sum(axis=1) - sloped.shape[1], 1))
+    p_value = student_p(z, np.maximum(usable.sum(axis=1) - sloped.shape[1], 1))
     highest = np.where(usable, y, 0.0).max(axis=1)
     may_trend = (p_value < method.trend_p) & (mu <= highest) & (method.years >= 3)
     keeps = may_trend if method.trend_p < 1.0 else np.ones(len(y), bool)
@@ -183,11 +185,9 @@ def farrington(count: Values, method: Farrington) -> Expected:
     with np.errstate(invalid="ignore", divide="ignore"):
         if method.bound == "two_thirds":
             spread = np.sqrt(dispersion * expected + error**2) / expected
-            bound = expected * (1.0 + 2.0 / 3.0 * stats.norm.isf(method.alpha) * spread) ** 1.5
+            bound = expected * (1.0 + 2.0 / 3.0 * NormalDist().inv_cdf(1.0 - method.alpha) * spread) ** 1.5
         else:
-            extra = np.maximum(dispersion - 1.0, 1e-12)
-            many = stats.nbinom.isf(method.alpha, expected / extra, 1.0 / (1.0 + extra))
-            bound = np.where(dispersion > 1.0, many, stats.poisson.isf(method.alpha, expected))
+            bound = count_quantile(expected, dispersion, 1.0 - method.alpha)
         newest = count[:, -1]
         score = (newest - expected) / (bound - expected)
     few = np.nansum(count[:, -method.cases_weeks :], axis=1) < method.cases_least
@@ -251,3 +251,54 @@ def _predict(fit: _Fit, now: Values) -> tuple[Values, Values, Values]:
     variance = np.einsum("i,rij,j->r", now, fit.covariance, now) * fit.dispersion
     term = fit.coefficient[:, -1] / np.sqrt(fit.covariance[:, -1, -1] * np.maximum(fit.estimated, 1e-12))
     return mean, mean * np.sqrt(variance), term
+
+
+def student_p(t: Values, freedom: NDArray[np.int64]) -> Values:
+    """The chance that |t| of Student's distribution is as large or larger, by its finite series; `freedom` is 1 or more.
+
+    Source: Abramowitz and Stegun 1964, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+
+    >>> student_p(np.array([2.0, 12.706]), np.array([10, 1])).round(4).tolist()
+    [0.0734, 0.05]
+    """
+    angle = np.arctan(np.abs(t) / np.sqrt(freedom))
+    sine, cosine = np.sin(angle), np.cos(angle)
+    odd = freedom % 2 == 1
+    term = np.where(odd, cosine, 1.0)
+    total = np.where(odd & (freedom == 1), 0.0, term)
+    for at in range(int(freedom.max(initial=1)) // 2):  # the next power of the cosine, two higher each time
+        power = np.where(odd, 2 * at + 3, 2 * at + 2)
+        term = term * cosine**2 * (power - 1) / power
+        total = total + np.where(power <= freedom - 2, term, 0.0)
+    inside = np.where(odd, 2.0 / np.pi * (angle + sine * total), sine * total)
+    return np.asarray(np.clip(1.0 - inside, 0.0, 1.0), np.float64)
+
+
+def count_quantile(mean: Values, dispersion: Values, share: float) -> Values:
+    """The least count that a negative binomial variable (Poisson where `dispersion` is 1) does not exceed with a chance of `share`.
+
+    The variance is `dispersion` times the mean. NaN where the mean is not a number.
+
+    >>> count_quantile(np.array([10.0, 10.0]), np.array([1.0, 3.0]), 0.995).tolist()
+    [19.0, 29.0]
+    """
+    known = np.isfinite(mean) & np.isfinite(dispersion)
+    expected, extra = np.where(known, mean, 0.0), np.where(known, dispersion - 1.0, 0.0)
+    spread = extra > 1e-9
+    size = np.where(spread, expected / np.where(spread, extra, 1.0), 0.0)
+    failing = np.where(spread, extra / (1.0 + np.where(spread, extra, 0.0)), 0.0)
+    # in logarithms, so that a chance of exp(-1000) of no case at all is still a number
+    chance = np.where(spread, -size * np.log1p(np.where(spread, extra, 0.0)), -expected)
+    below, wanted = chance.copy(), math.log(share)
+    told = np.zeros(mean.shape)
+    most = int(np.ceil((expected + 100.0 * np.sqrt(expected * (1.0 + extra)) + 100.0 * (1.0 + extra)).max(initial=0.0)))
+    for count in range(most):
+        short = below < wanted
+        if not short.any():
+            break
+        told[short] = count + 1
+        with np.errstate(divide="ignore"):
+            more = np.where(spread, np.log(np.maximum(size + count, 1e-300) * failing), np.log(expected))
+        chance = chance + more - math.log(count + 1)
+        below = np.logaddexp(below, chance)
+    return np.where(known, told, np.nan)

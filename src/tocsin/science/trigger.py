@@ -65,15 +65,16 @@ def recursive_sta_lta(value: Values, *, short: int, long: int) -> Values:
     Both averages begin at the second sample. Source: Withers et al. 1998, A comparison of select trigger algorithms for automated
     global seismic phase and event detection, BSSA 88, 95-106. Checked against obspy's recursive_sta_lta.
     """
-    from scipy import signal  # half a second that only its users pay, and which the edge's wheel does not carry
-
     _check_windows(short, long)
     square = value * value
     square[:, :1] = np.where(np.isfinite(square[:, :1]), 0.0, np.nan)
     averages = []
     for count in (short, long):
-        weight = 1.0 / count
-        averages.append(signal.lfilter([weight], [1.0, weight - 1.0], square, axis=1))
+        average, now = np.empty(value.shape), np.zeros(len(value))
+        for column in range(value.shape[1]):
+            now = now + (square[:, column] - now) / count
+            average[:, column] = now
+        averages.append(average)
     ratio = _ratio(*averages)
     ratio[:, :long] = np.nan
     return ratio
