@@ -354,6 +354,10 @@ class Ingest:
                         await self._store([group])
                     except InputError as fault:
                         _answer(group, Result(Outcome.MALFORMED, str(fault)[:300]))
+            except asyncio.CancelledError:  # it may or may not be on disk: the senders keep it
+                for group in groups:
+                    _answer(group, Result(Outcome.FAILED, "the node stops; send it again"))
+                raise
             except Exception as broken:  # a fault of ours: the senders hear it and keep what they have, the node goes on
                 log.exception("ingest_broken")
                 for group in groups:

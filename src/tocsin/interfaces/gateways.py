@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.routing import Route
 
-from tocsin.edge.ingest import Ingest, Message
+from tocsin.edge.ingest import Ingest, Message, Outcome
 from tocsin.edge.ingest_http import Headers, HttpIngest
 from tocsin.edge.mqtt.acl import Access, Acl, Grant
 from tocsin.edge.mqtt.endpoint import Endpoint, Login
@@ -35,6 +35,8 @@ from tocsin.vocabulary import Level, Refused, TocsinError, Warning
 log = logging.getLogger(__name__)
 
 READINGS, WARNINGS = "readings/#", "tocsin/warnings"
+HANDING_MOST = 10_000  # observations of SensorThings clients that wait for the disk
+AGAIN_S = 0.5, 30.0
 THINGS = Actor("sensorthings", frozenset({"sensor"}))
 
 
@@ -51,6 +53,8 @@ class Gateways:
         self._streams: dict[int, tuple[str, str] | None] = {}
         self._units = {quantity.name: quantity.unit for quantity in centre.pack.observes}
         self._root = root
+        self._handing: set[asyncio.Task[None]] = set()
+        self._told_of: set[str] = set()
         self._things: OverMqtt | None = None
         self.endpoint: Endpoint | None = None
 
@@ -71,6 +75,8 @@ class Gateways:
         """Tell subscribers what is new, until cancelled."""
         self._service.things.on_observation.append(self._observed)
         self._centre.on_entry.append(self._heard)
+        for warning_id, warning in self._centre.board.active_warnings().items():  # raised before this run, and still on
+            self._tell(warning_id, warning)
         try:
             await (self._things.run() if self._things is not None else asyncio.Event().wait())
         finally:
@@ -81,6 +87,9 @@ class Gateways:
         """Answer what is under way, then end."""
         if self.endpoint is not None:
             await self.endpoint.close()
+        for task in tuple(self._handing):
+            task.cancel()
+        await asyncio.gather(*self._handing, return_exceptions=True)
         await self.ingest.close()
 
     # who asks
@@ -123,7 +132,48 @@ class Gateways:
             "value": [row["value"] for row in rows],
         }
         message = Message(THINGS, msgspec.json.encode(told), f"sensorthings/{stream}")
-        asyncio.run_coroutine_threadsafe(self.ingest.take([message]), self._loop)
+        try:
+            self._loop.call_soon_threadsafe(self._hand_over, message)
+        except RuntimeError as ended:  # the server has stopped; the observation itself is stored
+            log.error("observation_not_judged", extra={"stream": stream, "reason": str(ended)})
+
+    def _hand_over(self, message: Message) -> None:
+        """On the loop. What cannot be held any more is told: the observation is stored, but no rule has seen it."""
+        if len(self._handing) >= HANDING_MOST:
+            self._not_judged(message, "too much waits for the disk")
+            return
+        task = self._loop.create_task(self._take(message))
+        self._handing.add(task)
+        task.add_done_callback(self._handing.discard)
+
+    async def _take(self, message: Message) -> None:
+        """Until it is on disk: whoever observed it was answered already and does not send it again."""
+        delay_s = AGAIN_S[0]
+        try:
+            while True:
+                (result,) = await self.ingest.take([message])
+                if result.outcome not in (Outcome.OVERLOAD, Outcome.FAILED):
+                    break
+                self._not_judged(message, f"{result.reason}; it is tried again")
+                await asyncio.sleep(delay_s)
+                delay_s = min(2.0 * delay_s, AGAIN_S[1])
+        except asyncio.CancelledError:
+            self._not_judged(message, "the platform stops")
+            raise
+        except Exception as broken:  # a fault of ours
+            log.exception("observation_fault")
+            self._not_judged(message, f"{type(broken).__name__}: {broken}")
+            return
+        if result.outcome == Outcome.STORED:
+            self._told_of.discard(message.topic)
+        else:
+            self._not_judged(message, result.reason)
+
+    def _not_judged(self, message: Message, reason: str) -> None:
+        """Say it once for each stream, until one of its observations comes through again."""
+        if message.topic not in self._told_of:
+            self._told_of.add(message.topic)
+            log.error("observation_not_judged", extra={"stream": message.topic, "reason": reason})
 
     def _stream(self, stream: int) -> tuple[str, str] | None:
         with self._service.things.reading() as reader:
@@ -138,13 +188,16 @@ class Gateways:
     # warnings
 
     def _heard(self, entry: Entry) -> None:
-        warning = entry.record
-        if self.endpoint is not None and isinstance(warning, Warning):
+        if isinstance(entry.record, Warning):
+            self._tell(entry.id, entry.record)
+
+    def _tell(self, warning_id: str, warning: Warning) -> None:
+        if self.endpoint is not None:
             topic = (
                 f"{WARNINGS}/{quote(warning.hazard, safe='')}/{quote(warning.subject, safe='')}/{quote(warning.rule, safe='')}"
             )
             told = {
-                "id": entry.id,
+                "id": warning_id,
                 "time": warning.time,
                 "hazard": warning.hazard,
                 "site": warning.subject,
@@ -157,7 +210,10 @@ class Gateways:
                 "public": warning.public,
                 "purpose": self._centre.ledger.purpose,
             }
-            self._loop.call_soon_threadsafe(self._publish, topic, msgspec.json.encode(told))
+            try:
+                self._loop.call_soon_threadsafe(self._publish, topic, msgspec.json.encode(told))
+            except RuntimeError as ended:  # the server has stopped; the next run publishes it
+                log.error("warning_not_published", extra={"topic": topic, "reason": str(ended)})
 
     def _publish(self, topic: str, payload: bytes) -> None:
         if self.endpoint is not None:

@@ -331,3 +331,30 @@ def test_http_answers_each_payload_with_the_status_that_says_what_became_of_it(t
 
     assert asyncio.run(work()) == [200, 200, 422, 401, 403, 405, 413]
     assert sum(map(len, stored_in(tmp_path))) == 2
+
+
+def test_who_waits_for_the_disk_while_the_node_stops_is_answered_that_it_is_not_stored() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def store(self, *_: object, **__: object) -> Stored:
+            begun.set()
+            go_on.wait(30.0)
+            return Stored(readings=1)
+
+    async def work() -> list[Result]:
+        ingest = Ingest(Slow(), WallClock(), [LEVEL])  # type: ignore[arg-type]
+        payload = json.dumps(ONE).encode()
+        taken = asyncio.create_task(ingest.take([Message(DEVICE, payload)]))
+        await asyncio.to_thread(begun.wait, 30.0)
+        closing = asyncio.create_task(ingest.close())
+        try:
+            async with asyncio.timeout(20.0):
+                return await taken
+        finally:
+            go_on.set()
+            await closing
+
+    ((outcome, reason),) = [(result.outcome, result.reason) for result in asyncio.run(work())]
+    assert outcome == Outcome.FAILED
+    assert "send it again" in reason
