@@ -313,6 +313,33 @@ def test_a_device_that_sends_too_often_is_told_to_wait(tmp_path: Path) -> None:
     assert asyncio.run(play()) == [200, 200, 429, 429]
 
 
+def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.edge.collectors.push_door.WAITING_BYTES_MOST", 100)
+    gauges = push(tmp_path)
+
+    async def play() -> tuple[int, list[int]]:
+        async with aclosing(gauges.batches(quick_host(speed=1.0))) as source, sender(gauges) as client:
+            waiting = asyncio.ensure_future(following(source))
+            await ready(gauges)
+            first = asyncio.create_task(client.post("/push", json=GOOD))
+            await waiting  # it is not on disk yet: what comes now waits
+            rest = [asyncio.create_task(client.post("/push", json=GOOD)) for _ in range(4)]
+            done, _ = await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+            full = next(iter(done)).result().status_code
+            waiting = asyncio.ensure_future(following(source))
+            assert (await first).status_code == 200
+            await waiting
+            waiting = asyncio.ensure_future(following(source))
+            statuses = sorted(answer.status_code for answer in await asyncio.gather(*rest))
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            return full, statuses
+
+    full, statuses = asyncio.run(play())
+    assert full == 503
+    assert set(statuses) == {200, 503}
+
+
 def test_a_push_that_was_not_stored_is_answered_503_when_the_collector_ends(tmp_path: Path) -> None:
     gauges = push(tmp_path)
 

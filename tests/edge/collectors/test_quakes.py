@@ -95,6 +95,12 @@ def test_a_revision_follows_the_one_before_it_and_an_older_one_is_no_news() -> N
     assert (first.state, second.state, second.figures["magnitude"]) == ("issued", "updated", 4.9)
 
 
+def test_an_event_that_turns_out_to_be_weaker_than_we_ask_for_is_heard_of_still() -> None:
+    weaker = event(updated_ms=T0_MS + 900_000, mag=3.1)
+    told = bulletins(asked([feed(event(), event("us2", mag=3.0)), feed(weaker)], made(Usgs, url=WEEK, min_magnitude=4.0)))
+    assert [(one.subject, one.figures["magnitude"]) for one in told] == [("usgs:us1", 4.6), ("usgs:us1", 3.1)]
+
+
 def test_the_chain_goes_on_after_a_new_start() -> None:
     host = asked([feed(event())], made(Usgs, url=WEEK))
     host = asked([feed(event(updated_ms=T0_MS + 900_000, mag=4.9))], made(Usgs, url=WEEK), host=host)

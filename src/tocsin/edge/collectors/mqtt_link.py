@@ -38,6 +38,7 @@ WAITING_MOST = 1_000
 READ_BYTES = 1 << 16
 OTHER_BYTES_MOST = 1 << 16  # a packet that is no message
 ANSWER_S = 30.0
+CLOSE_S = 2.0
 FAILED = 0x80  # codes from here on refuse: MQTT 5, section 2.4; in 3.1.1, section 3.9.3, it is the only one
 
 
@@ -201,11 +202,13 @@ class _Link:
 
     async def close(self) -> None:
         """Say goodbye where that is possible; the session stays."""
-        with suppress(OSError):
+        with suppress(OSError, TimeoutError):
             if not self._writer.is_closing():
                 self._writer.write(encode(Disconnect(), self._version))
             self._writer.close()
-            await self._writer.wait_closed()
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.wait_closed()
+        self._writer.transport.abort()
 
     async def _write(self, data: bytes) -> None:
         self._writer.write(data)

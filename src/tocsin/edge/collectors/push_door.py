@@ -28,6 +28,7 @@ Send: TypeAlias = Callable[[Event], Awaitable[None]]
 GROUP_MOST = 500
 TOKENS_BYTES_MOST = 8 << 20
 CONNECTIONS_MOST = 1_000
+WAITING_BYTES_MOST = 64 << 20
 _LINE = re.compile(r"([A-Za-z0-9._:@-]{1,100})[ \t]+sha256:([0-9a-f]{64})", re.ASCII)
 
 
@@ -175,6 +176,7 @@ class _Door:
         self._tokens = Tokens(Path(settings.tokens_file))
         self._came: asyncio.Queue[Push] = asyncio.Queue(settings.waiting_most)
         self._left: dict[str, tuple[float, datetime]] = {}
+        self._waiting_bytes = 0
         self._is_closed = False
 
     async def group(self, serving: asyncio.Task[None]) -> list[Push]:
@@ -185,11 +187,12 @@ class _Door:
         finally:
             if not first.done():
                 first.cancel()
-        if not first.done():
+        if not first.done() or first.cancelled():
             raise Unavailable(f"collector {self._settings.name}: the HTTP server has stopped")
         group = [first.result()]
         while len(group) < GROUP_MOST and not self._came.empty():
             group.append(self._came.get_nowait())
+        self._waiting_bytes -= sum(len(push.payload) for push in group)
         return group
 
     def close(self) -> None:
@@ -239,7 +242,7 @@ class _Door:
         if payload is None:
             settings.tally.drop(Drop("too large", f"{device}: more than {settings.bytes_most} bytes"))
             return 413, {"reason": f"wanted at most {settings.bytes_most} bytes"}
-        if self._is_closed or self._came.full():
+        if self._is_closed or self._came.full() or self._waiting_bytes + len(payload) > WAITING_BYTES_MOST:
             return 503, {"reason": "too much waits; send it again"}
         query = {
             name: values[0] for name, values in parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=None).items()
@@ -247,6 +250,7 @@ class _Door:
         push = Push(device, headers.get(b"content-type", "").partition(";")[0].strip().lower(), query, payload)
         settings.tally.receive(self._clock.now())
         self._came.put_nowait(push)
+        self._waiting_bytes += len(payload)
         try:
             async with asyncio.timeout(settings.wait_s):
                 status, reason = await push.answer

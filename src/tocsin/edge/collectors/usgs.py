@@ -40,7 +40,7 @@ DETAILS = ("magType", "ids", "sources", "status", "alert", "nst", "gap", "rms", 
 
 
 class Usgs(PollKind, frozen=True, kw_only=True):
-    """Events of at least `min_magnitude`; an event whose magnitude nobody knows yet is taken.
+    """Events of at least `min_magnitude`, and those that once were; an event whose magnitude nobody knows yet is taken.
 
     An event that is no longer in the feed in two answers, though it is not too old for it, is told as cancelled: the USGS deletes
     what was no earthquake. That needs a feed whose name tells its time, as all_hour or 2.5_week do.
@@ -68,7 +68,7 @@ class Usgs(PollKind, frozen=True, kw_only=True):
                         feed = decode_json(answer.body, bytes_most=self.bytes_most)
                         bulletins, is_whole = self._bulletins(feed, aliases)
                         seen = {bulletin.subject for bulletin in bulletins}
-                        bulletins = [one for one in bulletins if not one.figures.get("magnitude", math.inf) < self.min_magnitude]
+                        bulletins = [one for one in bulletins if self._is_wanted(one)]
                         if is_whole:
                             bulletins += self._gone(feed, seen, gone)
                         news = self.told.news(bulletins)
@@ -84,6 +84,11 @@ class Usgs(PollKind, frozen=True, kw_only=True):
                 await asking.wait()
         finally:
             await asking.close()
+
+    def _is_wanted(self, bulletin: Bulletin) -> bool:
+        """True if it is strong enough, or was once said to be: then it is heard of until the end."""
+        is_strong = not bulletin.figures.get("magnitude", math.inf) < self.min_magnitude
+        return is_strong or self.told.last(bulletin.subject) is not None
 
     def _bulletins(self, feed: Any, aliases: dict[str, str]) -> tuple[list[Bulletin], bool]:
         """The events of a feed that can be read, and whether these are all."""
