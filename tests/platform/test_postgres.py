@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,12 @@ import numpy as np
 import pytest
 
 from tocsin.edge import Spool
-from tocsin.platform.postgres import Copier, PostgresReadings
+from tocsin.edge.settings import read_settings
+from tocsin.edge.status import Copy
+from tocsin.host import WallClock
+from tocsin.interfaces.edge import Edge
+from tocsin.platform import postgres as postgres_module
+from tocsin.platform.postgres import Copier, PostgresReadings, open_copier
 from tocsin.vocabulary import InputError, Observations, Quantity, Unavailable
 
 pytestmark = pytest.mark.postgres
@@ -162,3 +168,114 @@ def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path
         assert columns(done.read(LEVEL)) == wanted
     finally:
         done.close()
+
+
+def test_tables_of_another_version_are_never_written_however_often_it_is_tried(database: str, readings: PostgresReadings) -> None:
+    readings.copied("one")
+    ask(database, "update tocsin_version set number = 99")
+    other = PostgresReadings(database)
+    for _ in range(2):
+        with pytest.raises(InputError, match="of version 99"):
+            other.copied("one")
+    other.close()
+
+
+def test_a_node_that_was_put_back_from_a_backup_copies_nothing_and_says_so(tmp_path: Path, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append([batch(0), batch(50)])
+    Copier(spool, "one", readings).step()
+    older = Spool(tmp_path / "older")
+    older.append([batch(0)])
+    with pytest.raises(InputError, match="put back from a backup"):
+        Copier(older, "one", readings).step()
+
+
+def test_a_reading_that_two_nodes_had_is_read_once(tmp_path: Path, readings: PostgresReadings) -> None:
+    for name in ("one", "two"):
+        spool = Spool(tmp_path / name)
+        spool.append([batch(0)])
+        Copier(spool, name, readings).step()
+    assert columns(readings.read(LEVEL)) == columns(spool.read(LEVEL))
+
+
+def test_blocks_that_were_dropped_before_they_were_copied_are_counted(tmp_path: Path, readings: PostgresReadings) -> None:
+    spool = Spool(tmp_path / "spool", segment_bytes=2_000, keep_bytes=6_000)
+    for first in range(0, 500, 50):
+        spool.append([batch(first)])
+    copier = Copier(spool, "one", readings)
+    copier.step()
+    held = sum(1 for _ in spool.blocks(0))
+    assert copier.status().lost_blocks == spool.number - held > 0
+
+
+class Broken:
+    """A database for which a fault of ours comes first; then it works."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.works = threading.Event()
+
+    def copied(self, _: str) -> int:
+        self.asked += 1
+        if self.asked < 3:
+            raise KeyError("ours")
+        self.works.set()
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def test_a_fault_of_ours_does_not_end_the_copying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_module, "BACKOFF_MOST_S", 0.01)
+    target = Broken()
+    copier = Copier(Spool(tmp_path), "one", target)  # type: ignore[arg-type]
+    with copier.running():
+        assert target.works.wait(30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [("postgresql://a@b/c", 0o644, "chmod 600"), ("a b", 0o600, "one line"), ("mysql://a:hidden@b/c", 0o600, "one line")],
+)
+def test_an_address_that_others_may_read_or_that_is_none_is_refused_without_saying_it(
+    tmp_path: Path, text: str, mode: int, words: str
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(text)
+    file.chmod(mode)
+    with pytest.raises(InputError, match=words) as said:
+        open_copier(Spool(tmp_path / "spool"), file)
+    assert "hidden" not in str(said.value)
+
+
+def test_a_node_copies_what_it_stores_and_its_status_says_how_much_waits(tmp_path: Path, database: str) -> None:
+    (tmp_path / "url").write_text(f"{database}\n")
+    (tmp_path / "url").chmod(0o600)
+    file = tmp_path / "edge.toml"
+    file.write_text(
+        '[node]\nname = "n"\ndata = "data"\n[spool]\nreserve_mb = 0\n[postgres]\nurl_file = "url"\n'
+        '[[quantity]]\nname = "water_level"\nunit = "m"\nlow = -5.0\nhigh = 20.0\n'
+    )
+    edge = Edge(read_settings(file), clock=WallClock())
+    try:
+        edge.node.take(batch(0))
+        assert edge.copier is not None
+        assert edge.status().postgres == Copy(50, "", 0)
+        reader = PostgresReadings(database)
+
+        async def run() -> None:
+            stop = asyncio.Event()
+            running = asyncio.create_task(edge.run(stop))
+            async with asyncio.timeout(30.0):
+                while len(await asyncio.to_thread(reader.read, LEVEL)) < 50:
+                    await asyncio.sleep(0.05)
+            stop.set()
+            await running
+
+        asyncio.run(run())
+        assert edge.status().postgres == Copy(0, "", 0)
+        assert columns(reader.read(LEVEL)) == columns(edge.spool.read(LEVEL))
+        reader.close()
+    finally:
+        edge.close()

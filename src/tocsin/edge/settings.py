@@ -32,7 +32,7 @@ RULE_KINDS: Mapping[str, tuple[Callable[..., Rule], bool]] = {
     "rise": (rise, False),
     "accumulation": (accumulation, True),
 }
-SECTIONS = ("packs", "node", "spool", "uplink", "quantity", "expect", "collector", "check", "rule", "action")
+SECTIONS = ("packs", "node", "spool", "uplink", "postgres", "quantity", "expect", "collector", "check", "rule", "action")
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +86,16 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"retry_s = {list(self.retry_s)}; wanted 0 < first <= longest")
 
 
+class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A database to copy the readings into. `url_file` has its address in one line; the password stands nowhere else."""
+
+    url_file: str
+
+    def __post_init__(self) -> None:
+        if not self.url_file or "://" in self.url_file:
+            raise InputError("url_file: wanted the name of a file (mode 600) that has the address, and not the address itself")
+
+
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """Sites that ought to speak, so that one which never does is seen to be blind."""
 
@@ -100,6 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeSettings
     spool: SpoolSettings
     uplink: UplinkSettings | None
+    postgres: PostgresSettings | None
     quantities: Mapping[str, Quantity]
     expected: tuple[Expected, ...]
     collectors: tuple[Collector, ...]
@@ -163,6 +174,7 @@ class _File:
             node=node,
             spool=self._one("spool", SpoolSettings) or SpoolSettings(),
             uplink=self._one("uplink", UplinkSettings),
+            postgres=self._one("postgres", PostgresSettings),
             quantities=dict(self._quantities),
             expected=tuple(self._decode(("expect", n), table, Expected) for n, table in self._tables("expect")),
             collectors=tuple(self._collector(("collector", n), table, kinds) for n, table in self._tables("collector")),

@@ -53,6 +53,14 @@ class Storage(msgspec.Struct, frozen=True):
     damage: tuple[str, ...]
 
 
+class Copy(msgspec.Struct, frozen=True):
+    """The copy in PostgreSQL: how many readings wait for it, why, and how many blocks were dropped before they were copied."""
+
+    waiting_readings: int
+    trouble: str
+    lost_blocks: int
+
+
 class EdgeStatus(msgspec.Struct, frozen=True):
     """A node at one moment. `counted` is by quantity: stored, known already, late, of the future."""
 
@@ -69,6 +77,7 @@ class EdgeStatus(msgspec.Struct, frozen=True):
     storage: Storage
     uplink: UplinkStatus | None
     actions: tuple[ActionStatus, ...]
+    postgres: Copy | None = None
 
     def is_old(self, now: datetime) -> bool:
         """True if the node should have written anew since: it does not run, or hangs."""

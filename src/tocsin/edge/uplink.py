@@ -226,7 +226,7 @@ class Uplink:
     ) -> None:
         """`judged` is the last block that the rules have seen: a warning goes up with the readings that led to it, not after."""
         self._host, self._actor, self._line, self._key, self._spool, self._judged = host, actor, line, key, spool, judged
-        self._ledger, self._series = ledger, _series(spool.folder)
+        self._ledger, self._series = ledger, series_of(spool.folder)
         self._interval_s, self._batch_bytes, self._compression, self._backoff_s = interval_s, batch_bytes, compression, backoff_s
         self._name = actor.name.removeprefix("edge:")
         self._position: Position | None = None
@@ -436,7 +436,7 @@ def _is_sent(entry: Entry) -> bool:
     return isinstance(entry.record, SENT_KINDS)
 
 
-def _series(folder: Path) -> str:
+def series_of(folder: Path) -> str:
     """The name of a spool's numbering, made once: a spool that begins anew must not be taken for the old one."""
     path = folder / SERIES
     try:

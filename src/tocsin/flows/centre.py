@@ -22,7 +22,7 @@ from tocsin.decision.futures import Foreseen, foresee
 from tocsin.decision.impact import impact
 from tocsin.decision.interpret import in_order
 from tocsin.edge.latest import Latest, Readings
-from tocsin.edge.status import Source
+from tocsin.edge.status import Copy, Source
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
@@ -76,10 +76,11 @@ FORECASTS = "forecasts"
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """All streams, and how many readings were stored, known already, late or of the future, by quantity."""
+    """All streams, how many readings were stored, known already, late or of the future, by quantity, and how the copy stands."""
 
     sources: tuple[Source, ...] = ()
     counted: Mapping[str, Mapping[str, int]] = {}
+    postgres: Copy | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

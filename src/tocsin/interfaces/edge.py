@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tocsin import __version__
 from tocsin.edge.actions import Actions, Message, Worker
@@ -32,6 +33,9 @@ from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
 from tocsin.security.keys import SigningKey
 from tocsin.vocabulary import Unavailable, Warning
+
+if TYPE_CHECKING:
+    from tocsin.platform.postgres import Copier
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class Edge:
             self.node = self._node()
             self.actions = Actions(self._workers(folder / "actions"))
             self.uplink = self._uplink(key, line)
+            self.copier = self._copier()
             self.started = clock.now()
             self._stop_listening = self.ledger.subscribe(self._heard)
         except BaseException:
@@ -132,6 +137,13 @@ class Edge:
             backoff_s=told.retry_s,
         )
 
+    def _copier(self) -> Copier | None:
+        if self.settings.postgres is None:
+            return None
+        from tocsin.platform.postgres import open_copier
+
+        return open_copier(self.spool, self.settings.path.parent / self.settings.postgres.url_file)
+
     def _heard(self, entries: Sequence[Entry]) -> None:
         self.actions.heard(entries)
         if self.uplink is not None and any(isinstance(entry.record, Warning) for entry in entries):
@@ -182,6 +194,7 @@ class Edge:
             storage=storage(self.spool),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),
+            postgres=None if self.copier is None else self.copier.status(),
         )
 
     def write_status(self) -> None:
@@ -195,7 +208,8 @@ class Edge:
 
     async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Warn, collect and send until `stop` is set. What was pending is delivered first, before old readings are looked at."""
-        with self.actions.running(), self._sending() as send:
+        copying = contextlib.nullcontext() if self.copier is None else self.copier.running()
+        with self.actions.running(), copying, self._sending() as send:
             await asyncio.to_thread(self.node.restore, hours=self.settings.node.remember_h)
             self._look()
             self.reserve.keep()

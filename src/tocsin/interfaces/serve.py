@@ -12,7 +12,7 @@ from tocsin.edge.collectors.files import Files
 from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.compacting import compact_on_a_timer
-from tocsin.interfaces.serving import Duty, address_of, free_port, open_platform, serve_until
+from tocsin.interfaces.serving import Duty, address_of, copying, free_port, open_platform, serve_until
 from tocsin.interfaces.show import Show
 from tocsin.pack import Scenario, find_pack
 from tocsin.platform.twin import open_twin
@@ -30,6 +30,7 @@ def serve(
     host: str = "127.0.0.1",
     purpose: str = "actual",
     mqtt_port: int | None = None,
+    postgres_url_file: Path | None = None,
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
@@ -87,5 +88,6 @@ def serve(
 
             mqtt = None if mqtt_port is None else (host, mqtt_port)
             packing = compact_on_a_timer(platform.centre, data)
-            asyncio.run(serve_until(platform, listener, packing, mqtt=mqtt, on_mqtt=mqtt_at))
+            with copying(platform, postgres_url_file):
+                asyncio.run(serve_until(platform, listener, packing, mqtt=mqtt, on_mqtt=mqtt_at))
     show.line("console", "stopped in order")

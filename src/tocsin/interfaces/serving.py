@@ -46,15 +46,34 @@ class Platform:
 
     def __init__(self, centre: Centre, node: Node, spool: Spool, things: Things, feed: Feed) -> None:
         self.centre, self.node, self.things = centre, node, things
-        self._spool, self._feed = spool, feed
+        self.spool, self._feed = spool, feed
 
     def close(self) -> None:
         """Let go of the ledger, the readings' log and the store of things."""
         self.centre.close()
         self._feed.close()
         self.things.close()
-        self._spool.close()
+        self.spool.close()
         self.centre.ledger.close()
+
+
+@contextmanager
+def copying(platform: Platform, url_file: Path | None) -> Iterator[None]:
+    """Copy the readings into the PostgreSQL whose address is in a file, while the block runs; nothing where there is no file."""
+    if url_file is None:
+        yield
+        return
+    from tocsin.platform.postgres import open_copier
+
+    copier = open_copier(platform.spool, url_file)
+    before = platform.centre.sources
+
+    def told() -> Sources:
+        return msgspec.structs.replace(before(), postgres=copier.status())
+
+    platform.centre.sources = told
+    with copier.running():
+        yield
 
 
 def gauge_rules(twin: Twin, quantities: Sequence[Quantity]) -> tuple[Rule, ...]:

@@ -10,14 +10,18 @@ import asyncio
 import importlib.util
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from tocsin.edge.spool import Block, Spool, open_blocks
-from tocsin.vocabulary import InputError, Observations, Quantity, Unavailable, column
+from tocsin.edge.status import Copy
+from tocsin.edge.uplink import series_of
+from tocsin.vocabulary import InputError, Observations, Quantity, TocsinError, Unavailable, column
 
 if TYPE_CHECKING:
     import asyncpg
@@ -29,7 +33,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 LOCK = 0x746F6373696E  # "tocsin": one process at a time makes the tables
 ROWS_A_COPY = 200_000
-WAIT_S, BACKOFF_MOST_S = 1.0, 60.0
+WAIT_S, BACKOFF_MOST_S, STOP_S = 1.0, 60.0, 5.0
 TABLES = """
 create table tocsin_version (number int not null);
 create table tocsin_stream (
@@ -60,7 +64,7 @@ class PostgresReadings:
 
     def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
         if importlib.util.find_spec("asyncpg") is None:
-            raise Unavailable("postgres: asyncpg is not installed; pip install 'tocsin[postgres]'")
+            raise Unavailable("postgres: asyncpg is not installed; pip install asyncpg (it is in tocsin[postgres])")
         self._url, self._timeout_s = url, timeout_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tocsin-postgres", daemon=True)
@@ -84,7 +88,7 @@ class PostgresReadings:
     def read(
         self, quantity: Quantity, *, sites: Iterable[str] | None = None, from_us: int | None = None, to_us: int | None = None
     ) -> Observations:
-        """The readings of a quantity with from_us <= time < to_us, by site and time."""
+        """The readings of a quantity with from_us <= time < to_us, by site and time, each once also where two nodes had it."""
         low = np.iinfo(np.int64).min if from_us is None else from_us
         high = np.iinfo(np.int64).max if to_us is None else to_us
         wanted = None if sites is None else list(sites)
@@ -94,9 +98,9 @@ class PostgresReadings:
             if unit is not None and unit != quantity.unit:
                 raise InputError(f"postgres: {quantity.name} is stored in {unit}; asked for in {quantity.unit}")
             rows = await line.fetch(
-                "select s.site, r.time_us, r.value, r.flag, r.arrived_us from tocsin_reading r join tocsin_stream s on s.id = r.stream"
+                "select distinct on (s.site, r.time_us, r.value) s.site, r.time_us, r.value, r.flag, r.arrived_us from tocsin_reading r join tocsin_stream s on s.id = r.stream"
                 " where s.quantity = $1 and ($2::text[] is null or s.site = any($2)) and r.time_us >= $3 and r.time_us < $4"
-                " order by s.site, r.time_us",
+                " order by s.site, r.time_us, r.value, r.arrived_us",
                 quantity.name, wanted, int(low), int(high),
             )  # fmt: skip
             names: dict[str, int] = {}
@@ -134,9 +138,14 @@ class PostgresReadings:
 
         async def run() -> T:
             if self._line is None or self._line.is_closed():
-                self._line = await asyncpg.connect(self._url, timeout=self._timeout_s, command_timeout=self._timeout_s)
+                line = await asyncpg.connect(self._url, timeout=self._timeout_s, command_timeout=self._timeout_s)
+                try:
+                    await _make_tables(line)
+                except BaseException:
+                    line.terminate()
+                    raise
                 self._streams.clear()
-                await _make_tables(self._line)
+                self._line = line  # only tables that are ours are ever written
             return await work(self._line)
 
         try:
@@ -202,15 +211,23 @@ class Copier:
 
     def __init__(self, spool: Spool, series: str, target: PostgresReadings) -> None:
         self._spool, self._series, self._target = spool, series, target
-        self._stop, self._at, self._trouble = threading.Event(), -1, ""
+        self._stop, self._at, self._known, self._trouble, self._lost = threading.Event(), -1, 0, "", 0
 
     def step(self) -> int:
         """Copy what waits, at most ROWS_A_COPY readings; return how many were written."""
         if self._at < 0:
-            self._at = self._target.copied(self._series)
+            at = self._target.copied(self._series)
+            if at > self._spool.number:
+                raise InputError(
+                    f"postgres: has block {at} of this node, which itself has {self._spool.number}: was it put back from a backup? "
+                    "nothing is copied, else new readings would be taken for old ones; begin with a new data folder"
+                )
+            self._at = self._known = at
         blocks: list[Block] = []
-        rows = 0
+        rows, before, lost = 0, self._at, 0
         for block in self._spool.blocks(self._at):
+            lost += block.number - before - 1
+            before = block.number
             blocks.append(block)
             rows += block.rows
             if rows >= ROWS_A_COPY:
@@ -218,11 +235,14 @@ class Copier:
         if not blocks:
             return 0
         done = self._target.copy(self._series, blocks)
-        self._at = done.number
+        if lost:
+            log.error("blocks_not_copied", extra={"blocks": lost, "reason": "damaged, or dropped before they were copied"})
+        self._at = self._known = done.number
+        self._lost += lost
         return done.readings
 
     def run(self) -> None:
-        """Go on until `stop`."""
+        """Go on until `stop`; whatever breaks, it is tried again."""
         wait_s = WAIT_S
         while not self._stop.is_set():
             try:
@@ -232,12 +252,25 @@ class Copier:
                 self._trouble, wait_s = "", WAIT_S
                 if busy:
                     continue
-            except (Unavailable, InputError) as fault:
+            except Exception as fault:  # also a fault of ours must not end the copying
                 if not self._trouble:
-                    log.warning("postgres_waits", extra={"reason": str(fault)})
-                self._trouble, self._at = str(fault), -1
+                    is_known = isinstance(fault, TocsinError)
+                    log.warning("postgres_waits", extra={"reason": str(fault)}, exc_info=None if is_known else fault)
+                self._trouble, self._at = str(fault) or type(fault).__name__, -1
                 wait_s = min(2.0 * wait_s, BACKOFF_MOST_S)
             self._stop.wait(wait_s)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Copy in a thread of its own while the block runs; a transaction that is under way at its end is waited for."""
+        thread = threading.Thread(target=self.run, name="tocsin-copier", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.stop()
+            thread.join(STOP_S)
+            self._target.close()
 
     @property
     def trouble(self) -> str:
@@ -247,11 +280,31 @@ class Copier:
     @property
     def waiting(self) -> int:
         """Readings that are not copied yet."""
-        return self._spool.waiting(max(self._at, 0))[0]
+        return self._spool.waiting(self._known)[0]
+
+    def status(self) -> Copy:
+        """How it stands."""
+        return Copy(self.waiting, self._trouble, self._lost)
 
     def stop(self) -> None:
         """End `run` after the transaction that is under way."""
         self._stop.set()
+
+
+def open_copier(spool: Spool, url_file: Path) -> Copier:
+    """The copier of a spool into the database whose address, with its password, is the one line of a file that only we may read."""
+    try:
+        url = url_file.read_text(encoding="utf-8").strip()
+        mode = url_file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InputError(
+            f"postgres: url_file {url_file}: {fault}; wanted a file with postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from fault
+    if mode & 0o077:
+        raise InputError(f"postgres: url_file {url_file}: others may read it (mode {mode & 0o777:o}); do: chmod 600 {url_file}")
+    if not url.startswith(("postgresql://", "postgres://")) or len(url.split()) != 1:
+        raise InputError(f"postgres: url_file {url_file}: wanted one line, postgresql://USER:PASSWORD@HOST/DATABASE")
+    return Copier(spool, series_of(spool.folder), PostgresReadings(url))
 
 
 async def _make_tables(line: asyncpg.Connection[Any]) -> None:

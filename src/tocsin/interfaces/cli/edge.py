@@ -183,6 +183,7 @@ def _described(settings: Settings) -> dict[str, list[Any]]:
         "rules": rules,
         "actions": [f"{action.name} ({action.kind})" for action in settings.actions],
         "uplink": [settings.uplink.url] if settings.uplink else [],
+        "postgres": [f"url in {settings.postgres.url_file}"] if settings.postgres else [],
     }
 
 
@@ -224,6 +225,12 @@ def _print_status(console: Console, told: EdgeStatus, age_s: float) -> None:
         console.print(f"uplink: {up.waiting_readings:,} readings ({up.waiting_bytes:,} bytes) wait{oldest}; acknowledged: {last}")
         if up.fault:
             console.print(f"  fault: {up.fault}")
+    if told.postgres is not None:
+        console.print(f"postgres: {told.postgres.waiting_readings:,} readings wait")
+        if told.postgres.trouble:
+            console.print(f"  fault: {told.postgres.trouble}")
+        if told.postgres.lost_blocks:
+            console.print(f"  never copied: {told.postgres.lost_blocks:,} blocks, damaged or dropped before")
     for action in told.actions:
         said = f"{action.pending} pending, {action.delivered} delivered, {action.given_up} given up, {action.left_out} left out"
         console.print(f"action {action.name} ({action.kind}): {said}{f'; fault: {action.fault}' if action.fault else ''}")

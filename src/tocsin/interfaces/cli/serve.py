@@ -39,6 +39,14 @@ def serve(
             max=65_535,
         ),
     ] = None,
+    postgres_url_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--postgres-url-file",
+            help="File (mode 600) with the address of a PostgreSQL into which all readings are copied. Default: none.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -47,4 +55,13 @@ def serve(
     with desk(as_json=as_json, by_line=True):
         from tocsin.interfaces.serve import serve as run
 
-        run(twin, data=data, port=port, host=host, purpose=purpose.value, mqtt_port=mqtt_port, as_json=as_json)
+        run(
+            twin,
+            data=data,
+            port=port,
+            host=host,
+            purpose=purpose.value,
+            mqtt_port=mqtt_port,
+            postgres_url_file=postgres_url_file,
+            as_json=as_json,
+        )
