@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import resource
 import socket
 import sys
 import threading
@@ -508,3 +509,19 @@ def test_a_drill_that_has_no_network_calls_nobody_and_says_so(hook: str, tmp_pat
     assert json.loads(body)["purpose"] == "exercise"
     assert MqttTopic(name="m", host="h", port=1884).place() == ("h", 1884)
     assert Command(name="c", argv=("/bin/true",)).place() is None
+
+
+def test_a_command_that_never_stops_talking_takes_no_memory_and_its_last_words_are_told() -> None:
+    program = "import sys\nfor _ in range(2000): sys.stdout.write('x' * 100_000)\nprint('at the end'); sys.exit(4)"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Undelivered, match="exit code 4: x+at the end$") as said:
+        Command(name="siren", argv=(sys.executable, "-c", program), timeout_s=60.0).deliver(message())
+    assert len(str(said.value)) < 3_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB, of 200 MB that were said
+
+
+def test_a_command_that_leaves_something_running_has_delivered_when_it_ends() -> None:
+    program = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)']).pid, flush=True)"
+    )
+    Command(name="siren", argv=(sys.executable, "-c", program), timeout_s=15.0).deliver(message())

@@ -7,6 +7,7 @@ A receiver that must not act twice goes by the `id` of the message.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import hmac
@@ -267,14 +268,30 @@ class Command(Action, frozen=True, kw_only=True):
             )
         except OSError as fault:
             raise Undelivered(f"{self.argv[0]}: {fault}") from fault
+        said = bytearray()
+        talk = threading.Thread(target=_talk, args=(process, msgspec.json.encode(message), said), daemon=True)
+        talk.start()
         try:
-            said, _ = process.communicate(msgspec.json.encode(message), timeout=self.timeout_s)
+            process.wait(self.timeout_s)
         except subprocess.TimeoutExpired:
             _kill(process)
             raise Undelivered(f"{self.argv[0]}: not done after {self.timeout_s:g} s; killed") from None
+        talk.join(KILL_AFTER_S if process.returncode else 0.0)  # what it left running may hold its output open for ever
         if process.returncode:
-            words = said[-SAID_MOST:].decode(errors="replace").strip()
+            words = bytes(said).decode(errors="replace").strip()
             raise Undelivered(f"{self.argv[0]}: exit code {process.returncode}: {words}")
+
+
+def _talk(process: subprocess.Popen[bytes], told: bytes, said: bytearray) -> None:
+    """Give a program its message, and keep the end of what it says: never all of it, there may be no end."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError), process.stdin:  # it need not read it
+        process.stdin.write(told)
+    with contextlib.suppress(OSError), process.stdout:
+        while piece := os.read(process.stdout.fileno(), 65_536):
+            said += piece
+            del said[:-SAID_MOST]
 
 
 KINDS: tuple[type[LogLine | Webhook | MqttTopic | Command], ...] = (LogLine, Webhook, MqttTopic, Command)
@@ -284,7 +301,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and all that it started, and do not wait for what will not die."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=KILL_AFTER_S)
+        process.wait(timeout=KILL_AFTER_S)
     except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
         log.warning("command_not_killed", extra={"pid": process.pid})
 
