@@ -15,7 +15,7 @@ from tocsin.edge import Check, Latest, changed, qartod_water_level
 from tocsin.edge.check import Location, code_of
 from tocsin.edge.check import Test as QartodTest
 from tocsin.edge.latest import COUNTED, FLAGS, NEVER, microseconds
-from tocsin.pack.ready_rules import compound, k_of_n, rise, threshold
+from tocsin.pack.ready_rules import compound, cusum, ewma, k_of_n, rise, sta_lta, step_change, threshold
 from tocsin.pack.rule import Limits
 from tocsin.science.quality import Climate
 from tocsin.vocabulary import Flag, InputError, Level, NotFound, Observations, Quantity
@@ -57,6 +57,16 @@ RULES = (
         groups={"river": list(SITES)},
         within_s=3600,
         max_age_s=3600,
+    ),
+)
+STATISTIC = Limits({Level.YELLOW: 2.0, Level.RED: 5.0}, "1", "a test")
+USUAL = {"weir": (1.0, 0.5), "quay": (1.5, 1.0)}
+RULES += (
+    cusum("shifted", LEVEL, STATISTIC, usual=USUAL, over_s=3600, max_age_s=3600),
+    ewma("drifted", LEVEL, STATISTIC, usual=USUAL, over_s=3600, max_age_s=3600),
+    sta_lta("shaking", LEVEL, STATISTIC, step_s=300, short_s=600, long_s=1500, max_age_s=3600, within_s=1200),
+    step_change(
+        "stepped", LEVEL, Limits({Level.YELLOW: 1.0}, "m", "a test"), over_s=7200, max_age_s=3600, min_readings=6, p_most=0.5
     ),
 )
 RULES += (compound("high_and_fast", RULES[:2]), compound("high_or_fast", RULES[:2], how="any"))
@@ -217,7 +227,8 @@ def test_a_reading_far_from_its_neighbours_is_suspect_once_they_have_spoken_and_
     latest = Latest([asks])
     latest.take(one(4.0, 4.1, 4.3))
     assert flags_of_one(latest) == [Flag.GOOD] * 3
-    latest.take(one(1.0, 1.1, 1.05, site=1))
+    told = latest.take(one(1.0, 1.1, 1.05, site=1)).observations
+    assert set(told.flag.tolist()) == {Flag.GOOD}  # what goes to disk says nothing of neighbours: they may speak later
     assert flags_of_one(latest) == [Flag.GOOD, Flag.GOOD, Flag.SUSPECT]
     assert latest.status(LEVEL, "weir", NOW).reason == "neighbour"
     assert code_of(latest.streams(LEVEL).packed, QartodTest.NEIGHBOUR)[0, -3:].tolist() == [1, 1, 2]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from edge_host import START
 
-from tocsin.edge import Check, Latest, Watch
+from tocsin.edge import Check, Latest, Location, Watch
 from tocsin.edge.latest import microseconds
 from tocsin.pack.ready_rules import compound, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
+from tocsin.science.quality import Climate
 from tocsin.vocabulary import (
     Evidence,
     InputError,
@@ -297,3 +298,39 @@ def test_a_signal_that_is_attenuated_is_told_as_a_fault_of_the_sensor() -> None:
     ]
     faults = [one for k in range(9) for one in bench.say(1.0 + 0.3 * (k % 2)) if isinstance(one, SensorFault)]
     assert [(fault.check, fault.healed) for fault in faults] == [("attenuated signal", True)]
+
+
+def test_a_sensor_that_left_its_place_and_one_that_nobody_agrees_with_are_told_as_faults() -> None:
+    box = Location(box=(-52.0, -31.0, -51.0, -29.0), apart_s=600.0)
+    check = msgspec.structs.replace(
+        CHECK,
+        flat_suspect_s=None,
+        location=box,
+        neighbour_suspect=0.5,
+        neighbour_fail=1.0,
+        neighbour_least=1,
+        spike_suspect=None,
+        spike_fail=None,
+    )
+    bench = Bench(checks=(check,))
+    for step in range(4):
+        at = [microseconds(bench.now + timedelta(minutes=5))]
+        for name, number in (("longitude", -51.5 if step < 3 else -50.0), ("latitude", -30.0)):
+            bench.latest.take(Observations.of(Quantity(name, "deg"), ("gauge-3",), [0], at, [number]))
+        bench.latest.take(Observations.of(LEVEL, ("gauge-1",), [0], at, [1.0 + 0.01 * step]))
+        bench.say(3.0 + 0.01 * step)
+    told = {(fault.subject, fault.check): fault.reason for fault in bench.told if isinstance(fault, SensorFault)}
+    assert told == {
+        ("gauge-3", "neighbour"): "neighbour: 3 of the last 12 readings are more than 1 m from those of its neighbours",
+        ("gauge-3", "location"): "location: it says that it is outside the area where it must be",
+    }
+
+
+def test_a_value_that_cannot_be_in_this_season_is_told_as_a_fault() -> None:
+    frozen = Climate(first=1, last=12, usual=(0.0, 4.0), possible=(-0.5, 6.0))
+    bench = Bench(checks=(msgspec.structs.replace(CHECK, climates=(frozen,)),))
+    bench.say(1.0)
+    faults = [one for one in bench.say(7.0) if isinstance(one, SensorFault)]
+    assert [(fault.check, fault.reason) for fault in faults] == [
+        ("climatology", "climatology: 7 m is not possible at this time of the year")
+    ]
