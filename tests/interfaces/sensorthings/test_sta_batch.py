@@ -188,3 +188,43 @@ def test_a_batch_inside_a_batch_is_answered_too(sta: Sta) -> None:
     ((status, _, body),) = send(sta, request("POST", "$batch", inner))
     assert status == 200
     assert '"status":200' in body
+
+
+def test_a_request_outside_a_group_speaks_of_what_was_made_before_but_not_of_what_was_undone(sta: Sta) -> None:
+    def make(name: str, body: dict[str, str], **more: str) -> dict[str, object]:
+        return {"id": name, "method": "post", "url": "Things", "body": body, **more}
+
+    good = {"name": "made", "description": "d"}
+    requests = [
+        make("a", good, atomicityGroup="g"),
+        {"id": "b", "method": "get", "url": "$a?$select=name"},
+        make("c", good),
+        {"id": "d", "method": "patch", "url": "$c", "body": {"name": "changed"}},
+        make("e", good, atomicityGroup="h"),
+        make("f", {"name": "no description"}, atomicityGroup="h"),
+        {"id": "i", "method": "get", "url": "$e"},
+    ]
+    answers = {one["id"]: one for one in sta.make("$batch", {"requests": requests}, status=200)["responses"]}
+    assert answers["b"]["body"] == {"name": "made"}
+    assert answers["d"]["body"]["name"] == "changed"
+    assert {name: answers[name]["status"] for name in "efi"} == {"e": 400, "f": 400, "i": 404}
+
+
+def test_a_group_with_a_body_that_is_no_json_is_undone_and_the_batch_goes_on(sta: Sta) -> None:
+    parts = [
+        ("1", "POST Things", '{"name": "lost", "description": "d"}'),
+        ("2", "PATCH $1", '{"name": "$'),
+    ]
+    inner = "".join(
+        f"--c\r\nContent-Type: application/http\r\nContent-ID: {name}\r\n\r\n{line} HTTP/1.1\r\n"
+        f"Content-Type: application/json\r\n\r\n{body}\r\n"
+        for name, line, body in parts
+    )
+    whole = (
+        f"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n{inner}--c--\r\n"
+        "--b\r\nContent-Type: application/http\r\n\r\nGET Things HTTP/1.1\r\n\r\n--b--\r\n"
+    )
+    response = sta.ask("POST", "$batch", content=whole, headers={"content-type": "multipart/mixed; boundary=b"})
+    assert response.status_code == 200, response.text
+    assert "HTTP/1.1 400" in response.text
+    assert '{"value":[]}' in response.text

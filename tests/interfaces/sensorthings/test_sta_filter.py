@@ -313,3 +313,11 @@ def test_an_old_file_is_opened_again_with_all_that_is_in_it(tmp_path: Path) -> N
     again = open_sta(tmp_path)
     assert again.names("Things") == ["gauge"]
     again.things.close()
+
+
+@pytest.mark.parametrize("operator", ["or", "and"])
+def test_a_long_row_of_conditions_is_no_deep_one(sta: Sta, operator: str) -> None:
+    sta.made("Things", {"name": "x", "description": "d"})
+    row = f" {operator} ".join(["id eq 1"] * 600)
+    assert sta.ids("Things", filter=row) == [1]
+    assert sta.ids("Things", filter=f"{row} and id eq 2") == ([1] if operator == "or" else [])

@@ -165,3 +165,9 @@ def test_a_method_that_does_not_fit_is_refused_with_those_that_do(full: Sta) -> 
         assert "PATCH" in response.headers["allow"]
     head = full.ask("HEAD", "Things(1)")
     assert (head.status_code, head.text) == (200, "")
+
+
+def test_options_are_told_without_a_body(full: Sta) -> None:
+    told = full.ask("OPTIONS", "Things")
+    assert (told.status_code, told.text) == (204, "")
+    assert {"GET", "HEAD", "OPTIONS"} <= set(told.headers["allow"].split(", "))

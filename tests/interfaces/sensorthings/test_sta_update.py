@@ -185,3 +185,15 @@ def test_a_changed_observation_changes_what_its_stream_says(full: Sta) -> None:
     assert full.get("Datastreams(1)")["phenomenonTime"] == "2015-06-01T00:00:00Z/2016-01-01T00:00:00Z"
     full.patch("FeaturesOfInterest(1)", {"feature": {"type": "Point", "coordinates": [1, 2]}})
     assert full.get("Datastreams(1)")["observedArea"] == {"type": "Point", "coordinates": [1, 2]}
+
+
+def test_a_json_patch_tests_and_replaces_a_link_to_one(full: Sta) -> None:
+    other = full.made("Things", thing("other"))
+    operations = [
+        {"op": "test", "path": "/Thing", "value": {"@iot.id": 1}},
+        {"op": "replace", "path": "/Thing", "value": {"@iot.id": other}},
+    ]
+    for status in (200, 400):  # the second time it is another one's
+        response = full.ask("PATCH", "Datastreams(1)", operations, headers={"content-type": "application/json-patch+json"})
+        assert response.status_code == status, response.text
+    assert full.get("Datastreams(1)/Thing")["@iot.id"] == other

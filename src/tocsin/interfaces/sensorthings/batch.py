@@ -44,22 +44,25 @@ def run_batch(service: Service, ask: Ask, actor: Actor) -> Answer:
         raise InputError(f"$batch: the body is {ask.content_type[:60]!r}; wanted multipart/mixed or application/json")
     boundary = _boundary(ask.headers.get("content-type", ""))
     answered: list[bytes] = []
+    made: dict[str, str] = {}
     parts = _split(ask.body, boundary)
     for headers, body in parts:
         kind = headers.get("content-type", "")
         if kind.lower().startswith("multipart/mixed"):
-            answered.append(_change_set(service, ask, actor, _split(body, _boundary(kind))))
+            answered.append(_change_set(service, ask, actor, _split(body, _boundary(kind)), made))
         else:
             part = _part(headers, body, ask)
-            answered.append(_http(part.name, service.handle(part.ask, actor)))
+            answered.append(_http(part.name, _alone(service, part, actor, made)))
     return _multipart(answered, "batch")
 
 
 # -- multipart ---------------------------------------------------------------------------------------------------------
 
 
-def _change_set(service: Service, ask: Ask, actor: Actor, parts: list[tuple[dict[str, str], bytes]]) -> bytes:
-    answers = run_together(service, [_part(headers, body, ask) for headers, body in parts], actor)
+def _change_set(
+    service: Service, ask: Ask, actor: Actor, parts: list[tuple[dict[str, str], bytes]], made: dict[str, str]
+) -> bytes:
+    answers = run_together(service, [_part(headers, body, ask) for headers, body in parts], actor, made)
     if isinstance(answers, Answer):
         return _http("", answers)
     whole = _multipart([_http(name, answer) for name, answer in answers], "changeset")
@@ -153,6 +156,7 @@ def _json_batch(service: Service, ask: Ask, actor: Actor) -> Answer:
     if not isinstance(requests, list) or not all(isinstance(one, dict) for one in requests) or len(requests) > PARTS_MAX:
         raise InputError(f"$batch: wanted an object with requests, a list of at most {PARTS_MAX} objects with id, method and url")
     responses: list[dict[str, Any]] = []
+    made: dict[str, str] = {}
     number = 0
     while number < len(requests):
         group = requests[number].get("atomicityGroup")
@@ -165,9 +169,9 @@ def _json_batch(service: Service, ask: Ask, actor: Actor) -> Answer:
         number += len(together)
         parts = [_json_part(one, ask) for one in together]
         if group is None:
-            responses.append(_json_answer(parts[0].name, service.handle(parts[0].ask, actor)))
+            responses.append(_json_answer(parts[0].name, _alone(service, parts[0], actor, made)))
             continue
-        answers = run_together(service, parts, actor)
+        answers = run_together(service, parts, actor, made)
         if isinstance(answers, Answer):
             responses += [_json_answer(part.name, answers) for part in parts]
         else:
@@ -198,9 +202,23 @@ def _json_answer(name: str, answer: Answer) -> dict[str, Any]:
 # -- change sets -------------------------------------------------------------------------------------------------------
 
 
-def run_together(service: Service, parts: list[Part], actor: Actor) -> list[tuple[str, Answer]] | Answer:
-    """All requests of a change set, or the answer of the one that failed, and then none of them is done."""
-    made: dict[str, str] = {}
+def _alone(service: Service, part: Part, actor: Actor, made: dict[str, str]) -> Answer:
+    """The answer to a request outside a change set; what it makes is added to `made` by its name."""
+    try:
+        answer = service.handle(_referred(part.ask, made), actor)
+    except TocsinError as fault:
+        return refusal(fault)
+    if part.name and "Location" in answer.headers:
+        made[part.name] = answer.headers["Location"]
+    return answer
+
+
+def run_together(service: Service, parts: list[Part], actor: Actor, before: dict[str, str]) -> list[tuple[str, Answer]] | Answer:
+    """All requests of a change set, or the answer of the one that failed, and then none of them is done.
+
+    `before` is what earlier parts made; what the change set makes is added to it when it is done.
+    """
+    made = dict(before)
     answers: list[tuple[str, Answer]] = []
     try:
         with service.things.writing():
@@ -216,6 +234,9 @@ def run_together(service: Service, parts: list[Part], actor: Actor) -> list[tupl
                 answers.append((part.name, answer))
     except Undone as undone:
         return undone.answer
+    except TocsinError as fault:
+        return refusal(fault)
+    before.update(made)
     return answers
 
 

@@ -49,10 +49,25 @@ class _Parser:
     def expression(self, depth: int) -> Node:
         if depth > DEPTH_MAX:
             raise InputError(f"{self.words.at(self.words.next)}: nested more than {DEPTH_MAX} deep; wanted a simpler expression")
-        return self._row(("or",), self._all, depth)
+        return self._joined("or", self._all, depth)
 
     def _all(self, depth: int) -> Node:
-        return self._row(("and",), self._denial, depth)
+        return self._joined("and", self._denial, depth)
+
+    def _joined(self, operator: str, operand: Operand, depth: int) -> Node:
+        """Conditions with `and` or `or` between: a long row of them becomes a flat tree, since their order does not matter."""
+        row, places = [operand(depth)], [""]
+        while self.words.is_name(operator):
+            places.append(self.words.at(self.words.take()))
+            row.append(operand(depth))
+
+        def halved(begin: int, end: int) -> Node:
+            if end - begin == 1:
+                return row[begin]
+            middle = (begin + end) // 2
+            return Binary(operator, halved(begin, middle), halved(middle, end), places[middle])
+
+        return halved(0, len(row))
 
     def _denial(self, depth: int) -> Node:
         if self.words.is_name("not"):

@@ -17,7 +17,8 @@ from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError, Refused, TocsinError
 
 ROOT = "/sta/v1.1"
-METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
+ALLOWED = ", ".join(METHODS)
 Who = Callable[[Request], Actor]
 ASK_WHO = {"WWW-Authenticate": 'Basic realm="Tocsin SensorThings", charset="UTF-8"'}
 
@@ -27,6 +28,8 @@ def sensorthings_routes(service: Service, who: Who, *, root: str = ROOT) -> list
     service.batch = run_batch
 
     async def endpoint(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": ALLOWED})
         try:
             _check_origin(request)
             body = await _body(request)
@@ -34,7 +37,7 @@ def sensorthings_routes(service: Service, who: Who, *, root: str = ROOT) -> list
         except TocsinError as fault:
             return _response(refusal(fault))
 
-    return [Route(path, endpoint, methods=[*METHODS, "OPTIONS"]) for path in (root, f"{root}/{{path:path}}")]
+    return [Route(path, endpoint, methods=METHODS) for path in (root, f"{root}/{{path:path}}")]
 
 
 def _answer(service: Service, who: Who, request: Request, body: bytes, root: str) -> Answer:
@@ -78,7 +81,7 @@ async def _body(request: Request) -> bytes:
 def _response(answer: Answer) -> Response:
     headers = {"Cache-Control": "no-store", **answer.headers}
     if answer.status == 405:
-        headers["Allow"] = ", ".join(METHODS)
+        headers["Allow"] = ALLOWED
     content_type = "application/json; charset=utf-8" if answer.content_type == JSON else answer.content_type
     body = b"" if answer.status == 204 else answer.body
     response = Response(body, answer.status, headers=headers)

@@ -195,7 +195,7 @@ class Service:
         with self.things.writing() as writer:
             target, id_ = self._one(path, ask.method)
             with self.things.reading() as reader:
-                before = self.entity_json(reader, target.kind, id_, ask.root)
+                before = self.entity_json(reader, target.kind, id_, ask.root) | _links_to_one(reader, target.kind, id_)
             change, whole = made_of(before, body)
             writer.update(target.kind, id_, change, whole=whole)
             with self.things.reading() as reader:
@@ -261,6 +261,13 @@ def _property(target: Target, reader: Reader, shaper: Shaper, options: str) -> A
         return told(value)
     text = value if isinstance(value, str) else encode_bytes(value).decode()
     return Answer(200, text.encode(), "text/plain; charset=utf-8")
+
+
+def _links_to_one(reader: Reader, kind: EntityType, id_: int) -> dict[str, Any]:
+    """The entities to which one is linked by a key of its own, as a body names them: what a JSON Patch can test and replace."""
+    found = reader.one(kind, id_, Query())
+    keys = {} if found is None else found.keys
+    return {link.name: {"@iot.id": keys[link.name]} for link in kind.links if link.column and keys.get(link.name) is not None}
 
 
 def _patched(before: dict[str, Any], body: Any) -> tuple[Any, bool]:
