@@ -67,9 +67,9 @@ class StreamStatus(msgspec.Struct, frozen=True):
     here. But a shortest lag below zero is a clock that is ahead by at least so much, and one that stays large with a small spread
     is a clock that is behind, or a sender that gathers. `share` is (flag, site), in the order of `FLAGS`.
 
-    The counts hold since the process began, with what it read back from disk: readings that came; those stored; repeats of what was known (dropped); second numbers
-    for one moment (stored as failed); late ones, older than all that is remembered, and future ones (stored, seen by no rule);
-    and those that were older than one that had come before, which harms nothing.
+    The counts hold since the process began, with what it read back from disk: readings that came; those stored; repeats of what was
+    known (dropped); second numbers for one moment (stored as failed); late ones, older than all that is remembered, and future ones
+    (stored, seen by no rule); and those that were older than one that had come before, which harms nothing.
     """
 
     quantity: Quantity
