@@ -525,3 +525,13 @@ def test_a_command_that_leaves_something_running_has_delivered_when_it_ends() ->
         "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)']).pid, flush=True)"
     )
     Command(name="siren", argv=(sys.executable, "-c", program), timeout_s=15.0).deliver(message())
+
+
+def test_a_failed_webhook_does_not_tell_the_secret_that_its_address_may_hold(hook: str) -> None:
+    Hook.status = 404
+    for address in (f"{hook}/T0KEN?key=S3CRET", "http://me:S3CRET@127.0.0.1:9/T0KEN"):
+        with pytest.raises(Undelivered) as said:
+            Webhook(name="w", url=address, timeout_s=2.0).deliver(message())
+        assert "127.0.0.1" in str(said.value)
+        assert "S3CRET" not in str(said.value)
+        assert "T0KEN" not in str(said.value)

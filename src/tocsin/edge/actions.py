@@ -168,6 +168,11 @@ class Webhook(Action, frozen=True, kw_only=True):
     def place(self) -> tuple[str, int]:
         return place_of(self.url, where=f"action {self.name!r}")
 
+    def _shown(self) -> str:
+        """The address without what may be a secret: its path, its query and whoever is named before the host."""
+        host, port = self.place()
+        return f"{self.url.partition('://')[0]}://{host}:{port}/..."
+
     def deliver(self, message: Message) -> None:
         import httpx
 
@@ -182,9 +187,12 @@ class Webhook(Action, frozen=True, kw_only=True):
             with httpx.Client(verify=_context(self.ca, self.cert, self.key), timeout=self.timeout_s) as client:
                 status = client.post(self.url, content=body, headers=headers).status_code
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as fault:
-            raise Undelivered(f"{self.url}: {type(fault).__name__}: {fault}") from fault
+            said = str(fault).replace(self.url, self._shown())
+            raise Undelivered(f"{self._shown()}: {type(fault).__name__}: {said}") from fault
         if not 200 <= status < 300:
-            raise Undelivered(f"{self.url}: answered {status}", is_final=400 <= status < 500 and status not in (408, 425, 429))
+            raise Undelivered(
+                f"{self._shown()}: answered {status}", is_final=400 <= status < 500 and status not in (408, 425, 429)
+            )
 
 
 class MqttTopic(Action, frozen=True, kw_only=True):

@@ -173,7 +173,9 @@ class History:
             if wanted is not None and len(fresh):
                 fresh = fresh.take(np.array([name in wanted for name in fresh.names], np.bool_)[fresh.site])
             rows = sort_names(join([*several, fresh]))
-            order = np.lexsort((rows.value.view(np.int64), rows.time_us, rows.site))  # two values of a moment: always in one order
+            order = np.lexsort(
+                (rows.value.view(np.int64), rows.time_us, rows.site)
+            )  # two values of a moment: always in one order
             return rows.take(order).as_observations(view.quantity)
 
         return self.looking(quantity, read, unit=unit, from_us=from_us, to_us=to_us)
