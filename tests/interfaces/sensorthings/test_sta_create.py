@@ -230,3 +230,15 @@ def test_an_observation_belongs_to_exactly_one_stream(sta: Sta) -> None:
 def test_a_unit_may_have_nulls_as_for_a_truth_observation(sta: Sta) -> None:
     unit = dict.fromkeys(METRE)
     assert sta.make("Datastreams", stream(Thing=thing()) | {"unitOfMeasurement": unit})["unitOfMeasurement"] == unit
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_thing_made_below_its_location_is_there_before_its_observations_are_made(sta: Sta, is_inside: bool) -> None:
+    below = thing("below", Datastreams=[stream() | {"Observations": [{"result": 1, "phenomenonTime": "2015-03-01T00:00:00Z"}]}])
+    if is_inside:
+        sta.made("Locations", place(8, 49) | {"Things": [below]})
+    else:
+        sta.made(f"Locations({sta.made('Locations', place(8, 49))})/Things", below)
+    assert sta.get("Observations(1)/FeatureOfInterest")["feature"] == {"type": "Point", "coordinates": [8, 49]}
+    assert len(sta.get("Things(1)/HistoricalLocations")["value"]) == 1
+    assert sta.ids("Things(1)/Locations") == [1]

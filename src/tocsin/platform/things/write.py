@@ -74,12 +74,12 @@ class Writer:
                 keys[link.column] = self._linked(link, links[link.name], where=f"{where}/{link.name}", depth=depth)
         return keys
 
-    def _linked(self, link: Link, value: Any, *, where: str, depth: int) -> int:
+    def _linked(self, link: Link, value: Any, *, where: str, depth: int, parent: tuple[Link, int] | None = None) -> int:
         """The id of an entity that is named, or is made now."""
         kind = BY_NAME[link.target]
         known = link_id(value, where=where)
         if known is None:
-            return self.create(kind, value, where=where, depth=depth + 1)
+            return self.create(kind, value, where=where, depth=depth + 1, parent=parent)
         if not self._exists(kind, known):
             raise InputError(f"{where}: {kind.plural}({known}) does not exist; wanted the @iot.id of one that does")
         return known
@@ -89,6 +89,9 @@ class Writer:
     ) -> None:
         """What hangs on the new entity: tables between, and entities that point back to it."""
         moved: dict[str, list[int]] = {}
+        is_there = kind.name == "Thing" and parent is not None and parent[0].name == "Things" and not links.get("Locations")
+        if is_there and parent is not None:  # before its Observations, which need a feature, are made
+            self.move(id_, [parent[1]])
         for link in kind.links:
             value = links.get(link.name)
             if link.column or value is None:
@@ -99,8 +102,10 @@ class Writer:
                 for number, item in enumerate(items):
                     self._hang(target, link, id_, item, where=f"{where}/{link.name}/{number}", depth=depth)
                 continue
+            above = (link, id_) if kind.name == "Location" and link.name == "Things" else None
             ids = [
-                self._linked(link, item, where=f"{where}/{link.name}/{number}", depth=depth) for number, item in enumerate(items)
+                self._linked(link, item, where=f"{where}/{link.name}/{number}", depth=depth, parent=above)
+                for number, item in enumerate(items)
             ]
             moved[link.name] = ids
             if not (kind.name == "Location" and link.name == "Things"):
@@ -108,7 +113,7 @@ class Writer:
         if kind.name == "Thing" and moved.get("Locations"):
             self._past(id_, moved["Locations"])
         if kind.name == "Location":
-            things = moved.get("Things", [])
+            things = [thing for thing in moved.get("Things", []) if not self._is_at(thing, id_)]
             if parent is not None and parent[0].name == "Locations" and parent[0].via[0] == "thing_location":
                 things = [*things, parent[1]]
             for thing in dict.fromkeys(things):
@@ -118,13 +123,18 @@ class Writer:
         if parent is not None and parent[0].via[0] and not (kind.name == "Location" and parent[0].via[0] == "thing_location"):
             self._enter(kind, id_, parent, where=where)
 
+    def _is_at(self, thing: int, location: int) -> bool:
+        held = "SELECT 1 FROM thing_location WHERE thing_id = ? AND location_id = ?"
+        return self.db.execute(held, (thing, location)).fetchone() is not None
+
     def _enter(self, kind: EntityType, id_: int, parent: tuple[Link, int], *, where: str) -> None:
         """The new entity is one of a set of many to many, by its address."""
         link, owner = parent
         if link.rank or kind.name == "MultiDatastream":
             raise InputError(f"{where}: the observed properties of a MultiDatastream are fixed when it is made; make a new one")
         if kind.name == "Thing":
-            self.move(id_, [owner])
+            if not self._is_at(id_, owner):
+                self.move(id_, [owner])
             return
         between, own, other = link.via
         self.db.execute(f"INSERT OR IGNORE INTO {between} ({own}, {other}) VALUES (?, ?)", (owner, id_))
