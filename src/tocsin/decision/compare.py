@@ -7,6 +7,7 @@ futures; only plans that are alike in that to a person are told apart by damage 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -14,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen, run_all
-from tocsin.decision.impact import Impact, Ways, estimate, impact, way_out_s, ways_of
-from tocsin.decision.interpret import Course, check_plan, hazard_effects, play
+from tocsin.decision.impact import Impact, Ways, estimate, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
+from tocsin.decision.interpret import Course, Done, check_plan, hazard_effects, play
 from tocsin.host import Compute
-from tocsin.pack import Effect, Future, Harm, Model, Plan
+from tocsin.pack import Action, Effect, Future, Harm, Model, Plan
 from tocsin.science.risk import cvar, margin, regret
 from tocsin.vocabulary import Footprint, InputError, Level, Member, PlanScore, World, stack
 
@@ -26,6 +27,7 @@ Told = Callable[[str, int, int], None]
 
 TAIL = 0.1
 MEAN_WEIGHT = 0.5
+ALIKE = 0.5  # persons: plans that differ by less are told apart by damage and cost
 # Of those who are only warned, how many leave by themselves, and how soon: a planning assumption, `unverified`. The share moves every plan that
 # warns alike, so it shifts the level of harm and hardly the ranking.
 WARNED_LEAVE_SHARE, WARNED_LEAVE_OVER_S = 0.3, 2 * 3600.0
@@ -107,7 +109,7 @@ def compare(
         else:
             base = base or [_hit(world, ways, harm, footprint, hour)]
             hit = base[0]
-        outcomes.append(_outcome(world, harm, footprint, hit, plan, courses[plan.name], hour))
+        outcomes.append(_outcome(world, ways, harm, footprint, hit, plan, courses[plan.name], hour))
         tell("scoring plans", number + 1, len(plans))
     return _ranked(world, outcomes, foreseen, harm, courses, runs, warning_level)
 
@@ -195,7 +197,7 @@ def _hazards(
 
 
 def _outcome(
-    world: World, harm: Harm, footprint: Footprint, hit: _Hit, plan: Plan, courses: Sequence[Course], hour: float
+    world: World, ways: Ways, harm: Harm, footprint: Footprint, hit: _Hit, plan: Plan, courses: Sequence[Course], hour: float
 ) -> _Outcome:
     """Whom and what the hazard hits in each future although the plan was carried out."""
     count = footprint.members
@@ -204,25 +206,28 @@ def _outcome(
     zone_count = len(world.zones.name)
     figures = hit.impact.figures
     by_zone = np.zeros((count, zone_count + 1))
-    moved, cost, finished, failed, unhoused = (np.zeros(count) for _ in range(5))
+    moved, cost, finished, failed, unhoused, cut_off = (np.zeros(count) for _ in range(6))
     open_km = figures.get("road_km_cut", np.zeros(count)) + figures.get("road_km_slowed", np.zeros(count))
+    inhabited = np.flatnonzero(people > 0)
     for member in range(count):
         course = courses[member]
         until_s = np.minimum(hit.until_s[member], footprint.arrival_s[member])
-        inhabited = np.flatnonzero(people > 0)
         left = _left(world, plan, course, until_s, inhabited)
         moved[member] = (people[inhabited] * left).sum()
-        danger = footprint.peak[member, inhabited] > harm.danger_from
-        caught = people[inhabited] * (1.0 - left) * danger
+        danger = in_danger(footprint, harm, member)
+        stayed = people[inhabited] * (1.0 - left)
+        caught = stayed * danger[inhabited]
+        cut_off[member] = stayed[stuck(ways, hit.until_s[member], danger)[inhabited]].sum()
         by_zone[member] = np.bincount(zone_of[inhabited] % (zone_count + 1), caught, minlength=zone_count + 1)
         done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
         cost[member] = sum(a.cost for a, _ in done)
         finished[member] = course.finished_s
         failed[member] = float(any(d.failed for d in course.done))
-        places = sum(e.amount for a, _ in done for e in a.effects if e.verb == "open_shelter")
-        unhoused[member] = max(0.0, moved[member] - places)
-        if any(e.verb == "close_roads" for a, _ in done for e in a.effects):
-            open_km[member] = 0.0
+        unhoused[member] = max(0.0, moved[member] - _places(world, done, danger))
+        closings = [(d.end_s, e.amount) for a, d in done for e in a.effects if e.verb == "close_roads" and d.end_s is not None]
+        if closings:
+            closed_s, from_depth = min(closings)
+            open_km[member] = flooded_km_left_open(world, ways, harm, footprint, member, closed_s, from_depth)
     return _Outcome(
         plan,
         by_zone.sum(axis=1),
@@ -232,11 +237,23 @@ def _outcome(
         finished,
         failed,
         moved,
-        figures.get("people_cut_off", np.zeros(count)),
+        cut_off,
         open_km,
         unhoused,
         tuple(courses),
     )
+
+
+def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[np.bool_]) -> float:
+    """The places in the shelters that were opened: each once, and none where the shelter itself is in danger."""
+    shelters = world.assets("shelters")
+    stands = dict(zip(shelters.id, shelters.place.tolist(), strict=True))
+    opened: dict[str, float] = {}
+    for action, _ in done:
+        for effect in action.effects:
+            if effect.verb == "open_shelter" and not (stands[effect.target] >= 0 and danger[stands[effect.target]]):
+                opened[effect.target] = max(opened.get(effect.target, 0.0), effect.amount)
+    return sum(opened.values())
 
 
 def _left(world: World, plan: Plan, course: Course, until_s: Floats, inhabited: NDArray[np.int64]) -> Floats:
@@ -281,13 +298,9 @@ def _ranked(
     regrets = regret(harms)
     tails = [cvar(o.harm, TAIL) for o in outcomes]
     least = harms.min(axis=0)
-    best_share = (np.abs(harms - least) < 0.5).mean(axis=1)
+    best_share = (np.abs(harms - least) < ALIKE).mean(axis=1)
 
-    def key(k: int) -> tuple[float, float]:
-        o = outcomes[k]
-        return round(MEAN_WEIGHT * o.harm.mean() + (1 - MEAN_WEIGHT) * tails[k]), float(o.damage.mean() + o.cost.mean())
-
-    order = sorted(range(len(outcomes)), key=lambda k: (*key(k), outcomes[k].plan.name))
+    order = _in_rank_order(outcomes, tails)
     first = outcomes[order[0]]
     scores = []
     for rank, k in enumerate(order, start=1):
@@ -332,6 +345,23 @@ def _ranked(
     )
 
 
+def _in_rank_order(outcomes: Sequence[_Outcome], tails: Sequence[float]) -> list[int]:
+    """The outcomes' numbers, best first. Plans within ALIKE persons of the best that is left are one group, ordered by damage and cost."""
+    weighed = [MEAN_WEIGHT * float(o.harm.mean()) + (1 - MEAN_WEIGHT) * tail for o, tail in zip(outcomes, tails, strict=True)]
+    by_harm = sorted(range(len(outcomes)), key=lambda k: (weighed[k], outcomes[k].plan.name))
+    order: list[int] = []
+    while by_harm:
+        alike = [k for k in by_harm if weighed[k] < weighed[by_harm[0]] + ALIKE]
+        order += sorted(alike, key=lambda k: (float(outcomes[k].damage.mean() + outcomes[k].cost.mean()), outcomes[k].plan.name))
+        by_harm = by_harm[len(alike) :]
+    return order
+
+
+def commonest(reasons: Sequence[str]) -> str:
+    """The reason that is told most often; of several the first by name."""
+    return min(Counter(reasons).items(), key=lambda told: (-told[1], told[0]))[0]
+
+
 def _why(o: _Outcome, tail: float, best: tuple[_Outcome, float] | None, warning_level: Level) -> str:
     """A sentence on one plan, beside the best one with its own tail."""
     moved, kept = o.moved.mean(), o.harm.mean()
@@ -340,8 +370,7 @@ def _why(o: _Outcome, tail: float, best: tuple[_Outcome, float] | None, warning_
         words += f"; {moved:,.0f} leave in time"
     if o.failed.mean() > 0:
         reasons = [d.failed for c in o.courses for d in c.done if d.failed]
-        common = max(set(reasons), key=reasons.count)
-        words += f"; in {o.failed.mean():.0%} of the futures a part of it fails ({common})"
+        words += f"; in {o.failed.mean():.0%} of the futures a part of it fails ({commonest(reasons)})"
     if best is not None:
         first, first_tail = best
         words += f"; {_beside(kept - first.harm.mean(), tail - first_tail, first.plan.name)}"

@@ -41,12 +41,18 @@ def estimate(values: Floats, unit: str) -> Estimate:
 
 
 class Ways(msgspec.Struct, frozen=True):
-    """What does not change from future to future: streets counted once, the node of every cell, and where the ways out are."""
+    """What does not change from future to future: streets counted once, the node of every cell, and where the ways out are.
+
+    The first `edges` of the exits are the twin's edge. `known` is (place,): true where a street leads to an exit when all is dry; of all
+    other places nothing is known, since road data has pieces that hang together with nothing.
+    """
 
     once: NDArray[np.int64]
     node_of: NDArray[np.int64]
     exits: NDArray[np.int64]
     exit_place: NDArray[np.int64]
+    edges: int
+    known: NDArray[np.bool_]
 
 
 def ways_of(world: World) -> Ways:
@@ -56,7 +62,7 @@ def ways_of(world: World) -> Ways:
     roads, grid = world.roads, world.grid
     if not len(roads):
         nothing = np.empty(0, np.int64)
-        return Ways(nothing, np.full(grid.cells, -1, np.int64), nothing, nothing)
+        return Ways(nothing, np.full(grid.cells, -1, np.int64), nothing, nothing, 0, np.zeros(grid.cells, bool))
     tree = cKDTree(np.column_stack([roads.node_x_m, roads.node_y_m]))
     _, node_of = tree.query(np.column_stack(grid.centre(np.arange(grid.cells))))
     west, south, east, north = grid.bounds_m
@@ -68,12 +74,49 @@ def ways_of(world: World) -> Ways:
     for x_m, y_m, place in inside:
         exits.append(np.atleast_1d(tree.query(np.column_stack([x_m, y_m]))[1]))
         places.append(place)
+    all_exits = np.concatenate(exits).astype(np.int64)
+    dry = last_way_out_s(
+        roads.source, roads.target, np.full(len(roads), np.inf), all_exits, np.full(all_exits.size, np.inf), roads.node_x_m.size
+    )
     return Ways(
         np.unique(roads.way, return_index=True)[1],
         node_of.astype(np.int64),
-        np.concatenate(exits).astype(np.int64),
+        all_exits,
         np.concatenate(places),
+        at_edge.size,
+        dry[node_of] == np.inf,
     )
+
+
+def _first_along(roads: Roads, at_s: Floats) -> Floats:
+    """The earliest of the moments (place,) that each edge meets, (edge,); +inf on bridges, which are taken to stand above the water."""
+    along = at_s[roads.places]
+    first = np.full(len(roads), np.inf)
+    filled = np.flatnonzero(np.diff(roads.start) > 0)
+    if filled.size:
+        first[filled] = np.minimum.reduceat(along, roads.start[filled])
+    first[roads.bridge] = np.inf
+    return first
+
+
+def flooded_km_left_open(
+    world: World, ways: Ways, harm: Harm, footprint: Footprint, member: int, closed_s: float, from_depth: float
+) -> float:
+    """Kilometres of street that the hazard slows or cuts and that stood open under it, if all from `from_depth` on are closed at a moment."""
+    roads, curve = world.roads, harm.road_speed
+    if curve is None or not len(roads):
+        return 0.0
+    arrival_s = footprint.arrival_s[member]
+    worst = roads.worst_along(_where_it_came(footprint.peak[member], arrival_s))
+    open_under = (curve.share(worst) > 0.0) & (
+        (worst < from_depth) | (_first_along(roads, arrival_s.astype(np.float64)) < closed_s)
+    )
+    return float(roads.length_m[ways.once][open_under[ways.once]].sum() / 1000.0)
+
+
+def _where_it_came(peak: NDArray[np.float32], arrival_s: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The peak where the hazard is said to have come, and 0 elsewhere: the film that rain leaves on every roof and street harms nobody."""
+    return np.where(np.isfinite(arrival_s), peak, np.float32(0.0))
 
 
 def closing_s(roads: Roads, harm: Harm, peak: NDArray[np.float32], arrival_s: NDArray[np.float32]) -> Floats:
@@ -81,28 +124,43 @@ def closing_s(roads: Roads, harm: Harm, peak: NDArray[np.float32], arrival_s: ND
     if harm.road_speed is None or not len(roads):
         return np.full(len(roads), np.inf)
     closed = harm.road_speed.share(peak) >= CUT_SHARE
-    at_s = np.where(closed, arrival_s, np.inf).astype(np.float64)[roads.places]
-    first = np.full(len(roads), np.inf)
-    filled = np.flatnonzero(np.diff(roads.start) > 0)
-    if filled.size:
-        first[filled] = np.minimum.reduceat(at_s, roads.start[filled])
-    first[roads.bridge] = np.inf
-    return first
+    return _first_along(roads, np.where(closed, arrival_s, np.inf).astype(np.float64))
 
 
 def way_out_s(world: World, ways: Ways, harm: Harm, footprint: Footprint, member: int) -> Floats:
-    """Until when the people of each cell have a way out in one future, (place,)."""
+    """Until when the people of each cell have a way out in one future, (place,); +inf where nothing is known of it.
+
+    A shelter or hospital that stands in danger at any time is no way out at any time: who went there would be caught there.
+    """
     roads = world.roads
     if not len(roads):
         return np.full(world.grid.cells, np.inf)
-    peak, arrival_s = footprint.peak[member], footprint.arrival_s[member]
-    drowned = np.where(
-        ways.exit_place >= 0, np.where(peak[ways.exit_place] > harm.danger_from, arrival_s[ways.exit_place], np.inf), np.inf
-    )
+    drowns = (ways.exit_place >= 0) & in_danger(footprint, harm, member)[ways.exit_place]
+    closes_s = closing_s(roads, harm, footprint.peak[member], footprint.arrival_s[member])
     until = last_way_out_s(
-        roads.source, roads.target, closing_s(roads, harm, peak, arrival_s), ways.exits, drowned, roads.node_x_m.size
+        roads.source, roads.target, closes_s, ways.exits, np.where(drowns, -np.inf, np.inf), roads.node_x_m.size
     )
-    return until[ways.node_of]
+    return np.where(ways.known, until[ways.node_of], np.inf)
+
+
+def _way_out_of_town_s(world: World, ways: Ways, harm: Harm, footprint: Footprint, member: int) -> Floats:
+    """Until when a street leads from each cell to the twin's edge, (place,); +inf where none does when all is dry."""
+    roads, edges = world.roads, ways.exits[: ways.edges]
+    open_s, never = np.full(ways.edges, np.inf), np.full(len(roads), np.inf)
+    dry = last_way_out_s(roads.source, roads.target, never, edges, open_s, roads.node_x_m.size)[ways.node_of]
+    closes_s = closing_s(roads, harm, footprint.peak[member], footprint.arrival_s[member])
+    until = last_way_out_s(roads.source, roads.target, closes_s, edges, open_s, roads.node_x_m.size)[ways.node_of]
+    return np.where(dry == np.inf, until, np.inf)
+
+
+def in_danger(footprint: Footprint, harm: Harm, member: int | slice = slice(None)) -> NDArray[np.bool_]:
+    """Where people are in danger, (place,) of one future or (member, place) of all."""
+    return np.asarray(footprint.peak[member] > harm.danger_from)
+
+
+def stuck(ways: Ways, until_s: Floats, danger: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where people are cut off in one future, (place,): out of danger, and their way out closes."""
+    return ways.known & (until_s < np.inf) & ~danger
 
 
 def impact(
@@ -123,7 +181,7 @@ def impact(
     ways = ways or ways_of(world)
     count = footprint.members
     people = world.people(hour)
-    danger = footprint.peak > harm.danger_from
+    danger = in_danger(footprint, harm)
     figures: dict[str, Floats] = {}
     units: dict[str, str] = {}
     remarks: list[str] = []
@@ -131,24 +189,30 @@ def impact(
     def tell(name: str, unit: str, values: NDArray[Any]) -> None:
         figures[name], units[name] = np.asarray(values, np.float64), unit
 
-    dry = world.people(3.0) + world.people(12.0) > 0  # only where somebody ever is, so that water bodies do not count
-    tell("people_in_danger", "persons", danger @ people)
-    tell("people_exposed", "persons", np.isfinite(footprint.arrival_s) @ people)
+    lived = np.flatnonzero(people > 0)
+    tell("people_in_danger", "persons", danger[:, lived] @ people[lived])
+    tell("people_exposed", "persons", np.isfinite(footprint.arrival_s[:, lived]) @ people[lived])
     zones = world.zones
     by_zone = np.zeros((count, len(zones.name)))
     for k in range(len(zones.name)):
-        here = np.flatnonzero((zones.zone_of == k) & dry)
+        here = lived[zones.zone_of[lived] == k]
         by_zone[:, k] = danger[:, here] @ people[here]
     buildings = world.assets("buildings")
-    if len(buildings):
+    if len(buildings) and harm.damage:
         _tell_buildings(tell, footprint, buildings.place, np.array(buildings.sort), buildings.amount, harm)
     else:
-        remarks.append("the twin has no buildings: no damage is told")
+        remarks.append("the twin has no buildings or the pack no damage curves: no damage is told")
     roads = world.roads
     if len(roads) and harm.road_speed is not None:
         if until_s is None:
             until_s = [way_out_s(world, ways, harm, footprint, member) for member in range(count)]
         _tell_roads(tell, world, ways, harm, footprint, people, danger, until_s)
+        lost = people[~ways.known].sum()
+        if lost >= 0.5:
+            remarks.append(
+                f"{lost:,.0f} people live where the twin's streets lead nowhere even when dry: nothing is known of their way out, and they are "
+                "not counted as cut off"
+            )
     else:
         remarks.append("the twin has no roads: no closures and nobody cut off is told")
     return Impact(figures, units, zones.name, by_zone, tuple(remarks))
@@ -159,7 +223,7 @@ def _tell_buildings(
 ) -> None:
     inside = place >= 0
     place, sort, floor_m2 = place[inside], sort[inside], floor_m2[inside]
-    depth = footprint.peak[:, place]
+    depth = _where_it_came(footprint.peak[:, place], footprint.arrival_s[:, place])
     usual = next(iter(harm.damage))
     lost = np.zeros(footprint.members)
     for name, curve in harm.damage.items():
@@ -186,21 +250,19 @@ def _tell_roads(
     cut, slow, cut_off = np.zeros(count), np.zeros(count), np.zeros(count)
     services = [(kind, world.assets(kind)) for kind in SERVICES]
     lost = {kind: np.zeros(count) for kind, assets in services if len(assets)}
-    usual = last_way_out_s(
-        roads.source, roads.target, np.full(len(roads), np.inf), ways.exits, np.full(ways.exits.size, np.inf), roads.node_x_m.size
-    )
-    connected = usual[ways.node_of] == np.inf
     for member in range(count):
-        share = curve.share(roads.worst_along(footprint.peak[member]))[ways.once]
+        worst = roads.worst_along(_where_it_came(footprint.peak[member], footprint.arrival_s[member]))
+        share = curve.share(worst)[ways.once]
         length_km = roads.length_m[ways.once] / 1000.0
         cut[member] = length_km[share >= CUT_SHARE].sum()
         slow[member] = length_km[(share > 0.0) & (share < CUT_SHARE)].sum()
-        stuck = connected & (until_s[member] < np.inf)
-        cut_off[member] = people[stuck & ~danger[member]].sum()
+        cut_off[member] = people[stuck(ways, until_s[member], danger[member])].sum()
+        # a shelter or hospital is a way out itself, so what counts for a service is whether a street leads from it out of the town
+        out_s = _way_out_of_town_s(world, ways, harm, footprint, member) if lost else np.empty(0)
         for kind, assets in services:
             if len(assets):
                 here = assets.place[assets.place >= 0]
-                lost[kind][member] = (danger[member][here] | stuck[here]).sum()
+                lost[kind][member] = (danger[member][here] | (out_s[here] < np.inf)).sum()
     tell("road_km_cut", "km", cut)
     tell("road_km_slowed", "km", slow)
     tell("people_cut_off", "persons", cut_off)
