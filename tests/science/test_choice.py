@@ -104,3 +104,12 @@ def test_the_last_way_out_is_what_brute_force_finds(data: st.DataObject, nodes: 
         nodes,
     )
     assert found.tolist() == brute_force(source, target, closes, places, shuts, nodes)
+
+
+def test_without_an_exit_there_never_was_a_way_out() -> None:
+    nothing = np.empty(0)
+    source, target = np.array([0, 1], np.int32), np.array([1, 2], np.int32)
+    found = last_way_out_s(source, target, np.full(2, np.inf), nothing.astype(np.int64), nothing, 3)
+    assert found.tolist() == [-np.inf] * 3
+    one = last_way_out_s(source[:0], target[:0], nothing, np.array([0]), np.array([60.0]), 1)  # a single node that is an exit
+    assert one.tolist() == [60.0]

@@ -34,10 +34,12 @@ def last_way_out_s(
     graph = coo_matrix((rank + 1.0, (low, high)), shape=(nodes + 1, nodes + 1)).tocsr()
     tree = minimum_spanning_tree(graph)
     visited, before = breadth_first_order(tree, hub, directed=False, return_predecessors=True)
-    both = (tree + tree.T).tocsr()
-    weight = np.asarray(both[visited[1:], before[visited[1:]]]).reshape(-1)
     until = np.full(nodes + 1, -np.inf)
     until[hub] = np.inf
+    if visited.size == 1:  # no exit is on any street
+        return until[:nodes]
+    both = (tree + tree.T).tocsr()
+    weight = np.asarray(both[visited[1:], before[visited[1:]]]).reshape(-1)
     until[visited[1:]] = -moments[weight.astype(np.int64) - 1]
     nearer = np.arange(nodes + 1)
     nearer[visited[1:]] = before[visited[1:]]
