@@ -86,6 +86,10 @@ class Process:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([sys.executable, *self._arguments], stdout=log, stderr=log)
 
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
@@ -150,6 +154,13 @@ class Station:
             )
             time.sleep(0.05)
 
+    def is_up(self) -> bool:
+        """Whether the node that was started last has told how it stands; before, it does not hear a signal."""
+        try:
+            return bool(json.loads((self.folder / "edge" / "data" / "status.json").read_bytes())["pid"] == self.edge.pid)
+        except FileNotFoundError:
+            return False
+
     def is_through(self) -> bool:
         """True if the node has read all files and the platform has all of it."""
         try:
@@ -211,6 +222,7 @@ def test_a_node_that_is_killed_again_and_again_under_load_loses_nothing_and_repe
         station.edge.kill()
     station.edge.start()
     station.wait("everything is there", station.is_through)
+    station.wait("the node's own status", station.is_up)
     assert station.edge.stop() == 0
     station.centre.stop()
     check_all(station)
@@ -227,6 +239,7 @@ def test_a_platform_that_is_killed_again_and_again_has_everything_once(station: 
         station.centre.kill()
     station.centre.start()
     station.wait("everything is there", station.is_through)
+    station.wait("the node's own status", station.is_up)
     assert station.edge.stop() == 0
     station.centre.stop()
     check_all(station)
@@ -241,6 +254,7 @@ def test_without_a_platform_the_node_warns_and_when_it_comes_it_has_all(station:
     assert {json.loads(line)["level"] for line in warnings.read_text().splitlines()} == {"yellow"}
     station.centre.start()
     station.wait("everything is there", station.is_through)
+    station.wait("the node's own status", station.is_up)
     assert station.edge.stop() == 0
     station.centre.stop()
     check_all(station)
@@ -249,6 +263,7 @@ def test_without_a_platform_the_node_warns_and_when_it_comes_it_has_all(station:
 def test_sigterm_ends_in_order_and_the_last_status_is_written(station: Station) -> None:
     station.edge.start()
     station.wait("a status", (station.folder / "edge" / "data" / "status.json").exists)
+    station.wait("the node's own status", station.is_up)
     assert station.edge.stop() == 0
     told = subprocess.run([sys.executable, "-c", PROGRAM, "status", str(station.settings), "--json"], capture_output=True)
     status = json.loads(told.stdout)
