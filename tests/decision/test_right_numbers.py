@@ -182,7 +182,7 @@ def test_roads_that_are_closed_after_the_water_came_were_open_under_water() -> N
 
 def test_the_commonest_reason_is_the_same_on_every_run() -> None:
     # Two actions fail equally often; of equal counts the first by name is told, whatever the hash seed of the process.
-    from tocsin.decision.compare import commonest
+    from tocsin.decision.rank import commonest
 
     assert commonest(["b", "a", "b", "a"]) == "a"
     assert commonest(["b", "a", "b"]) == "b"

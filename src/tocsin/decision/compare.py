@@ -1,13 +1,7 @@
-"""Compare plans: each is carried out in the same futures, scored by whom it saves, what it costs and how sure that is, and ranked with reasons.
-
-Life comes first, property after: the order of incident priorities in the Incident Command System (life safety, incident stabilization,
-property preservation; FEMA, IS-100/IS-200). Plans are ranked by people in danger, half by the mean and half by the worst tail of the
-futures; only plans that are alike in that to a person are told apart by damage and cost, which are added and so have one currency.
-"""
+"""Compare plans: each is carried out in the same futures, and they are ranked by whom they save, what they cost and how sure that is."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -15,19 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen, run_all
-from tocsin.decision.impact import Impact, Ways, estimate, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
+from tocsin.decision.impact import Impact, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
 from tocsin.decision.interpret import Course, Done, check_plan, hazard_effects, play
+from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
+from tocsin.decision.rank import rank
 from tocsin.host import Compute
 from tocsin.pack import Action, Effect, Future, Harm, Model, Plan
-from tocsin.science.risk import cvar, margin, regret
 from tocsin.vocabulary import Footprint, InputError, Level, Member, PlanScore, World, stack
 
 Floats = NDArray[np.float64]
+UNITS = {
+    HARM: "persons",
+    FINISHED_S: "s",
+    FAILED: "1",
+    MOVED: "persons",
+    "people_cut_off": "persons",
+    "without_shelter": "persons",
+    "flooded_road_km_left_open": "km",
+}
 Told = Callable[[str, int, int], None]
 
-TAIL = 0.1
-MEAN_WEIGHT = 0.5
-ALIKE = 0.5  # persons: plans that differ by less are told apart by damage and cost
 # Of those who are only warned, how many leave by themselves, and how soon: a planning assumption, `unverified`. The share moves every plan that
 # warns alike, so it shifts the level of harm and hardly the ranking.
 WARNED_LEAVE_SHARE, WARNED_LEAVE_OVER_S = 0.3, 2 * 3600.0
@@ -44,23 +45,6 @@ class Compared(msgspec.Struct, frozen=True):
     recommended: str
     reason: str
     doubt: str
-
-
-class _Outcome(msgspec.Struct, frozen=True):
-    """What one plan came to, by future."""
-
-    plan: Plan
-    harm: Floats
-    by_zone: Floats
-    damage: Floats
-    cost: Floats
-    finished_s: Floats
-    failed: Floats
-    moved: Floats
-    cut_off: Floats
-    road_km_open_and_flooded: Floats
-    without_shelter: Floats
-    courses: tuple[Course, ...]
 
 
 def compare(
@@ -111,7 +95,41 @@ def compare(
             hit = base[0]
         outcomes.append(_outcome(world, ways, harm, footprint, hit, plan, courses[plan.name], hour))
         tell("scoring plans", number + 1, len(plans))
-    return _ranked(world, outcomes, foreseen, harm, courses, runs, warning_level)
+    table = _table(world, harm, plans, outcomes, courses)
+    ranking = rank(table, warning_level=warning_level)
+    means = table.by_zone.mean(axis=1)
+    return Compared(
+        ranking.scores,
+        {plan.name: table.figures[HARM][k] for k, plan in enumerate(plans)},
+        {plan.name: dict(zip(table.zones, map(float, means[k]), strict=True)) for k, plan in enumerate(plans)},
+        courses,
+        len(foreseen.futures) + runs,
+        ranking.recommended,
+        ranking.reason,
+        ranking.doubt,
+    )
+
+
+def _table(
+    world: World,
+    harm: Harm,
+    plans: Sequence[Plan],
+    outcomes: Sequence[tuple[dict[str, Floats], Floats]],
+    courses: Mapping[str, tuple[Course, ...]],
+) -> Outcomes:
+    count = len(courses[plans[0].name])
+    zones = (*world.zones.name, "outside all zones")
+    return Outcomes(
+        plans=tuple(plans),
+        weight=np.full(count, 1.0 / count),
+        figures={name: np.array([figures[name] for figures, _ in outcomes]) for name in outcomes[0][0]},
+        units={**UNITS, DAMAGE: harm.worth_unit, COST: harm.worth_unit},
+        zones=zones,
+        by_zone=np.array([by_zone for _, by_zone in outcomes]),
+        groups=(),
+        by_group=np.zeros((len(plans), count, 0)),
+        courses=tuple(courses[plan.name] for plan in plans),
+    )
 
 
 class _Hit(msgspec.Struct, frozen=True):
@@ -198,8 +216,8 @@ def _hazards(
 
 def _outcome(
     world: World, ways: Ways, harm: Harm, footprint: Footprint, hit: _Hit, plan: Plan, courses: Sequence[Course], hour: float
-) -> _Outcome:
-    """Whom and what the hazard hits in each future although the plan was carried out."""
+) -> tuple[dict[str, Floats], Floats]:
+    """Whom and what the hazard hits in each future although the plan was carried out: figures (future,), and harm (future, zone)."""
     count = footprint.members
     people = world.people(hour)
     zone_of = world.zones.zone_of
@@ -228,20 +246,18 @@ def _outcome(
         if closings:
             closed_s, from_depth = min(closings)
             open_km[member] = flooded_km_left_open(world, ways, harm, footprint, member, closed_s, from_depth)
-    return _Outcome(
-        plan,
-        by_zone.sum(axis=1),
-        by_zone,
-        figures.get("damage", np.zeros(count)),
-        cost,
-        finished,
-        failed,
-        moved,
-        cut_off,
-        open_km,
-        unhoused,
-        tuple(courses),
-    )
+    found = {
+        HARM: by_zone.sum(axis=1),
+        DAMAGE: figures.get("damage", np.zeros(count)),
+        COST: cost,
+        FINISHED_S: finished,
+        FAILED: failed,
+        MOVED: moved,
+        "people_cut_off": cut_off,
+        "without_shelter": unhoused,
+        "flooded_road_km_left_open": open_km,
+    }
+    return found, by_zone
 
 
 def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[np.bool_]) -> float:
@@ -283,132 +299,3 @@ def _ramp(at: Floats, start: float, end: float) -> Floats:
     if end <= start:
         return (at >= end).astype(np.float64)
     return np.clip((at - start) / (end - start), 0.0, 1.0)
-
-
-def _ranked(
-    world: World,
-    outcomes: Sequence[_Outcome],
-    foreseen: Foreseen,
-    harm: Harm,
-    courses: Mapping[str, tuple[Course, ...]],
-    runs: int,
-    warning_level: Level,
-) -> Compared:
-    harms = np.array([o.harm for o in outcomes])
-    regrets = regret(harms)
-    tails = [cvar(o.harm, TAIL) for o in outcomes]
-    least = harms.min(axis=0)
-    best_share = (np.abs(harms - least) < ALIKE).mean(axis=1)
-
-    order = _in_rank_order(outcomes, tails)
-    first = outcomes[order[0]]
-    scores = []
-    for rank, k in enumerate(order, start=1):
-        o = outcomes[k]
-        scores.append(
-            PlanScore(
-                plan=o.plan.name,
-                digest=o.plan.digest(),
-                rank=rank,
-                harm=estimate(o.harm, "persons"),
-                cvar=tails[k],
-                regret_mean=float(regrets[k].mean()),
-                regret_worst=float(regrets[k].max()),
-                damage=estimate(o.damage, harm.worth_unit),
-                cost=float(o.cost.mean()),
-                finished_s=estimate(o.finished_s, "s"),
-                failed_share=float(o.failed.mean()),
-                best_share=float(best_share[k]),
-                reason=_why(o, tails[k], None if rank == 1 else (first, tails[order[0]]), warning_level),
-                figures={
-                    "people_moved": estimate(o.moved, "persons"),
-                    "people_cut_off": estimate(o.cut_off, "persons"),
-                    "without_shelter": estimate(o.without_shelter, "persons"),
-                    "flooded_road_km_left_open": estimate(o.road_km_open_and_flooded, "km"),
-                },
-            )
-        )
-    by_zone = {
-        o.plan.name: dict(zip((*world.zones.name, "outside all zones"), map(float, o.by_zone.mean(axis=0)), strict=True))
-        for o in outcomes
-    }
-    reason, doubt = _verdict(outcomes, order, tails, best_share)
-    return Compared(
-        tuple(scores),
-        {o.plan.name: o.harm for o in outcomes},
-        by_zone,
-        courses,
-        len(foreseen.futures) + runs,
-        first.plan.name,
-        reason,
-        doubt,
-    )
-
-
-def _in_rank_order(outcomes: Sequence[_Outcome], tails: Sequence[float]) -> list[int]:
-    """The outcomes' numbers, best first. Plans within ALIKE persons of the best that is left are one group, ordered by damage and cost."""
-    weighed = [MEAN_WEIGHT * float(o.harm.mean()) + (1 - MEAN_WEIGHT) * tail for o, tail in zip(outcomes, tails, strict=True)]
-    by_harm = sorted(range(len(outcomes)), key=lambda k: (weighed[k], outcomes[k].plan.name))
-    order: list[int] = []
-    while by_harm:
-        alike = [k for k in by_harm if weighed[k] < weighed[by_harm[0]] + ALIKE]
-        order += sorted(alike, key=lambda k: (float(outcomes[k].damage.mean() + outcomes[k].cost.mean()), outcomes[k].plan.name))
-        by_harm = by_harm[len(alike) :]
-    return order
-
-
-def commonest(reasons: Sequence[str]) -> str:
-    """The reason that is told most often; of several the first by name."""
-    return min(Counter(reasons).items(), key=lambda told: (-told[1], told[0]))[0]
-
-
-def _why(o: _Outcome, tail: float, best: tuple[_Outcome, float] | None, warning_level: Level) -> str:
-    """A sentence on one plan, beside the best one with its own tail."""
-    moved, kept = o.moved.mean(), o.harm.mean()
-    words = f"{kept:,.0f} people stay in danger on average, {tail:,.0f} in the worst tenth"
-    if moved >= 1:
-        words += f"; {moved:,.0f} leave in time"
-    if o.failed.mean() > 0:
-        reasons = [d.failed for c in o.courses for d in c.done if d.failed]
-        words += f"; in {o.failed.mean():.0%} of the futures a part of it fails ({commonest(reasons)})"
-    if best is not None:
-        first, first_tail = best
-        words += f"; {_beside(kept - first.harm.mean(), tail - first_tail, first.plan.name)}"
-    if Level.NONE < warning_level < o.plan.level:
-        words += f"; it is meant from {o.plan.level.word} on, and the warning is {warning_level.word}"
-    return words
-
-
-def _beside(more: float, more_in_tail: float, first: str) -> str:
-    """What a plan's mean and tail are beside those of the best one."""
-    if abs(more) < 0.5 and abs(more_in_tail) < 0.5:
-        return f"as few as {first!r}, for more damage and cost"
-    if more >= 0.5 and more_in_tail > -0.5:
-        return f"{more:,.0f} more than {first!r}"
-    if more >= 0.5:
-        return f"{more:,.0f} more than {first!r} on average, {-more_in_tail:,.0f} fewer in the worst tenth"
-    return f"{max(0.0, -more):,.0f} fewer than {first!r} on average, {more_in_tail:,.0f} more in the worst tenth"
-
-
-def _verdict(outcomes: Sequence[_Outcome], order: Sequence[int], tails: Sequence[float], best_share: Floats) -> tuple[str, str]:
-    """The sentence that the commander reads first, and how sure it is."""
-    first = outcomes[order[0]]
-    count = first.harm.size
-    tail = tails[order[0]]
-    fewest = first.harm.mean() < min(o.harm.mean() for o in outcomes) + 0.5 and tail < min(tails) + 0.5
-    what = "leaves the fewest people in danger" if fewest else "is best by average and worst tenth together"
-    reason = f"{first.plan.name!r} {what}: {first.harm.mean():,.0f} on average, {tail:,.0f} in the worst tenth of {count} futures"
-    if len(order) == 1:
-        return reason, "It was the only plan; compare it with others, and with waiting."
-    second = outcomes[order[1]]
-    mean, low, high = margin(first.harm, second.harm, np.random.default_rng(0))
-    share = f"It is best, or as good as the best, in {best_share[order[0]]:.0%} of the futures"
-    if high - low < 1.0 and abs(mean) < 1.0:
-        doubt = f"{share}. {second.plan.name!r} leaves as many in danger; damage and cost decide between the two."
-    elif low > 0:
-        doubt = f"{share}. Against {second.plan.name!r} it saves {mean:,.0f} more, 90 % sure between {low:,.0f} and {high:,.0f}."
-    elif high < 0:
-        doubt = f"{share}. {second.plan.name!r} saves {-mean:,.0f} more on average, and is worse in the worst tenth: {tails[order[1]]:,.0f}."
-    else:
-        doubt = f"{share}. It cannot be told apart from {second.plan.name!r}: the difference of {mean:,.0f} may be {low:,.0f} to {high:,.0f}."
-    return reason + ".", doubt
