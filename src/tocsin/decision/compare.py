@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen, run_all
-from tocsin.decision.impact import Impact, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
+from tocsin.decision.groups import Groups, groups_of
+from tocsin.decision.impact import SERVICES, Impact, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
 from tocsin.decision.interpret import Course, Done, check_plan, hazard_effects, play
+from tocsin.decision.limits import OUTSIDE, Limit, check_limits_in
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.decision.rank import rank
+from tocsin.decision.setting import setting_of
 from tocsin.host import Compute
 from tocsin.pack import Action, Effect, Future, Harm, Model, Plan
-from tocsin.vocabulary import Footprint, InputError, Level, Member, PlanScore, World, stack
+from tocsin.vocabulary import Choice, Footprint, InputError, Level, Member, PlanScore, World, stack
 
 Floats = NDArray[np.float64]
 UNITS = {
@@ -45,6 +48,7 @@ class Compared(msgspec.Struct, frozen=True):
     recommended: str
     reason: str
     doubt: str
+    choice: Choice | None = None
 
 
 def compare(
@@ -57,6 +61,7 @@ def compare(
     *,
     hour: float,
     warning_level: Level = Level.NONE,
+    limits: Sequence[Limit] = (),
     on_progress: Told | None = None,
 ) -> Compared:
     """Carry each plan out in each of the futures that were foreseen, and rank the plans.
@@ -69,6 +74,7 @@ def compare(
     names = [plan.name for plan in plans]
     if len(set(names)) != len(names):
         raise InputError(f"compare: plans {', '.join(names)}; wanted each name once")
+    check_limits_in(limits, world)
     for plan in plans:
         check_plan(plan, world, model)
         if plan.currency != harm.worth_unit and any(action.cost for action in plan.actions):
@@ -84,6 +90,7 @@ def compare(
         for plan in plans
     }
     footprints, runs = _hazards(world, model, foreseen, plans, courses, compute, tell)
+    groups = groups_of(world, hour=hour, ways=ways)
     outcomes = []
     base: list[_Hit] = []  # what the untouched hazard does is the same for all plans that leave it alone
     for number, plan in enumerate(plans):
@@ -93,10 +100,11 @@ def compare(
         else:
             base = base or [_hit(world, ways, harm, footprint, hour)]
             hit = base[0]
-        outcomes.append(_outcome(world, ways, harm, footprint, hit, plan, courses[plan.name], hour))
+        outcomes.append(_outcome(world, ways, harm, footprint, hit, plan, courses[plan.name], hour, groups))
         tell("scoring plans", number + 1, len(plans))
-    table = _table(world, harm, plans, outcomes, courses)
-    ranking = rank(table, warning_level=warning_level)
+    table = _table(world, harm, plans, outcomes, courses, groups)
+    setting = setting_of(world, model, foreseen, hour=hour, groups=groups, limits=limits)
+    ranking = rank(table, warning_level=warning_level, setting=setting)
     means = table.by_zone.mean(axis=1)
     return Compared(
         ranking.scores,
@@ -107,6 +115,7 @@ def compare(
         ranking.recommended,
         ranking.reason,
         ranking.doubt,
+        ranking.choice,
     )
 
 
@@ -114,20 +123,21 @@ def _table(
     world: World,
     harm: Harm,
     plans: Sequence[Plan],
-    outcomes: Sequence[tuple[dict[str, Floats], Floats]],
+    outcomes: Sequence[tuple[dict[str, Floats], Floats, Floats]],
     courses: Mapping[str, tuple[Course, ...]],
+    groups: Groups,
 ) -> Outcomes:
     count = len(courses[plans[0].name])
-    zones = (*world.zones.name, "outside all zones")
+    zones = (*world.zones.name, OUTSIDE)
     return Outcomes(
         plans=tuple(plans),
         weight=np.full(count, 1.0 / count),
-        figures={name: np.array([figures[name] for figures, _ in outcomes]) for name in outcomes[0][0]},
-        units={**UNITS, DAMAGE: harm.worth_unit, COST: harm.worth_unit},
+        figures={name: np.array([figures[name] for figures, _, _ in outcomes]) for name in outcomes[0][0]},
+        units={**UNITS, **{f"{kind}_lost": kind for kind in SERVICES}, DAMAGE: harm.worth_unit, COST: harm.worth_unit},
         zones=zones,
-        by_zone=np.array([by_zone for _, by_zone in outcomes]),
-        groups=(),
-        by_group=np.zeros((len(plans), count, 0)),
+        by_zone=np.array([by_zone for _, by_zone, _ in outcomes]),
+        groups=groups.names,
+        by_group=np.array([by_group for _, _, by_group in outcomes]),
         courses=tuple(courses[plan.name] for plan in plans),
     )
 
@@ -215,18 +225,27 @@ def _hazards(
 
 
 def _outcome(
-    world: World, ways: Ways, harm: Harm, footprint: Footprint, hit: _Hit, plan: Plan, courses: Sequence[Course], hour: float
-) -> tuple[dict[str, Floats], Floats]:
-    """Whom and what the hazard hits in each future although the plan was carried out: figures (future,), and harm (future, zone)."""
+    world: World,
+    ways: Ways,
+    harm: Harm,
+    footprint: Footprint,
+    hit: _Hit,
+    plan: Plan,
+    courses: Sequence[Course],
+    hour: float,
+    groups: Groups,
+) -> tuple[dict[str, Floats], Floats, Floats]:
+    """Whom and what the hazard hits in each future although the plan was carried out: figures (future,), harm (future, zone), (future, group)."""
     count = footprint.members
     people = world.people(hour)
     zone_of = world.zones.zone_of
     zone_count = len(world.zones.name)
     figures = hit.impact.figures
     by_zone = np.zeros((count, zone_count + 1))
+    by_group = np.zeros((count, len(groups.names)))
     moved, cost, finished, failed, unhoused, cut_off = (np.zeros(count) for _ in range(6))
     open_km = figures.get("road_km_cut", np.zeros(count)) + figures.get("road_km_slowed", np.zeros(count))
-    inhabited = np.flatnonzero(people > 0)
+    inhabited = np.flatnonzero((people > 0) | (groups.people > 0).any(axis=1))
     for member in range(count):
         course = courses[member]
         until_s = np.minimum(hit.until_s[member], footprint.arrival_s[member])
@@ -237,6 +256,7 @@ def _outcome(
         caught = stayed * danger[inhabited]
         cut_off[member] = stayed[stuck(ways, hit.until_s[member], danger)[inhabited]].sum()
         by_zone[member] = np.bincount(zone_of[inhabited] % (zone_count + 1), caught, minlength=zone_count + 1)
+        by_group[member] = ((1.0 - left) * danger[inhabited]) @ groups.people[inhabited]
         done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
         cost[member] = sum(a.cost for a, _ in done)
         finished[member] = course.finished_s
@@ -257,7 +277,8 @@ def _outcome(
         "without_shelter": unhoused,
         "flooded_road_km_left_open": open_km,
     }
-    return found, by_zone
+    found |= {name: values for name, values in figures.items() if name in {f"{kind}_lost" for kind in SERVICES}}
+    return found, by_zone, by_group
 
 
 def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[np.bool_]) -> float:

@@ -160,4 +160,4 @@ def _likely(weight: Floats | None, count: int) -> Floats:
         raise InputError(
             f"weights of shape {weight.shape} for {count} futures, sum {weight.sum():g}; wanted one for each, none below 0"
         )
-    return weight
+    return np.ones(count) if np.ptp(weight) == 0.0 else weight  # no rounding where all weigh alike

@@ -98,8 +98,32 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     digest: str = ""
 
 
+class Breach(msgspec.Struct, frozen=True):
+    """How likely a plan breaks a hard limit, the span that holds that chance with 90 %, and whether it is more than is permitted."""
+
+    limit: str
+    chance: float
+    low: float
+    high: float
+    permitted: float
+    broken: bool
+
+
+class Borne(msgspec.Struct, frozen=True):
+    """Whom a plan leaves in danger of one zone or group: persons on average, of how many there, and per 1,000 (None where nobody is)."""
+
+    name: str
+    persons: float
+    of: float
+    per_1000: float | None
+
+
 class PlanScore(msgspec.Struct, frozen=True):
-    """How one plan did on all futures. `rank` 1 is best; `regret` is against the best plan of each future."""
+    """How one plan did on all futures. `rank` 1 is best; `regret` is against the best plan of each future.
+
+    `futures` is in how many it was tried (0 in records from before that was told). `dominated_by` names plans that are no worse in anything
+    and better in what is said; `outdone_by` those that are better in harm alone by stochastic dominance of the first or second order. `gini` says how unequally its harm is borne between zones, 0 to 1, None where nobody is harmed.
+    """
 
     plan: str
     digest: str
@@ -115,10 +139,76 @@ class PlanScore(msgspec.Struct, frozen=True):
     best_share: float
     reason: str
     figures: dict[str, Estimate] = {}
+    futures: int = 0
+    limits: tuple[Breach, ...] = ()
+    dominated_by: dict[str, str] = {}
+    outdone_by: dict[str, int] = {}
+    zones: tuple[Borne, ...] = ()
+    groups: tuple[Borne, ...] = ()
+    gini: float | None = None
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """By how many the best plan is ahead of another on the futures that both met, and the span that holds it with 90 %.
+
+    The span is None where one common future says nothing of its own doubt.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    futures: int
+    unit: str
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """What would make another plan the better choice, as one sentence; `kind` is future, weight, limit, number or price.
+
+    Of a future: `name` is what would come out differently, beyond `at` in `unit` (`above` or below it); `share` of the futures lie there.
+    """
+
+    kind: str
+    plan: str
+    sentence: str
+    name: str = ""
+    at: float | None = None
+    above: bool | None = None
+    unit: str = ""
+    share: float | None = None
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A report that would be worth asking for before deciding: how many persons fewer in danger on average; `p` is how often chance shows as much."""
+
+    name: str
+    worth: float
+    unit: str
+    p: float
+    sentence: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """How open the choice is: the runner-up and the margin, what would flip it, what to ask for first, and who bears what is left.
+
+    `weightings` says which plan wins under each; `worth_of_all` is what knowing the future exactly would save; `remarks` say what is
+    missing or in doubt.
+    """
+
+    runner_up: str
+    margin: Margin | None
+    flips: tuple[Flip, ...]
+    ask_first: tuple[Ask, ...]
+    worth_of_all: float
+    weightings: dict[str, str]
+    equity: str
+    remarks: tuple[str, ...]
 
 
 class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
-    """Plans, each run on the same futures, ranked; `reason` is the sentence that the commander reads first."""
+    """Plans, each run on the same futures, ranked; `reason` is the sentence that the commander reads first.
+
+    `choice` is None in records from before it was told.
+    """
 
     forecast: str
     futures: int
@@ -126,6 +216,7 @@ class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     recommended: str
     reason: str
     doubt: str
+    choice: Choice | None = None
 
 
 class Decision(Record, frozen=True, kw_only=True, tag=str.lower):

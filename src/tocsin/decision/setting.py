@@ -1,0 +1,150 @@
+"""What a ranking is told beside the outcomes: the futures, what could be asked of each, who lives where, and the hard limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.decision.futures import Foreseen
+from tocsin.decision.groups import Groups
+from tocsin.decision.limits import Limit
+from tocsin.pack import Future, Knob, Model
+from tocsin.vocabulary import Footprint, Series, World
+
+Floats = NDArray[np.float64]
+
+WITHIN_H = (1.0, 2.0, 3.0, 6.0, 12.0, 24.0)
+ZONES_MOST = 20
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """Something that one could ask for, and what it is in each future, (future,). `error` is the standard deviation of such a report.
+
+    `words` name it ("the level of lake at its peak"). A question that is answered by yes (1) or no (0) has `yes` and `no` as clauses.
+    """
+
+    name: str
+    words: str
+    unit: str
+    value: Floats
+    error: float = 0.0
+    yes: str = ""
+    no: str = ""
+
+    def beyond(self, at: float, *, above: bool) -> str:
+        """The clause that says that it came out beyond a value."""
+        if self.yes:
+            return self.yes if above else self.no
+        return f"{self.words} comes out {'above' if above else 'below'} {at:.3g}{f' {self.unit}' if self.unit not in ('', '1') else ''}"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """All that a ranking can use and need not have. `zone_people` is (zone,) and `group_people` (group,), as the outcomes name them."""
+
+    futures: tuple[Future, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    zone_people: Floats | None = None
+    group_people: Floats | None = None
+    limits: tuple[Limit, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def setting_of(
+    world: World, model: Model, foreseen: Foreseen, *, hour: float, groups: Groups, limits: Sequence[Limit] = ()
+) -> Setting:
+    """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day."""
+    people, zones = world.people(hour), world.zones
+    zone_people = np.bincount(zones.zone_of % (len(zones.name) + 1), people, minlength=len(zones.name) + 1)
+    return Setting(
+        foreseen.futures,
+        signals_of(world, model.knobs, foreseen.futures, foreseen.footprint, hour=hour),
+        zone_people.astype(np.float64),
+        groups.people.sum(axis=0),
+        tuple(limits),
+        groups.missing,
+    )
+
+
+def signals_of(
+    world: World, knobs: Mapping[str, Knob], futures: Sequence[Future], footprint: Footprint, *, hour: float
+) -> tuple[Signal, ...]:
+    """What one could ask for: how high each water rises, how much rain falls, every other knob, and where the hazard is by when.
+
+    Of things that say the same (two gauges that one offset moves) the first is kept, and what does not differ between futures is left out.
+    """
+    found: list[Signal] = []
+    for signal in (*_forcings(futures), *_knobs(knobs, futures), *_zones(world, footprint, hour)):
+        if np.ptp(signal.value) > 0.0 and not any(_same(signal.value, other.value) for other in found):
+            found.append(signal)
+    return tuple(found)
+
+
+def _same(a: Floats, b: Floats) -> bool:
+    return bool(abs(np.corrcoef(a, b)[0, 1]) > 1.0 - 1e-9)
+
+
+def _forcings(futures: Sequence[Future]) -> list[Signal]:
+    """The forcings as they come out in each future, in the words of who measures them."""
+    found = []
+    for name in dict.fromkeys(name for future in futures for name in future.series):
+        kind, _, place = name.partition("@")
+        told = [(future.series.get(name), future) for future in futures]
+        series = [(s, f) for s, f in told if s is not None]
+        if len(series) < len(futures):
+            continue
+        match kind:
+            case "level":
+                value = [float(s.value.max()) + f.knobs.get("level_offset_m", 0.0) for s, f in series]
+                found.append(Signal(name, f"the level of {place} at its peak", "m", np.array(value)))
+            case "inflow":
+                value = [float(s.value.max()) * f.knobs.get("inflow_factor", 1.0) for s, f in series]
+                found.append(Signal(name, f"the inflow at {place} at its peak", "m3/s", np.array(value)))
+            case "rain":
+                value = [_fallen_mm(s, f.duration_s) * f.knobs.get("rain_factor", 1.0) for s, f in series]
+                found.append(Signal(name, "the rain that falls", "mm", np.array(value)))
+    return found
+
+
+def _fallen_mm(rain: Series, duration_s: float) -> float:
+    """The sum of a rain that is given in mm/h as steps."""
+    until = np.append(rain.time_s[1:], np.inf).clip(0.0, duration_s)
+    return float((rain.value * (until - rain.time_s.clip(0.0, duration_s))).sum() / 3600.0)
+
+
+def _knobs(knobs: Mapping[str, Knob], futures: Sequence[Future]) -> list[Signal]:
+    return [
+        Signal(name, f"{name} ({knob.meaning})", knob.unit, np.array([f.knobs.get(name, knob.usual) for f in futures]))
+        for name, knob in knobs.items()
+    ]
+
+
+def _zones(world: World, footprint: Footprint, hour: float) -> list[Signal]:
+    """For the zones with most people: does the hazard reach a home there within so many hours? That time is asked for that is least sure."""
+    people, zones = world.people(hour), world.zones
+    counts = [(float(people[zones.places(name)].sum()), name) for name in zones.name]
+    found = []
+    for _, name in sorted((c for c in counts if c[0] > 0), key=lambda c: (-c[0], c[1]))[:ZONES_MOST]:
+        places = zones.places(name)
+        first_s = footprint.arrival_s[:, places[people[places] > 0]].min(axis=1)
+        within = min(
+            (h for h in WITHIN_H if h * 3600.0 <= footprint.duration_s),
+            default=None,
+            key=lambda h: abs((first_s <= h * 3600.0).mean() - 0.5),
+        )
+        if within is None:
+            continue
+        clause = f"homes in {name} within {within:g} h"
+        found.append(
+            Signal(
+                f"reached@{name}",
+                f"whether the hazard reaches {clause}",
+                "",
+                (first_s <= within * 3600.0).astype(np.float64),
+                yes=f"the hazard reaches {clause}",
+                no=f"the hazard does not reach {clause}",
+            )
+        )
+    return found
