@@ -262,6 +262,7 @@ class Centre:
             recommended=compared.recommended,
             reason=compared.reason,
             doubt=compared.doubt,
+            choice=compared.choice,
         )
         self.harm_by_future[record_id(record)] = {
             name: [float(v) for v in values] for name, values in compared.harm_by_future.items()

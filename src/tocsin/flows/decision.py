@@ -13,6 +13,7 @@ import msgspec
 
 from tocsin.decision.compare import Compared, Told, compare
 from tocsin.decision.interpret import check_plan
+from tocsin.decision.limits import Limit, check_limits_in, limit_of
 from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
 from tocsin.host import Compute
 from tocsin.pack import Plan, find_pack
@@ -28,6 +29,7 @@ def compare_plans(
     *,
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
+    limits: Sequence[Limit] = (),
     compute: Compute | None = None,
     on_progress: Told | None = None,
 ) -> Compared:
@@ -41,8 +43,16 @@ def compare_plans(
         compute or LocalCompute(),
         hour=hour,
         warning_level=warning_level,
+        limits=limits,
         on_progress=on_progress,
     )
+
+
+def limits_from(texts: Sequence[str], world: World) -> tuple[Limit, ...]:
+    """Hard limits from their words ("people_in_danger@Quay <= 0, 10%"); raises InputError where one could not be told in this place."""
+    limits = tuple(map(limit_of, texts))
+    check_limits_in(limits, world)
+    return limits
 
 
 def own_plans(world: World, hazard: str) -> dict[str, Plan]:

@@ -27,8 +27,6 @@ from tocsin.interfaces.cli.scenario import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tocsin.decision.compare import Compared
-    from tocsin.flows.information import ForecastResult
     from tocsin.pack import Plan
     from tocsin.platform.twin import Twin
 
@@ -136,6 +134,18 @@ def compare(
     warning: Annotated[
         Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
     ] = Step.NONE,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A hard limit, with the share of the futures that may break it (5 % where it is left out): 'people_in_danger@Quay <= 0, 10%', "
+            "'hospitals_lost <= 0', 'cost < 100000'; several times. Default: none.",
+            metavar="LIMIT",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Write the ranking as a picture for a wall or a report. Default: none.", metavar="OUT.png"),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -151,20 +161,24 @@ def compare(
     """
     with desk(as_json=as_json) as at:
         from tocsin.flows.decision import check as check_plan
-        from tocsin.flows.decision import compare_plans
+        from tocsin.flows.decision import compare_plans, limits_from
         from tocsin.flows.information import foresee, model_of
         from tocsin.host import WallClock
+        from tocsin.interfaces.cli.ranking import facts, tell
         from tocsin.interfaces.exports import check_target
+        from tocsin.interfaces.files import write_whole
         from tocsin.pack import find_pack
         from tocsin.vocabulary import Level
 
-        if save is not None:
-            check_target(save)
+        for target in (save, picture):
+            if target is not None:
+                check_target(target)
         twin, now = _open(folder), WallClock().now()
         world = twin.world(now)
         plans = _plans(twin, hazard, plan or [])
         for one in plans:
             check_plan(one, world, model)
+        limits = limits_from(limit or [], world)
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
         began = time.perf_counter()
@@ -178,17 +192,22 @@ def compare(
             asked=asked.words(),
             on_done=lambda done, total: at.progress("futures", done, total),
         )
-        compared = compare_plans(result, plans, hour=hour, warning_level=Level[warning.name], on_progress=at.progress)
+        compared = compare_plans(
+            result, plans, hour=hour, warning_level=Level[warning.name], limits=limits, on_progress=at.progress
+        )
         run_s = time.perf_counter() - began
-        facts = _facts(result, compared, hour, run_s)
+        told = facts(result, compared, hour, run_s)
         if save is not None:
             import msgspec
 
-            from tocsin.interfaces.files import write_whole
-
-            write_whole(save, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+            write_whole(save, msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n")
             at.wrote(save)
-        at.answer(facts, lambda console: _tell(console, result, compared, hour, run_s))
+        if picture is not None:
+            from tocsin.interfaces.ranking_picture import ranking_picture
+
+            write_whole(picture, ranking_picture(told))
+            at.wrote(picture)
+        at.answer(told, lambda console: tell(console, told))
 
 
 def _open(folder: Path) -> Twin:
@@ -228,32 +247,6 @@ def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
     return found
 
 
-def _facts(result: ForecastResult, compared: Compared, hour: float, run_s: float) -> dict[str, Any]:
-    import msgspec
-
-    return {
-        "place": result.place,
-        "made_up": result.made_up,
-        "hazard": result.pack.hazard,
-        "model": result.model.name,
-        "source": result.model.source,
-        "limits": result.model.limits,
-        "asked": dict(result.asked),
-        "futures": result.scenario.members,
-        "seed": result.scenario.seed,
-        "hour": hour,
-        "recommended": compared.recommended,
-        "reason": compared.reason,
-        "doubt": compared.doubt,
-        "runner_up": compared.scores[1].plan if len(compared.scores) > 1 else None,
-        "scores": msgspec.to_builtins(compared.scores),
-        "harm_by_future": {name: values.tolist() for name, values in compared.harm_by_future.items()},
-        "harm_by_zone": {name: dict(values) for name, values in compared.harm_by_zone.items()},
-        "hazard_runs": compared.hazard_runs,
-        "run_s": round(run_s, 3),
-    }
-
-
 def _tell_plan(console: Console, plan: Plan) -> None:
     console.print(f"{plan.name}: {plan.summary}", style="bold")
     console.print(f"{plan.hazard}, from {plan.level.word}, decided by the {plan.authority}; digest {plan.digest()[:16]}...")
@@ -278,56 +271,3 @@ def _tell_plan(console: Console, plan: Plan) -> None:
             console.print(f"   cost: {action.cost:,.0f} {plan.currency}")
     for basis in plan.basis:
         console.print(f"\nrests on: {basis}")
-
-
-def _tell(console: Console, result: ForecastResult, compared: Compared, hour: float, run_s: float) -> None:
-    """The ranking as a page: the sentence that decides, the table, what speaks for and against each plan."""
-    from rich.table import Table
-
-    mark = "  MADE UP" if result.made_up else ""
-    scenario = result.scenario
-    console.print(
-        f"{result.place}{mark}: {len(compared.scores)} plans, each on the same {scenario.members} futures of {scenario.duration_s / 3600.0:g} h "
-        f"of {result.pack.hazard}, seed {scenario.seed}, people as at {hour:g} h",
-        style="bold",
-    )
-    console.print("; ".join(f"{name} {text}" for name, text in result.asked.items() if name != "hours"))
-    console.print(f"\nRecommended: {compared.recommended}", style="bold")
-    console.print(f"{compared.reason}\n{compared.doubt}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (
-        ("", "right"),
-        ("plan", "left"),
-        ("people in danger\nmean (5 to 95 %)", "right"),
-        ("worst\ntenth", "right"),
-        ("regret\nmean", "right"),
-        ("leave\nin time", "right"),
-        ("damage", "right"),
-        ("cost", "right"),
-        ("done\nafter h", "right"),
-        ("best\nin", "right"),
-        ("fails\nin", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for s in compared.scores:
-        table.add_row(
-            str(s.rank),
-            s.plan,
-            f"{s.harm.mean:,.0f} ({s.harm.low:,.0f} to {s.harm.high:,.0f})",
-            f"{s.cvar:,.0f}",
-            f"{s.regret_mean:,.0f}",
-            f"{s.figures['people_moved'].mean:,.0f}" if "people_moved" in s.figures else "",
-            f"{s.damage.mean:,.0f}",
-            f"{s.cost:,.0f}",
-            f"{s.finished_s.mean / 3600.0:.1f}",
-            f"{s.best_share:.0%}",
-            f"{s.failed_share:.0%}",
-        )
-    console.print(table)
-    console.print()
-    for s in compared.scores:
-        console.print(f"{s.rank}. {s.plan}: {s.reason}")
-    console.print(
-        f"\nmodel {result.model.name}: {compared.hazard_runs} hazard runs, {run_s:.1f} s; damage in {compared.scores[0].damage.unit}"
-    )
-    console.print(f"limits: {result.model.limits}; durations and costs are those that the plans say")
