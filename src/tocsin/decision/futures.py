@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.host import Compute
-from tocsin.pack import Effect, Future, Model, Scenario
-from tocsin.science.sampling import latin_hypercube
-from tocsin.vocabulary import Footprint, Member, World, stack
+from tocsin.pack import Analogue, Effect, Future, Model, Scenario
+from tocsin.science.sampling import choice, latin_hypercube, sobol
+from tocsin.vocabulary import Footprint, InputError, Member, World, stack
 
 Done = Callable[[int, int], None]
 
@@ -26,24 +26,38 @@ class Foreseen(msgspec.Struct, frozen=True):
     notes: tuple[dict[str, float], ...]
 
 
-def draw(model: Model, scenario: Scenario) -> tuple[Future, ...]:
-    """The scenario's futures: each knob that is uncertain by Latin hypercube, all others at their usual value. One seed, one answer."""
+def draw(model: Model, scenario: Scenario, *, first: int = 0) -> tuple[Future, ...]:
+    """The scenario's futures from number `first` on: each uncertain knob spread out over what is known of it, all others at their usual value.
+
+    One seed, one answer; and by Sobol's sequence a scenario with more members has the same futures and then new ones.
+    """
     model.check(scenario)
-    spreads = {name: (knob.usual, knob.usual, knob.usual) for name, knob in model.knobs.items()}
-    spreads |= {name: (s.low, s.usual, s.high) for name, s in scenario.knobs.items()}
-    if scenario.members == 1:  # the one future is the usual one, not a random one
-        spreads = {name: (usual, usual, usual) for name, (_, usual, _) in spreads.items()}
-    drawn = latin_hypercube(spreads, scenario.members, np.random.default_rng(scenario.seed))
+    if first and scenario.sampling == "latin":
+        raise InputError('scenario: a Latin hypercube cannot be grown; run it whole, or take sampling = "sobol"')
+    count = scenario.members - first
+    usual = {name: knob.usual for name, knob in model.knobs.items()} | {name: s.usual for name, s in scenario.knobs.items()}
+    uncertain = sorted(name for name, s in scenario.knobs.items() if s.low < s.high)
+    if scenario.members == 1:  # the one future is the usual one, and the likeliest storm, not a random one
+        likeliest = max(scenario.analogues, key=lambda a: a.share, default=None)
+        return (_future(scenario, 0, usual, likeliest),)
+    dimensions = len(uncertain) + bool(scenario.analogues)
+    if scenario.sampling == "latin":
+        u = latin_hypercube(dimensions, scenario.members, scenario.seed)
+    else:
+        u = sobol(dimensions, count, scenario.seed, first=first)
+    drawn = {name: scenario.knobs[name].at(u[:, k]) for k, name in enumerate(uncertain)}
+    storm: list[Analogue | None] = [None] * count
+    if scenario.analogues:
+        storm = [scenario.analogues[k] for k in choice(u[:, -1], np.array([a.share for a in scenario.analogues]))]
     return tuple(
-        Future(
-            number,
-            scenario.seed * 1_000_003 + number,
-            scenario.duration_s,
-            {k: float(v[number]) for k, v in drawn.items()},
-            scenario.series,
-        )
-        for number in range(scenario.members)
+        _future(scenario, first + row, usual | {k: float(v[row]) for k, v in drawn.items()}, storm[row]) for row in range(count)
     )
+
+
+def _future(scenario: Scenario, number: int, knobs: Mapping[str, float], storm: Analogue | None) -> Future:
+    series = scenario.series if storm is None else {**scenario.series, **storm.series}
+    seed = scenario.seed * 1_000_003 + number
+    return Future(number, seed, scenario.duration_s, knobs, series, "" if storm is None else storm.name)
 
 
 def foresee(

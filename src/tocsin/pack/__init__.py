@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import msgspec
 
-from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
+from tocsin.pack.model import Analogue, Effect, Future, Knob, Model, Scenario, Spread
 from tocsin.pack.plan import Action, Condition, Duration, Plan
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
@@ -18,6 +18,7 @@ from tocsin.vocabulary.world import World
 
 __all__ = [
     "Action",
+    "Analogue",
     "Case",
     "Condition",
     "Duration",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from tocsin.science import sampling
 from tocsin.vocabulary.errors import InputError, PackFault
 from tocsin.vocabulary.footprint import Member
 from tocsin.vocabulary.quantity import Quantity
@@ -28,22 +31,74 @@ class Knob(msgspec.Struct, frozen=True):
             raise InputError(f"knob: {self.low} <= {self.usual} <= {self.high} {self.unit} does not hold")
 
 
+Shape = Literal["triangle", "uniform", "normal", "lognormal", "choice", "sample"]
+MEMBERS_MOST = 100_000
+
+
 class Spread(msgspec.Struct, frozen=True):
-    """What is known of an uncertain knob: a triangle from `low` over `usual` to `high`; three equal numbers are certain."""
+    """What is known of an uncertain knob: from `low` over `usual` to `high`, by a shape; three equal numbers are certain.
+
+    triangle: most likely at `usual`. uniform: all alike. normal: mean `usual` and standard deviation `sd`, cut at both ends. lognormal:
+    median `usual` and standard deviation `sd` of its natural logarithm, cut at both ends. choice: one of `values`, with `shares` (alike where
+    none are given). sample: as `values` were seen, with lines between. `usual` is what a single future has. `source` says who says so.
+    """
 
     low: float
     usual: float
     high: float
+    shape: Shape = "triangle"
+    sd: float = 0.0
+    values: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.usual, self.high]).all() and self.low <= self.usual <= self.high):
             raise InputError(f"spread: {self.low} <= {self.usual} <= {self.high} does not hold; wanted low <= usual <= high")
+        if self.shape in ("normal", "lognormal"):
+            if not (np.isfinite(self.sd) and self.sd > 0.0):
+                raise InputError(f"spread: {self.shape} with sd = {self.sd}; wanted a number above 0")
+            if self.shape == "lognormal" and self.usual <= 0.0:
+                raise InputError(f"spread: lognormal with a median of {self.usual}; wanted one above 0")
+        if self.shape in ("choice", "sample"):
+            values = np.array(self.values)
+            if values.size < 2 or not np.isfinite(values).all():
+                raise InputError(f"spread: {self.shape} of {values.size} values; wanted two or more, all finite")
+            if values.min() < self.low or values.max() > self.high:
+                raise InputError(f"spread: values {values.min():g}..{values.max():g} leave {self.low:g}..{self.high:g}")
+            _check_shares("spread", self.shares, values.size)
+
+    def at(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The quantile of each number of `u` (0..1)."""
+        match self.shape:
+            case "triangle":
+                return sampling.triangle(u, self.low, self.usual, self.high)
+            case "uniform":
+                return sampling.uniform(u, self.low, self.high)
+            case "normal":
+                return sampling.normal(u, self.usual, self.sd, self.low, self.high)
+            case "lognormal":
+                return sampling.lognormal(u, self.usual, self.sd, max(self.low, 0.0), self.high)
+            case "choice":
+                return np.array(self.values)[sampling.choice(u, _shares(self.shares, len(self.values)))]
+            case "sample":
+                return sampling.sample_quantile(u, np.array(self.values))
+
+
+class Analogue(msgspec.Struct, frozen=True):
+    """A storm that was, or one way that forecasters see it coming: forcings that belong together, and how likely it is beside the others."""
+
+    name: str
+    series: Mapping[str, Series]
+    share: float = 1.0
+    source: str = ""
 
 
 class Scenario(msgspec.Struct, frozen=True):
     """What is asked of a model: for how long, how many futures, from which seed, and what is known and how well.
 
-    `series` are the forcings by name ("rain", "level@lake", "inflow@weir"), in the unit that the model declares for them.
+    `series` are the forcings by name ("rain", "level@lake", "inflow@weir"), in the unit that the model declares for them. Where there are
+    `analogues`, each future has one of them beside `series`. `sampling` is "sobol", which can be grown, or "latin", which cannot.
     """
 
     duration_s: float
@@ -51,12 +106,36 @@ class Scenario(msgspec.Struct, frozen=True):
     seed: int
     knobs: Mapping[str, Spread] = {}
     series: Mapping[str, Series] = {}
+    analogues: tuple[Analogue, ...] = ()
+    sampling: Literal["sobol", "latin"] = "sobol"
 
     def __post_init__(self) -> None:
         if not (0 < self.duration_s <= 366 * 86_400.0):
             raise InputError(f"scenario: duration {self.duration_s} s; wanted more than nothing and at most a year")
-        if not 1 <= self.members <= 100_000:
-            raise InputError(f"scenario: {self.members} members; wanted 1..100,000")
+        if not 1 <= self.members <= MEMBERS_MOST:
+            raise InputError(f"scenario: {self.members} members; wanted 1..{MEMBERS_MOST:,}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"scenario: seed {self.seed}; wanted 0..2^63 - 1")
+        if self.analogues:
+            _check_shares("scenario: analogues", tuple(a.share for a in self.analogues), len(self.analogues))
+            names = [a.name for a in self.analogues]
+            if len(set(names)) != len(names):
+                raise InputError(f"scenario: analogues {', '.join(names)}; wanted each name once")
+            if len({frozenset(a.series) for a in self.analogues}) != 1:
+                told = "; ".join(f"{a.name}: {', '.join(sorted(a.series)) or 'none'}" for a in self.analogues)
+                raise InputError(f"scenario: analogues give different forcings ({told}); wanted the same ones in all")
+            if both := sorted(self.analogues[0].series.keys() & self.series.keys()):
+                raise InputError(f"scenario: {', '.join(both)} is given by the analogues and besides; keep one")
+
+
+def _check_shares(where: str, shares: tuple[float, ...], count: int) -> None:
+    told = np.array(shares, np.float64)
+    if shares and (told.size != count or not np.isfinite(told).all() or (told < 0).any() or told.sum() <= 0):
+        raise InputError(f"{where}: shares {list(shares)}; wanted {count}, none below 0, not all 0")
+
+
+def _shares(shares: tuple[float, ...], count: int) -> NDArray[np.float64]:
+    return np.array(shares, np.float64) if shares else np.ones(count)
 
 
 class Future(msgspec.Struct, frozen=True):
@@ -67,6 +146,7 @@ class Future(msgspec.Struct, frozen=True):
     duration_s: float
     knobs: Mapping[str, float]
     series: Mapping[str, Series] = {}
+    analogue: str = ""
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +186,8 @@ class Model(msgspec.Struct, frozen=True):
                 raise InputError(
                     f"{self.name}: {name} = {spread.low}..{spread.high} is outside {knob.low}..{knob.high} {knob.unit}"
                 )
-        for name, series in scenario.series.items():
+        forcings = [*scenario.series.items(), *(item for a in scenario.analogues for item in a.series.items())]
+        for name, series in forcings:
             quantity = self.series.get(name) or self.series.get(name.partition("@")[0] + "@")
             if quantity is None:
                 raise InputError(f"{self.name}: no forcing {name!r}; there are: {', '.join(sorted(self.series))}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,50 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+# -- samples of the unit cube, (sample, dimension) -------------------------------------------------------------------------
+
+
+def sobol(dimensions: int, count: int, seed: int, *, first: int = 0) -> Floats:
+    """Points `first` .. `first + count` of one scrambled Sobol sequence: whoever asks for more gets the same points and then new ones.
+
+    The first few span the cube, and each point alone is uniform. Balance is best at powers of two.
+    Source: Sobol 1967; Owen 1998, J. Complexity 14:466-489 (scrambling); Joe & Kuo 2008, SIAM J. Sci. Comput. 30:2635-2654 (directions); drawn
+    by scipy.stats.qmc.
+    """
+    from scipy.stats import qmc
+
+    if dimensions == 0 or count == 0:
+        return np.empty((count, dimensions))
+    engine = qmc.Sobol(d=dimensions, scramble=True, rng=np.random.default_rng(seed))
+    if first:
+        engine.fast_forward(first)
+    # drawn in blocks of one, two, four, ...: scipy warns of any other first block, though the points are the same
+    blocks, drawn = [], first
+    while drawn < first + count:
+        block = min(first + count - drawn, max(1, drawn & -drawn if drawn else 1))
+        block = 1 << (block.bit_length() - 1)
+        blocks.append(engine.random(block))
+        drawn += block
+    return np.concatenate(blocks)
+
+
+def latin_hypercube(dimensions: int, count: int, seed: int) -> Floats:
+    """`count` points such that each of `count` equally wide parts of each dimension is met once. It cannot be grown: one more is another sample.
+
+    Source: McKay, Beckman & Conover 1979, Technometrics 21(2):239-245; drawn by scipy.stats.qmc.
+    """
+    from scipy.stats import qmc
+
+    if dimensions == 0 or count == 0:
+        return np.empty((count, dimensions))
+    return np.asarray(qmc.LatinHypercube(d=dimensions, rng=np.random.default_rng(seed)).random(count))
+
+
+# -- quantiles: from a uniform number to one of a distribution, same shape as `u` (0..1) -----------------------------------
+
+
 def triangle(u: Floats, low: float, usual: float, high: float) -> Floats:
-    """The quantile of a triangular distribution, same shape as `u` (0..1). Three equal numbers give that number.
+    """The quantile of a triangular distribution. Three equal numbers give that number.
 
     Source: Kotz & van Dorp 2004, Beyond Beta, ch. 1 (inverse of the distribution function).
     >>> triangle(np.array([0.0, 0.5, 1.0]), 0.0, 1.0, 2.0).tolist()
@@ -26,25 +67,68 @@ def triangle(u: Floats, low: float, usual: float, high: float) -> Floats:
     return np.asarray(np.where(u < rising, left, right))
 
 
-def latin_hypercube(spreads: Mapping[str, tuple[float, float, float]], count: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """`count` samples of each triangle, (count,), such that each of `count` equally likely parts of each is met once.
+def uniform(u: Floats, low: float, high: float) -> Floats:
+    """Every value of a range alike.
 
-    Source: McKay, Beckman & Conover 1979, Technometrics 21(2):239-245; drawn by scipy.stats.qmc.
+    >>> uniform(np.array([0.0, 0.25]), 2.0, 4.0).tolist()
+    [2.0, 2.5]
     """
-    from scipy.stats import qmc
+    return low + u * (high - low)
 
-    uncertain = [name for name, (low, _, high) in spreads.items() if high > low]
-    drawn = {name: np.full(count, usual) for name, (_, usual, _) in spreads.items()}
-    if uncertain:
-        u = qmc.LatinHypercube(d=len(uncertain), rng=rng).random(count)
-        drawn |= {name: triangle(u[:, k], *spreads[name]) for k, name in enumerate(uncertain)}
-    return drawn
+
+def normal(u: Floats, mean: float, sd: float, low: float = -np.inf, high: float = np.inf) -> Floats:
+    """A normal distribution, cut at `low` and `high` and scaled up between them.
+
+    Source: Robert 1995, Statistics and Computing 5:121-125, sec. 1 (inversion). Exact to float64 within 8 standard deviations of the mean.
+    >>> normal(np.array([0.5]), 3.0, 1.0).tolist()
+    [3.0]
+    """
+    from scipy.special import ndtr, ndtri
+
+    if sd == 0.0:
+        return np.full_like(u, mean)
+    below, above = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
+    return np.asarray(np.clip(mean + sd * ndtri(below + u * (above - below)), low, high))
+
+
+def lognormal(u: Floats, median: float, sd_log: float, low: float = 0.0, high: float = np.inf) -> Floats:
+    """A lognormal distribution by its median and the standard deviation of its natural logarithm, cut at `low` and `high`.
+
+    >>> lognormal(np.array([0.5]), 2.0, 0.3).round(12).tolist()
+    [2.0]
+    """
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.clip(np.exp(normal(u, np.log(median), sd_log, np.log(low), np.log(high))), low, high))
+
+
+def choice(u: Floats, shares: Floats) -> NDArray[np.int64]:
+    """The number of one of several things, each as likely as its share, same shape as `u`.
+
+    >>> choice(np.array([0.0, 0.49, 0.5, 0.99]), np.array([0.5, 0.5])).tolist()
+    [0, 0, 1, 1]
+    """
+    edges = np.cumsum(shares / shares.sum())[:-1]
+    return np.searchsorted(edges, u, side="right")
+
+
+def sample_quantile(u: Floats, values: Floats) -> Floats:
+    """The quantile of what was seen, each value alike, with lines between.
+
+    Source: Hyndman & Fan 1996, The American Statistician 50:361-365, definition 7.
+    >>> sample_quantile(np.array([0.0, 0.25, 1.0]), np.array([3.0, 1.0, 2.0])).tolist()
+    [1.0, 1.5, 3.0]
+    """
+    return np.asarray(np.quantile(values, u))
+
+
+# -- keyed chance ----------------------------------------------------------------------------------------------------------
 
 
 def keyed_uniform(seed: int, *key: str) -> float:
     """A number in [0, 1) that belongs to a seed and a key: whoever asks, whenever, whatever else was drawn.
 
-    So two plans that share an action meet the same luck with it, and an action more changes nothing else.
+    So two plans that share an action meet the same luck with it, and an action more changes nothing else. For many at once see
+    `tocsin.science.keyed`.
     """
     told = hashlib.blake2b("\x1f".join((str(seed), *key)).encode(), digest_size=8).digest()
     return int.from_bytes(told, "little") / 2.0**64
