@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -18,12 +18,13 @@ import msgspec
 import numpy as np
 
 from tocsin.security.actor import Actor
-from tocsin.vocabulary.errors import InputError, Unavailable
+from tocsin.vocabulary.errors import InputError, TocsinError, Unavailable
 from tocsin.vocabulary.records import AnyRecord, Record
 
 if TYPE_CHECKING:
     import httpx
 
+S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -73,13 +74,28 @@ class Ledger(Protocol):
         ...
 
 
+class Fault(msgspec.Struct, frozen=True):
+    """What came of an item whose work failed: the error, always one of Tocsin's own."""
+
+    error: TocsinError
+
+
 class Compute(Protocol):
-    """Runs a pure function over many inputs: in threads, in processes, or on a cluster."""
+    """Runs a pure function over many inputs: in threads, in processes, or on a cluster, with the same answer bit for bit."""
 
     @property
     def workers(self) -> int: ...
     def map(self, work: Callable[[T], R], items: Sequence[T], *, on_done: Callable[[int], None] | None = None) -> list[R]:
-        """Results in the order of `items`; `on_done` hears how many are finished. The first error stops the rest."""
+        """Results in the order of `items`, in threads of this process; `on_done` hears how many are finished. The first error stops the rest."""
+        ...
+
+    def each(self, work: Callable[[S, T], R], shared: S, items: Iterable[T]) -> Generator[tuple[int, R | Fault], None, None]:
+        """(number of the item, what came of it) as they are finished, wherever they run.
+
+        `work` is a function of a module, and `shared` (the world) goes to each worker once. An item is only taken from `items` when a worker
+        can have it, so that whoever makes the items may decide late; and no more results are kept than there are workers and a few. To stop
+        close the iterator: what has not begun never does.
+        """
         ...
 
 

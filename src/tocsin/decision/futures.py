@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.host import Compute
+from tocsin.host import Compute, Fault
 from tocsin.pack import Analogue, Effect, Future, Model, Scenario
 from tocsin.science.sampling import choice, latin_hypercube, sobol
-from tocsin.vocabulary import Footprint, InputError, Member, World, stack
+from tocsin.vocabulary import Footprint, InputError, Member, TocsinError, World, stack
 
 Done = Callable[[int, int], None]
+FAILED_SHARE_MOST = (
+    0.05  # of the futures; a choice of ours: a twentieth moves a mean little, and is as much as half of the worst tenth
+)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A future that its model could not play: which, from which seed it can be played again, and why."""
+
+    number: int
+    seed: int
+    reason: str
+
+    def words(self) -> str:
+        """As it is told to people."""
+        return f"number {self.number} (seed {self.seed}): {self.reason}"
 
 
 class Foreseen(msgspec.Struct, frozen=True):
-    """The futures, what the hazard does in them, and its frames, (frame, member, place), if they were asked for."""
+    """The futures, what the hazard does in them, and its frames, (frame, member, place), if they were asked for.
+
+    `failed` are those that their model could not play; they are in none of the other parts.
+    """
 
     futures: tuple[Future, ...]
     footprint: Footprint
     frame_s: tuple[float, ...]
     frames: NDArray[np.float32] | None
     notes: tuple[dict[str, float], ...]
+    failed: tuple[Failure, ...] = ()
 
 
 def draw(model: Model, scenario: Scenario, *, first: int = 0) -> tuple[Future, ...]:
@@ -67,29 +87,69 @@ def foresee(
     compute: Compute,
     *,
     frame_s: Sequence[float] = (),
+    failed_share_most: float = FAILED_SHARE_MOST,
     on_done: Done | None = None,
 ) -> Foreseen:
-    """Run every future of a scenario. A future that fails stops the run, and says which."""
+    """Run every future of a scenario. Those that fail are told; more than `failed_share_most` of them stop the run."""
     futures = draw(model, scenario)
-    members = run_all(world, model, [(future, ()) for future in futures], compute, frame_s=frame_s, on_done=on_done)
-    frames = np.stack([m.frames for m in members if m.frames is not None], axis=1) if frame_s else None
+    members: dict[int, Member] = {}
+    failed: list[Failure] = []
+    with closing(play_each(world, model, [(future, ()) for future in futures], compute, frame_s=frame_s)) as runs:
+        for number, came in runs:
+            if isinstance(came, Member):
+                members[number] = came
+            else:
+                failed.append(Failure(number, futures[number].seed, str(came.error)))
+                refuse_too_many(failed, len(futures), came.error, failed_share_most)
+            if on_done is not None:
+                on_done(len(members) + len(failed), len(futures))
+    return foreseen_of(model, scenario, futures, members, frame_s, failed)
+
+
+def foreseen_of(
+    model: Model,
+    scenario: Scenario,
+    futures: Sequence[Future],
+    members: Mapping[int, Member],
+    frame_s: Sequence[float] = (),
+    failed: Sequence[Failure] = (),
+) -> Foreseen:
+    """Put together what was run, by number."""
+    order = sorted(members)
+    made = [members[number] for number in order]
+    frames = np.stack([m.frames for m in made if m.frames is not None], axis=1) if frame_s else None
     return Foreseen(
-        futures, stack(model.makes, scenario.duration_s, members), tuple(frame_s), frames, tuple(dict(m.notes) for m in members)
+        tuple(future for future in futures if future.number in members),
+        stack(model.makes, scenario.duration_s, made),
+        tuple(frame_s),
+        frames,
+        tuple(dict(m.notes) for m in made),
+        tuple(sorted(failed, key=lambda f: f.number)),
     )
 
 
-def run_all(
+def refuse_too_many(failed: Sequence[Failure], of: int, error: TocsinError, share_most: float = FAILED_SHARE_MOST) -> None:
+    """Raise, as the kind of error that came last, where more than `share_most` of all futures have failed."""
+    if len(failed) > share_most * of:
+        told = "; ".join(f.words() for f in failed[:3])
+        raise type(error)(
+            f"futures: {len(failed)} of {of} failed, wanted at most {share_most:.0%}: {told}; mend the scenario or the model: "
+            "what is left would not be what was asked"
+        )
+
+
+def play_each(
     world: World,
     model: Model,
-    runs: Sequence[tuple[Future, Sequence[Effect]]],
+    runs: Iterable[tuple[Future, Sequence[Effect]]],
     compute: Compute,
     *,
     frame_s: Sequence[float] = (),
-    on_done: Done | None = None,
-) -> list[Member]:
-    """Run futures, each with its own effects."""
+) -> Generator[tuple[int, Member | Fault], None, None]:
+    """Run futures, each with its own effects: (its place among the runs, what came of it), as they are finished."""
+    return compute.each(_play, (world, model, tuple(frame_s)), runs)
 
-    def one(run: tuple[Future, Sequence[Effect]]) -> Member:
-        return model.play(world, run[0], run[1], frame_s)
 
-    return compute.map(one, runs, on_done=None if on_done is None else lambda done: on_done(done, len(runs)))
+def _play(shared: tuple[World, Model, tuple[float, ...]], run: tuple[Future, Sequence[Effect]]) -> Member:
+    world, model, frame_s = shared
+    return model.play(world, run[0], run[1], frame_s)

@@ -194,9 +194,9 @@ def impact(
     tell("people_exposed", "persons", np.isfinite(footprint.arrival_s[:, lived]) @ people[lived])
     zones = world.zones
     by_zone = np.zeros((count, len(zones.name)))
-    for k in range(len(zones.name)):
-        here = lived[zones.zone_of[lived] == k]
-        by_zone[:, k] = danger[:, here] @ people[here]
+    zone = zones.zone_of[lived] % (len(zones.name) + 1)  # those outside all zones are counted last, and left out
+    for member in range(count):
+        by_zone[member] = np.bincount(zone, danger[member, lived] * people[lived], len(zones.name) + 1)[:-1]
     buildings = world.assets("buildings")
     if len(buildings) and harm.damage:
         _tell_buildings(tell, footprint, buildings.place, np.array(buildings.sort), buildings.amount, harm)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar, get_args
 
-from tocsin.host import Clock, Entry, Gate, Network, NoNetwork, VirtualClock
+from tocsin.host import Clock, Entry, Fault, Gate, Network, NoNetwork, VirtualClock
+from tocsin.platform.handing_out import run_batch
 from tocsin.platform.local import LocalHost
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
@@ -16,6 +17,7 @@ from tocsin.security.proof import check_decision, is_batch, line_of, moment_text
 from tocsin.vocabulary.errors import InputError, NotFound
 from tocsin.vocabulary.records import AnyRecord, Decision, Record, decode_record, encode_record
 
+S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -107,6 +109,12 @@ class OneByOne:
             if on_done is not None:
                 on_done(len(results))
         return results
+
+    def each(self, work: Callable[[S, T], R], shared: S, items: Iterable[T]) -> Generator[tuple[int, R | Fault], None, None]:
+        """(number, result) one after the other; an error belongs to its item."""
+        for number, item in enumerate(items):
+            (result,) = run_batch(work, shared, (item,)).results
+            yield number, result
 
 
 class TestHost(LocalHost):

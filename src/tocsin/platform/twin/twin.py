@@ -7,7 +7,7 @@ import zoneinfo
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from tocsin.pack.rule import Limits
-from tocsin.platform.twin.manifest import check_files, read_manifest
+from tocsin.platform.twin.manifest import MANIFEST, check_files, read_manifest, sha256_of
 from tocsin.platform.twin.rasters import read_field
 from tocsin.platform.twin.vectors import read_geoparquet
 from tocsin.platform.twin.waters import read_waters
@@ -31,6 +31,7 @@ from tocsin.vocabulary import (
     NotFound,
     Quantity,
     Roads,
+    Unavailable,
     Water,
     Window,
     World,
@@ -107,6 +108,11 @@ class Twin:
     ) -> World:
         """The twin at one moment, with what the sensors say, and fields that hold at this moment only (the water that stands now)."""
         return _World(self, time, readings, fields or {})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds that of every file: one twin, one digest."""
+        return sha256_of(self.folder / MANIFEST)
 
     def field_names(self) -> tuple[str, ...]:
         """The fields that there are."""
@@ -335,6 +341,11 @@ class _World:
     def __init__(self, twin: Twin, time: datetime, readings: Readings | None, fields: Mapping[str, NDArray[np.float32]]) -> None:
         self._twin, self._time, self._readings, self._fields = twin, time, readings, fields
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same folder; what holds at this moment only goes along, and readings do not."""
+        fields = {name: np.asarray(field) for name, field in self._fields.items()}
+        return _open_world, (self._twin.folder.absolute(), self._twin.digest, self._time, fields, self._readings is not None)
+
     @property
     def time(self) -> datetime:
         return self._time
@@ -394,6 +405,32 @@ class _World:
                 f"twin {self._twin.manifest.name}: no line {name!r}; there are: {', '.join(self._twin.lines) or 'none'}"
             )
         return self._twin.lines[name]
+
+
+def _open_world(
+    folder: Path, digest: str, time: datetime, fields: Mapping[str, NDArray[np.float32]], had_readings: bool
+) -> World:
+    """The same world in another process; raises Unavailable where the folder is not there, or is another twin."""
+    try:
+        twin = _twin_at(folder, digest)
+    except NotFound as fault:
+        raise Unavailable(
+            f"{folder}: the twin is not there on this worker; give all workers the folder at the same path"
+        ) from fault
+    if twin.digest != digest:
+        raise Unavailable(f"{folder}: is another twin on this worker; give all workers the same folder")
+    return twin.world(time, readings=_no_readings if had_readings else None, fields=fields)
+
+
+@lru_cache(maxsize=2)
+def _twin_at(folder: Path, digest: str) -> Twin:  # noqa: ARG001
+    return Twin(folder)  # by digest too: a folder that was built again is read again
+
+
+def _no_readings(quantity: Quantity, span_s: float) -> Window:
+    raise Unavailable(
+        f"{quantity.name} of the last {span_s:g} s: readings stay with the platform; a model that asks for them runs with --compute threads"
+    )
 
 
 def open_twin(folder: Path, *, verify: bool = False) -> Twin:

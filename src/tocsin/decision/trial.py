@@ -1,0 +1,242 @@
+"""What one plan comes to in one future: whom and what the hazard hits although the plan was carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.decision.groups import Groups, groups_of
+from tocsin.decision.impact import SERVICES, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
+from tocsin.decision.interpret import Course, Done
+from tocsin.decision.limits import OUTSIDE
+from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED
+from tocsin.pack import Action, Future, Harm, Plan
+from tocsin.vocabulary import Footprint, Level, Member, Quantity, World, stack
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+UNITS = {
+    HARM: "persons",
+    FINISHED_S: "s",
+    FAILED: "1",
+    MOVED: "persons",
+    "people_cut_off": "persons",
+    "without_shelter": "persons",
+    "flooded_road_km_left_open": "km",
+    **{f"{kind}_lost": kind for kind in SERVICES},
+}
+
+# Of those who are only warned, how many leave by themselves, and how soon: a planning assumption, `unverified`. The share moves every plan that
+# warns alike, so it shifts the level of harm and hardly the ranking.
+WARNED_LEAVE_SHARE, WARNED_LEAVE_OVER_S = 0.3, 2 * 3600.0
+
+
+class Town(msgspec.Struct, frozen=True):
+    """What is the same for all plans and futures: the place, its people at an hour, and its ways out.
+
+    `inhabited` are the cells where anybody is; `count` and `zone` are (inhabited,), those outside all zones having the last zone, and
+    `of_group` is (inhabited, group).
+    """
+
+    world: World
+    harm: Harm
+    makes: Quantity
+    hour: float
+    ways: Ways
+    inhabited: Ints
+    count: Floats
+    zone: Ints
+    zones: tuple[str, ...]
+    number_of: Mapping[str, int]
+    groups: Groups
+    of_group: Floats
+
+    @classmethod
+    def of(cls, world: World, harm: Harm, makes: Quantity, hour: float) -> Town:
+        """A world as plans are tried in it."""
+        people, ways = world.people(hour), ways_of(world)
+        groups = groups_of(world, hour=hour, ways=ways)
+        inhabited = np.flatnonzero((people > 0) | (groups.people > 0).any(axis=1))
+        names = world.zones.name
+        return cls(
+            world,
+            harm,
+            makes,
+            hour,
+            ways,
+            inhabited,
+            people[inhabited],
+            world.zones.zone_of[inhabited].astype(np.int64) % (len(names) + 1),
+            (*names, OUTSIDE),
+            {name: k for k, name in enumerate(names)},
+            groups,
+            groups.people[inhabited],
+        )
+
+    def by_zone(self, share: Floats | NDArray[np.bool_], cells: Ints | slice = slice(None)) -> Floats:
+        """People by zone, (zone,), where a share of them (of those cells) is counted."""
+        return np.bincount(self.zone[cells], self.count[cells] * share, len(self.zones)).astype(np.float64)
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """What the hazard does in one future whatever a plan does to people.
+
+    Only in the cells of `held`, a part of the inhabited ones, does it matter when people leave: they have until `until_s`, (held,); in all
+    others they can leave for ever, and are counted by zone in `free`, (zone,). `danger` and `cut_off` are (held,). `most` are the people in
+    danger if nobody left: no plan that lets this hazard be leaves more.
+    """
+
+    footprint: Footprint
+    damage: float
+    road_km: float
+    lost: Mapping[str, float]
+    held: Ints
+    until_s: Floats
+    danger: NDArray[np.bool_]
+    cut_off: NDArray[np.bool_]
+    free: Floats
+    in_danger: NDArray[np.bool_]
+    most: float
+
+
+def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
+    """A hazard's run as plans meet it."""
+    footprint = stack(town.makes, duration_s, [member])
+    out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
+    figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
+    danger = in_danger(footprint, town.harm, 0)
+    until_s = np.minimum(out_s, footprint.arrival_s[0])[town.inhabited]
+    cut_off = stuck(town.ways, out_s, danger)[town.inhabited]
+    here = danger[town.inhabited]
+    matters = np.isfinite(until_s) | here | cut_off
+    held = np.flatnonzero(matters)
+    return Hit(
+        footprint,
+        float(figures["damage"][0]) if "damage" in figures else 0.0,
+        sum(float(figures[name][0]) for name in ("road_km_cut", "road_km_slowed") if name in figures),
+        {name: float(values[0]) for name, values in figures.items() if name in {f"{kind}_lost" for kind in SERVICES}},
+        held,
+        until_s[held],
+        here[held],
+        cut_off[held],
+        town.by_zone(~matters),
+        danger,
+        float(town.count[here].sum()),
+    )
+
+
+def outcome(town: Town, hit: Hit, plan: Plan, course: Course) -> tuple[dict[str, float], Floats, Floats]:
+    """One plan in one future: its figures, and people in danger by zone, (zone,), and by group, (group,)."""
+    done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
+    stay, stay_free = _stay(town, hit, done)
+    moved = float((town.count[hit.held] * (1.0 - stay)).sum() + (hit.free * (1.0 - stay_free)).sum())
+    caught = town.by_zone(stay * hit.danger, hit.held)
+    open_km = hit.road_km
+    closings = [(d.end_s, e.amount) for a, d in done for e in a.effects if e.verb == "close_roads" and d.end_s is not None]
+    if closings:
+        closed_s, from_depth = min(closings)
+        open_km = flooded_km_left_open(town.world, town.ways, town.harm, hit.footprint, 0, closed_s, from_depth)
+    figures = {
+        HARM: float(caught.sum()),
+        DAMAGE: hit.damage,
+        COST: float(sum(a.cost for a, _ in done)),
+        FINISHED_S: course.finished_s,
+        FAILED: float(any(d.failed for d in course.done)),
+        MOVED: moved,
+        "people_cut_off": float((town.count[hit.held] * stay * hit.cut_off).sum()),
+        "without_shelter": max(0.0, moved - _places(town.world, done, hit.in_danger)),
+        "flooded_road_km_left_open": open_km,
+        **hit.lost,
+    }
+    return figures, caught, (stay * hit.danger) @ town.of_group[hit.held]
+
+
+def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Floats, Floats]:
+    """The share of people who are still there when they can no longer leave: of each held cell, (held,), and of all others, (zone,)."""
+    zone = town.zone[hit.held]
+    stay, stay_free = np.ones(hit.held.size), np.ones(len(town.zones))
+    for action, when in done:
+        if when.start_s is None or when.end_s is None:
+            continue
+        for effect in action.effects:
+            if effect.verb == "move_population":
+                share, begin_s, end_s = effect.amount, when.start_s if action.gradual else when.end_s, when.end_s
+            elif effect.verb == "warn_people":
+                share, begin_s, end_s = effect.amount * WARNED_LEAVE_SHARE, when.end_s, when.end_s + WARNED_LEAVE_OVER_S
+            else:
+                continue
+            if effect.target == "all":
+                stay *= 1.0 - share * _ramp(hit.until_s, begin_s, end_s)
+                stay_free *= 1.0 - share
+            else:
+                number = town.number_of[effect.target]
+                mine = np.flatnonzero(zone == number)
+                stay[mine] *= 1.0 - share * _ramp(hit.until_s[mine], begin_s, end_s)
+                stay_free[number] *= 1.0 - share
+    return stay, stay_free
+
+
+def _ramp(at: Floats, start: float, end: float) -> Floats:
+    """0 before `start`, 1 from `end` on, linear between; a step where both are one."""
+    if end <= start:
+        return (at >= end).astype(np.float64)
+    return np.clip((at - start) / (end - start), 0.0, 1.0)
+
+
+def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[np.bool_]) -> float:
+    """The places in the shelters that were opened: each once, and none where the shelter itself is in danger."""
+    effects = [effect for action, _ in done for effect in action.effects if effect.verb == "open_shelter"]
+    if not effects:
+        return 0.0
+    shelters = world.assets("shelters")
+    stands = dict(zip(shelters.id, shelters.place.tolist(), strict=True))
+    opened: dict[str, float] = {}
+    for effect in effects:
+        if not (stands[effect.target] >= 0 and danger[stands[effect.target]]):
+            opened[effect.target] = max(opened.get(effect.target, 0.0), effect.amount)
+    return sum(opened.values())
+
+
+def facts_of(town: Town, future: Future, arrival_s: NDArray[np.float32], level: Level) -> Callable[[str, float], float]:
+    """What a plan's conditions can ask in one future. Water that a barrier would keep out still counts as coming: caution."""
+    comes_s: dict[
+        int, tuple[Floats, Floats]
+    ] = {}  # of each zone: when the hazard reaches the next of its people, and how many by then
+
+    def fact(name: str, time_s: float) -> float:
+        kind, _, place = name.partition("@")
+        match kind:
+            case "hours":
+                return time_s / 3600.0
+            case "warning_level":
+                return float(level)
+            case "rain_mm_per_h":
+                rain = future.series.get("rain")
+                if rain is None:
+                    return 0.0
+                step = int(np.searchsorted(rain.time_s, time_s, side="right")) - 1
+                return 0.0 if step < 0 else float(rain.value[step]) * future.knobs.get("rain_factor", 1.0)
+            case "level_m":
+                series = future.series.get(f"level@{place}")
+                if series is not None:
+                    return series.at(time_s) + future.knobs.get("level_offset_m", 0.0)
+                water = town.world.water(place)
+                return water.usual_level_m - water.gauge_zero_m  # as the series are: above the gauge's zero
+            case _:
+                number = town.number_of[place]
+                if number not in comes_s:
+                    here = np.flatnonzero(town.zone == number)
+                    order = np.argsort(arrival_s[town.inhabited[here]], kind="stable")
+                    comes_s[number] = (
+                        arrival_s[town.inhabited[here]][order].astype(np.float64),
+                        np.cumsum(town.count[here][order]),
+                    )
+                at_s, reached = comes_s[number]
+                first = int(np.searchsorted(at_s, time_s, side="right"))
+                return float(reached[first - 1] / reached[-1]) if first else 0.0
+
+    return fact
