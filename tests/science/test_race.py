@@ -36,26 +36,29 @@ def plain_evidence(worse: np.ndarray, better: np.ndarray, known: int, of: int, m
 
     w, tail = BOTH.mean_weight, BOTH.tail
     edges = np.linspace(0, most, CELLS + 1)
-    ever = 0.0
     tables = []
     for low, high in itertools.pairwise(edges):
-        purses = []
-        for level in np.linspace(0, most, LEVELS + 1)[:-1]:
+        levels = []
+        for level in np.quantile(better[:known], LEVELS):
 
             def g(loss: float, at: float, slack: float = 0.0) -> float:
                 return w * loss + (1 - w) * (at + max(loss - at - slack, 0.0) / tail)
 
             d = [g(b, low, high - low) - g(a, level) for a, b in zip(better, worse, strict=True)]
             least = g(0.0, low, high - low) - g(most, level)
-            for stake in STAKES:
+            purses = []
+            for stake in (*STAKES, None):
                 purse, path = 1.0, []
                 for n in range(known, len(d)):
                     fair = (-within * of - sum(d[:n])) / (of - n)
-                    purse *= 1 + stake * (d[n] - fair) / (fair - least)
+                    lead = float(np.mean(d[:n])) - fair
+                    seen = min(0.9, (fair - least) * max(lead, 0.0) / (np.var(d[:n]) + lead**2))
+                    purse *= 1 + (seen if stake is None else stake) * (d[n] - fair) / (fair - least)
                     path.append(purse)
-                purses.append(path)
-        tables.append(np.mean(purses, axis=0))
-    return max(ever, np.min(tables, axis=0).max())
+                purses.append(np.array(path))
+            levels.append(0.5 * purses[-1] + 0.5 * np.mean(purses[:-1], axis=0))
+        tables.append(np.mean(levels, axis=0))
+    return float(np.min(tables, axis=0).max())
 
 
 def test_the_kernel_has_the_wealth_of_the_plain_definition() -> None:

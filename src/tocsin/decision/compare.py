@@ -158,7 +158,7 @@ def sharpen(
             told = contest.pairs
             compared = _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=False)
             within = ALIKE_SHARE * contest.most if racing is None or racing.within is None else racing.within
-            if racing is not None and compared.gap <= within and not all_hazards:
+            if racing is not None and len(plans) > 1 and compared.gap <= within and not all_hazards:
                 break  # a race may stop here; what follows is the last word on it
             yield compared
     yield _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=True)

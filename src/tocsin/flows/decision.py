@@ -6,18 +6,21 @@ Each function here is one step of the decision flow as a command, a notebook or 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from tocsin.decision.compare import Compared, Told, compare
+from tocsin.decision.compare import Compared, Racing, Told, compare, sharpen
 from tocsin.decision.interpret import check_plan
 from tocsin.decision.limits import Limit, check_limits_in, limit_of
 from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
 from tocsin.host import Compute
-from tocsin.pack import Plan, find_pack
+from tocsin.pack import Plan, Scenario, find_pack
 from tocsin.platform.compute import LocalCompute
+from tocsin.platform.twin import Twin
 from tocsin.vocabulary import InputError, Level, World
 
 PLAN_BYTES_MAX = 2**20
@@ -46,6 +49,76 @@ def compare_plans(
         limits=limits,
         on_progress=on_progress,
     )
+
+
+def race_plans(
+    result: ForecastResult,
+    plans: Sequence[Plan],
+    *,
+    hour: float = NIGHT_H,
+    warning_level: Level = Level.NONE,
+    limits: Sequence[Limit] = (),
+    racing: Racing | None = None,
+    compute: Compute | None = None,
+    on_progress: Told | None = None,
+) -> Generator[Compared, None, None]:
+    """Rankings that sharpen, on futures that have been run: the first after a few of them. Close it to stop; `racing` None tries all pairs."""
+    return sharpen(
+        result.world,
+        result.model,
+        result.pack.harm,
+        result.foreseen,
+        plans,
+        compute or LocalCompute(),
+        hour=hour,
+        warning_level=warning_level,
+        limits=limits,
+        racing=racing,
+        on_progress=on_progress,
+    )
+
+
+def race_from_warning(
+    twin: Twin,
+    hazard: str,
+    scenario: Scenario,
+    plans: Sequence[Plan],
+    *,
+    time: datetime,
+    model: str = "",
+    asked: Mapping[str, str] | None = None,
+    hour: float = NIGHT_H,
+    warning_level: Level = Level.NONE,
+    limits: Sequence[Limit] = (),
+    racing: Racing | None = None,
+    compute: Compute | None = None,
+    on_progress: Told | None = None,
+) -> Generator[tuple[Compared, ForecastResult | None], None, None]:
+    """Rankings that sharpen while the hazard is run, only in as many futures as the choice needs; with the last one comes what was foreseen."""
+    pack = find_pack(hazard)
+    chosen, world = model_of(pack, model), twin.world(time)
+    rankings = sharpen(
+        world,
+        chosen,
+        pack.harm,
+        scenario,
+        plans,
+        compute or LocalCompute(),
+        hour=hour,
+        warning_level=warning_level,
+        limits=limits,
+        racing=racing,
+        on_progress=on_progress,
+    )
+    with closing(rankings):
+        for compared in rankings:
+            seen = compared.foreseen
+            yield (
+                compared,
+                None
+                if seen is None
+                else ForecastResult(twin.manifest.name, pack, chosen, scenario, dict(asked or {}), world, seen),
+            )
 
 
 def limits_from(texts: Sequence[str], world: World) -> tuple[Limit, ...]:

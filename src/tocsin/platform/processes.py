@@ -44,7 +44,9 @@ class ProcessCompute(LocalCompute):
         out: set[Future[Any]] = set()
 
         def hand_out(batch: Batch[T], done: Done) -> None:
-            worker = min(self._staff, key=lambda w: w.out)  # one batch each: a batch that waited behind a killer would be charged with it
+            worker = min(
+                self._staff, key=lambda w: w.out
+            )  # one batch each: a batch that waited behind a killer would be charged with it
             running = worker.submit(number, packed, batch.items)
             out.add(running)
 

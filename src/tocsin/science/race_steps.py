@@ -11,6 +11,7 @@ from numba import njit
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _loop: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 
+BOLDEST = 0.9  # of all she has
 RICH = 1e12  # beyond this no more is needed, and no product overflows
 
 
@@ -18,10 +19,11 @@ RICH = 1e12  # beyond this no more is needed, and no product overflows
 def wealth(worse, better, known, of, most, tail, mean_weight, edges, levels, stakes, within):  # type: ignore[no-untyped-def]
     """The most that the poorest table ever had, of gamblers who bet that `worse` is not better than `better` by `within` or more.
 
-    There is a table for each cell between two `edges`, with a gambler for each pair of `levels` and `stakes`. See `race.evidence`.
+    There is a table for each cell between two `edges`. At each sit, for each of `levels`, a gambler for each of `stakes`, and one who stakes by
+    what she has seen so far. See `race.evidence`.
     """
-    count, rest = worse.size, 1.0 - mean_weight
-    purse = np.empty(stakes.size)
+    count, rest, fixed = worse.size, 1.0 - mean_weight, stakes.size
+    purse = np.empty(fixed)
     table = np.empty(count)
     poorest = np.full(count, np.inf)
     for cell in range(edges.size - 1):
@@ -30,20 +32,30 @@ def wealth(worse, better, known, of, most, tail, mean_weight, edges, levels, sta
         for level in levels:
             least = rest * low - mean_weight * most - rest * (level + (most - level) / tail)
             purse[:] = 1.0
-            total = within * of
+            seeing = 1.0
+            total, squares = 0.0, 0.0
             for n in range(count):
                 a, b = better[n], worse[n]
                 d = mean_weight * (b - a) + rest * (low - level + (max(b - high, 0.0) - max(a - level, 0.0)) / tail)
                 if n >= known:
-                    fair = -total / (of - n)  # the highest mean that what is left can have, if it is better by `within`
+                    # the highest mean that what is left can have, if it is better by `within`
+                    fair = -(total + within * of) / (of - n)
                     reach = fair - least
-                    for k in range(stakes.size):
-                        if reach < 0.0 or (reach == 0.0 and d > fair):
-                            purse[k] = RICH  # what has come leaves no room for it
-                        elif reach > 0.0:
+                    if reach < 0.0 or (reach == 0.0 and d > fair):
+                        purse[:] = RICH  # what has come leaves no room for it
+                        seeing = RICH
+                    elif reach > 0.0:
+                        for k in range(fixed):
                             purse[k] = min(RICH, purse[k] * max(0.0, 1.0 + stakes[k] * (d - fair) / reach))
-                    table[n] += purse.mean() / levels.size
+                        # aGRAPA of Waudby-Smith & Ramdas 2024, app. B.3: mean over mean square of what was won by a stake of 1
+                        middle = total / n if n > 0 else 0.0
+                        spread = squares / n - middle * middle if n > 0 else 0.0
+                        lead = middle - fair
+                        stake = 0.0 if lead <= 0.0 else min(BOLDEST, reach * lead / (max(spread, 0.0) + lead * lead))
+                        seeing = min(RICH, seeing * max(0.0, 1.0 + stake * (d - fair) / reach))
+                    table[n] += (0.5 * seeing + 0.5 * purse.mean()) / levels.size
                 total += d
+                squares += d * d
         for n in range(known, count):
             poorest[n] = min(poorest[n], table[n])
     most_ever = 0.0

@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.interfaces.cli import demo, edge, ledger, observations, pack, plan, sensorthings, serve, simulate, twin, user, warn
+from tocsin.interfaces.cli import (
+    demo,
+    edge,
+    futures,
+    ledger,
+    observations,
+    pack,
+    plan,
+    sensorthings,
+    serve,
+    simulate,
+    twin,
+    user,
+    warn,
+)
 
 __all__ = ["app", "main"]
 
@@ -32,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.add_typer(twin.app, name="twin")
+app.add_typer(futures.app, name="futures")
 app.add_typer(plan.app, name="plan")
 app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.interfaces.cli.desk import AsJson, desk
+from tocsin.interfaces.cli.futures import ComputeOption
 from tocsin.interfaces.cli.scenario import (
     Asked,
     HoursOption,
@@ -131,6 +132,29 @@ def compare(
     knob: KnobOption = None,
     model: Annotated[str, typer.Option(help="The pack's model by name. Default: its first.", metavar="NAME")] = "",
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
+    futures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Futures that were run, from `tocsin futures run`; then no scenario is given here. Default: run them now.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    sure: Annotated[
+        float, typer.Option(help="How sure the choice has to be before the rest of the futures is left out.", min=0.5, max=0.999)
+    ] = 0.95,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            help="Plans that differ by fewer persons are alike to the race. Default: a fiftieth of all whom the worst future endangers.",
+            metavar="PERSONS",
+            min=0.0,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Try every plan in every future, also where the choice is sure. Default: stop when it is."),
+    ] = False,
+    compute: ComputeOption = "threads",
     warning: Annotated[
         Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
     ] = Step.NONE,
@@ -160,15 +184,21 @@ def compare(
     Example: tocsin plan compare my-city evacuate mine.toml --level 5.35m@lake --members 50
     """
     with desk(as_json=as_json) as at:
+        from contextlib import closing
+
+        from tocsin.decision.compare import Racing
         from tocsin.flows.decision import check as check_plan
-        from tocsin.flows.decision import compare_plans, limits_from
-        from tocsin.flows.information import foresee, model_of
+        from tocsin.flows.decision import limits_from, race_from_warning, race_plans
+        from tocsin.flows.futures import open_futures
+        from tocsin.flows.information import model_of
         from tocsin.host import WallClock
         from tocsin.interfaces.cli.ranking import facts, tell
+        from tocsin.interfaces.cli.sharpening import Sharpening, race_facts
         from tocsin.interfaces.exports import check_target
         from tocsin.interfaces.files import write_whole
         from tocsin.pack import find_pack
-        from tocsin.vocabulary import Level
+        from tocsin.platform.compute import open_compute
+        from tocsin.vocabulary import InputError, Level
 
         for target in (save, picture):
             if target is not None:
@@ -179,24 +209,52 @@ def compare(
         for one in plans:
             check_plan(one, world, model)
         limits = limits_from(limit or [], world)
+        racing = None if everything else Racing(sure, within)
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
-        scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
         began = time.perf_counter()
-        at.progress("futures", 0, members)
-        result = foresee(
-            twin,
-            hazard,
-            scenario,
-            time=now,
-            model=model,
-            asked=asked.words(),
-            on_done=lambda done, total: at.progress("futures", done, total),
-        )
-        compared = compare_plans(
-            result, plans, hour=hour, warning_level=Level[warning.name], limits=limits, on_progress=at.progress
-        )
+        with open_compute(compute) as where, Sharpening(at, len(plans)) as shown:
+            if futures is not None:
+                if level or rain or inflow or knob:
+                    raise InputError("--futures: has its own scenario; leave --level, --rain, --inflow and --knob out")
+                result = open_futures(twin, futures, hazard=hazard)
+                rankings = race_plans(
+                    result,
+                    plans,
+                    hour=hour,
+                    warning_level=Level[warning.name],
+                    limits=limits,
+                    racing=racing,
+                    compute=where,
+                    on_progress=shown.progress,
+                )
+                with closing(rankings):
+                    for compared in rankings:
+                        shown.ranking(compared)
+            else:
+                scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
+                at.progress("simulating futures", 0, members)
+                both = race_from_warning(
+                    twin,
+                    hazard,
+                    scenario,
+                    plans,
+                    time=now,
+                    model=model,
+                    asked=asked.words(),
+                    hour=hour,
+                    warning_level=Level[warning.name],
+                    limits=limits,
+                    racing=racing,
+                    compute=where,
+                    on_progress=shown.progress,
+                )
+                with closing(both):
+                    for compared, came in both:
+                        shown.ranking(compared)
+                        if came is not None:
+                            result = came
         run_s = time.perf_counter() - began
-        told = facts(result, compared, hour, run_s)
+        told = facts(result, compared, hour, run_s) | race_facts(compared)
         if save is not None:
             import msgspec
 
