@@ -23,6 +23,8 @@ CELLS = 48
 LEVELS = np.array([0.75, 1.0])  # quantiles of what is known of the better one: near where its worst tenth may begin
 # Of the highest loss: what one more simulation is worth at least while it is spent on choosing; after that, on being sure.
 PROVE_BELOW = 1e-6
+LOOK_AGAIN = 0.02  # what is worth most is looked for again when so much more has been told
+TAIL_SEEN = 3.0  # futures in the tail, from which on their own spread is believed
 GAPS_TRIED = 14  # halvings of the span between nothing and the highest loss
 
 
@@ -144,6 +146,10 @@ class Race:
         self._own_first, self._pair_cost, self.to_the_end = min(own_first, self.first), pair_cost, to_the_end
         self._asked = np.zeros(choices, np.int64)  # how many futures of each were handed out
         self._shared_asked = 0
+        self._end = np.zeros(choices, np.int64)
+        self._told = 0
+        self._standing: tuple[int, Floats] = (-1, np.empty(0))
+        self._worth_of: tuple[int, dict[int, float]] = (-1, {})
 
     # -- what has come -------------------------------------------------------------------------------------------------
 
@@ -152,6 +158,7 @@ class Race:
         if not (np.isfinite(loss) and loss >= 0.0):
             raise InputError(f"race: choice {choice} lost {loss} in future {future}; wanted a number, 0 or more")
         self.loss[choice, future] = loss
+        self._told += 1
         if loss > self.most:
             self.most = loss
             self.out.clear()
@@ -160,6 +167,7 @@ class Race:
         """A future that could not be run: it is in no choice's account."""
         self.left_out.add(future)
         self.loss[:, future] = np.nan
+        self._told += 1
 
     @property
     def futures(self) -> int:
@@ -176,11 +184,12 @@ class Race:
 
     def _kept(self, choice: int) -> NDArray[np.int64]:
         """The futures of a choice, from the first to before the first that is missing."""
-        known = np.isfinite(self.loss[choice])
-        known[list(self.left_out)] = True
-        end = int(np.argmin(known)) if not known.all() else known.size
+        end, last = int(self._end[choice]), self.loss.shape[1]
+        while end < last and (np.isfinite(self.loss[choice, end]) or end in self.left_out):
+            end += 1
+        self._end[choice] = end
         kept = np.arange(end)
-        return kept[~np.isin(kept, list(self.left_out))]
+        return kept[~np.isin(kept, list(self.left_out))] if self.left_out else kept
 
     def pair(self, one: int, other: int) -> tuple[Floats, Floats]:
         """The losses of two choices in the futures that both were tried in."""
@@ -192,6 +201,8 @@ class Race:
 
     def standing(self) -> Floats:
         """The criterion of each choice, (choice,), brought to the futures of the one that has most by their difference; +inf if untried."""
+        if self._standing[0] == self._told:
+            return self._standing[1]
         told = np.full(len(self.loss), np.inf)
         tried = [self.tried(k) for k in range(len(self.loss))]
         if not max(tried):
@@ -202,12 +213,24 @@ class Race:
             if count:
                 mine, its = self.pair(k, longest)
                 told[k] = whole + self.criterion.of(mine) - self.criterion.of(its)
+        self._standing = (self._told, told)
         return told
 
     def best(self) -> int:
         """The choice that is ahead."""
         standing = self.standing()
         return min(self.alive, key=lambda k: (standing[k], k))
+
+    def _unit(self, mine: Floats, its: Floats) -> float:
+        """How much one future scatters the difference of two criteria."""
+        if mine.size < 2:
+            return self.most
+        unit = float((self.criterion.influence(mine) - self.criterion.influence(its)).std(ddof=1))
+        if mine.size * self.criterion.tail < TAIL_SEEN:
+            # too few to show how the tail differs: it is taken to differ from future to future as all of them do
+            w = self.criterion.mean_weight
+            unit = max(unit, float((mine - its).std(ddof=1)) * np.sqrt(w * (2.0 - w) + (1.0 - w) ** 2 / self.criterion.tail))
+        return unit
 
     def judge(self) -> list[Out]:
         """Put out every choice that is sure to be worse than another; returns those that went now.
@@ -281,7 +304,9 @@ class Race:
                 return self._of(k)
         if len(self.alive) == 1 and self.out:  # the race is over
             return self._next_shared() if self.to_the_end else None
-        worths = self._worths()
+        if self._told >= (1.0 + LOOK_AGAIN) * self._worth_of[0] or self._worth_of[1].keys() & self.out.keys():
+            self._worth_of = (self._told, self._worths())
+        worths = self._worth_of[1]
         if max(worths.values(), default=0.0) < PROVE_BELOW * self.most:
             return self._to_prove()
         for who, worth in sorted(worths.items(), key=lambda item: (-item[1], item[0])):
@@ -352,12 +377,11 @@ class Race:
     def _worth(self, mine: Floats, its: Floats) -> float:
         from scipy.special import gamma, stdtr
 
-        difference = self.criterion.influence(mine) - self.criterion.influence(its)
         count = mine.size
         more = min(count, self.futures - count)
         if more <= 0:
             return 0.0
-        spread = float(difference.std(ddof=1)) * np.sqrt(1.0 / count - 1.0 / (count + more))
+        spread = self._unit(mine, its) * np.sqrt(1.0 / count - 1.0 / (count + more))
         lead = abs(self.criterion.of(mine) - self.criterion.of(its))
         if spread <= 0.0:
             return 0.0
