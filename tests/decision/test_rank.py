@@ -297,6 +297,23 @@ def test_what_the_first_spends_for_each_person_is_told() -> None:
     assert flip.sentence == "It spends or loses 8,000 EUR more than 'b': 400 EUR for each person fewer in danger."
 
 
+def test_nothing_is_told_of_the_price_of_people_who_may_not_be_saved_at_all() -> None:
+    rng = np.random.default_rng(3)
+    base = rng.normal(100.0, 30.0, 40)
+    done = rank(table({"a": base, "b": base + rng.normal(1.0, 12.0, 40)}, cost={"a": 9000.0, "b": 1000.0}))
+    assert [f for f in done.choice.flips if f.kind == "price"] == []
+
+
+def test_what_breaks_a_limit_is_no_yardstick_for_what_keeps_it() -> None:
+    outcomes = table({"dear": [0.0] * 20, "a": [3.0] * 20, "b": [1.0] * 10 + [9.0] * 10}, cost={"dear": 99.0})
+    done = rank(outcomes, setting=Setting(limits=(limit_of("cost < 50"),), signals=(Signal("x", "x", "m", np.arange(20.0)),)))
+    by = {score.plan: score for score in done.scores}
+    assert (by["a"].regret_worst, by["a"].best_share) == (2.0, 0.5)
+    assert (by["dear"].regret_worst, by["dear"].rank) == (0.0, 3)
+    assert done.choice.worth_of_all == pytest.approx(1.0)  # b in the first ten futures, a in the others: 2 instead of 3
+    assert {f.plan for f in done.choice.flips if f.kind == "future"} == {"b"}
+
+
 def test_each_weighting_has_its_winner() -> None:
     won = rank(
         table(
@@ -349,7 +366,7 @@ def test_who_bears_it_stands_beside_every_plan_and_in_one_line() -> None:
     assert first.gini == pytest.approx(1 - (10 / 11 / 6 + (1 / 6 + 1) / 11))
     line = done.choice.equity
     assert line.startswith("quay bears most: 250 of 1,000 people stay in danger, 27 of 1,000 in all")
-    assert "Of people in hospitals 4." in line
+    assert "Among them 4 in hospitals." in line
     assert "Than with 'b' more stay in danger in hill (+3 of 1,000)." in line
 
 
@@ -392,9 +409,9 @@ def test_vulnerable_groups_are_those_that_the_twin_knows_and_the_others_are_said
     assert dict(zip(night.names, night.people.sum(axis=0).tolist(), strict=True)) == {"in hospitals": 40.0, "over 65": 48.0}
     assert dict(zip(day.names, day.people.sum(axis=0).tolist(), strict=True))["at school"] == 100.0
     assert day.people[7, day.names.index("at school")] == 100.0
-    assert "in nursing homes: the twin has no capacity of its nursing homes" in night.missing
-    assert "low income: the twin has no field people_low_income" in night.missing
-    assert "in hospitals: the twin has no hospitals" in groups_of(TinyWorld(), hour=3.0).missing
+    assert "in nursing homes (the twin has no capacity of its nursing homes)" in night.missing
+    assert "low income (no field people_low_income)" in night.missing
+    assert "in hospitals (the twin has no hospitals)" in groups_of(TinyWorld(), hour=3.0).missing
 
 
 # -- what could be asked for -------------------------------------------------------------------------------------------------

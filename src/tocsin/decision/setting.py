@@ -53,18 +53,29 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def setting_of(
-    world: World, model: Model, foreseen: Foreseen, *, hour: float, groups: Groups, limits: Sequence[Limit] = ()
+    world: World,
+    model: Model,
+    foreseen: Foreseen,
+    *,
+    hour: float,
+    groups: Groups,
+    limits: Sequence[Limit] = (),
+    remarks: Sequence[str] = (),
 ) -> Setting:
-    """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day."""
+    """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day.
+
+    `remarks` say what else the twin could not tell (`Impact.remarks`).
+    """
     people, zones = world.people(hour), world.zones
     zone_people = np.bincount(zones.zone_of % (len(zones.name) + 1), people, minlength=len(zones.name) + 1)
+    unknown = [f"vulnerable groups of whom nothing is known here: {'; '.join(groups.missing)}"] if groups.missing else []
     return Setting(
         foreseen.futures,
         signals_of(world, model.knobs, foreseen.futures, foreseen.footprint, hour=hour),
         zone_people.astype(np.float64),
         groups.people.sum(axis=0),
         tuple(limits),
-        groups.missing,
+        (*remarks, *unknown),
     )
 
 
