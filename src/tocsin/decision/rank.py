@@ -211,7 +211,6 @@ def _and(words: Sequence[str]) -> str:
 
 def _weightings(standing: Standing, sums: _Sums, order: Sequence[int], allowed: Sequence[int]) -> dict[str, str]:
     """Which plan wins under each weighting, among those that break no limit; of equal ones the one that is ranked first."""
-    outcomes = standing.outcomes
     place = {k: number for number, k in enumerate(order)}
     criteria = _criteria(standing, sums)
     regrets = _regrets(standing, sums)
