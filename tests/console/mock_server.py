@@ -772,7 +772,9 @@ def comparison() -> dict[str, Any]:
                     "future",
                     "If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better: 210 fewer in danger there, 20% of the futures.",
                 ),
-                flip("weight", "If more than 82% of the weight lay on the worst tenth (now 50%), 'evacuate_only' would be first."),
+                flip(
+                    "weight", "If more than 82% of the weight lay on the worst tenth (now 50%), 'evacuate_only' would be first."
+                ),
             ],
             "ask_first": [
                 {
@@ -784,7 +786,12 @@ def comparison() -> dict[str, Any]:
                 }
             ],
             "worth_of_all": 61.0,
-            "weightings": {"life first": PLANS[0].name, "worst tenth only": PLANS[0].name, "cost": "wait", "all alike": "barrier_only"},
+            "weightings": {
+                "life first": PLANS[0].name,
+                "worst tenth only": PLANS[0].name,
+                "cost": "wait",
+                "all alike": "barrier_only",
+            },
             "equity": "Ferry Quay bears most: 59 of 1,000 people stay in danger, 21 of 1,000 in all (inequality between zones 0.61 of 1). "
             "Among them 2 in hospitals.",
             "remarks": ["vulnerable groups of whom nothing is known here: low income (no field people_low_income)"],

@@ -477,8 +477,12 @@ def test_who_bears_it_and_which_weighting_wins_stand_side_by_side(looking: Desk)
     table = looking.see("comparison-table")
     cells = table.locator("tr", has_text="Ferry Quay, of 1,000").locator("td").all_inner_texts()
     assert cells[:2] == ["59 (96)", "128 (208)"]
-    expect(table.locator("tr", has_text="In hospitals, of 1,000").or_(table.locator("tr", has_text="in hospitals, of 1,000"))).to_have_count(1)
-    expect(table.locator("tr", has_text="No better than").locator("td").last).to_contain_text("Warn only (better in people in danger")
+    expect(
+        table.locator("tr", has_text="In hospitals, of 1,000").or_(table.locator("tr", has_text="in hospitals, of 1,000"))
+    ).to_have_count(1)
+    expect(table.locator("tr", has_text="No better than").locator("td").last).to_contain_text(
+        "Warn only (better in people in danger"
+    )
     detail = looking.page.get_by_test_id("choice-weightings")
     expect(detail).to_contain_text("Barrier then evacuate: life first, worst tenth only; Wait: cost; Barrier only: all alike")
     expect(looking.page.get_by_test_id("choice-remarks")).to_contain_text("low income")

@@ -103,7 +103,7 @@ def compare(
         outcomes.append(_outcome(world, ways, harm, footprint, hit, plan, courses[plan.name], hour, groups))
         tell("scoring plans", number + 1, len(plans))
     table = _table(world, harm, plans, outcomes, courses, groups)
-    setting = setting_of(world, model, foreseen, hour=hour, groups=groups, limits=limits, remarks=hit.impact.remarks)
+    setting = setting_of(world, model, foreseen, hour=hour, groups=groups, limits=limits)
     ranking = rank(table, warning_level=warning_level, setting=setting)
     means = table.by_zone.mean(axis=1)
     return Compared(

@@ -60,23 +60,30 @@ def setting_of(
     hour: float,
     groups: Groups,
     limits: Sequence[Limit] = (),
-    remarks: Sequence[str] = (),
 ) -> Setting:
-    """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day.
-
-    `remarks` say what else the twin could not tell (`Impact.remarks`).
-    """
+    """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day."""
     people, zones = world.people(hour), world.zones
     zone_people = np.bincount(zones.zone_of % (len(zones.name) + 1), people, minlength=len(zones.name) + 1)
-    unknown = [f"vulnerable groups of whom nothing is known here: {'; '.join(groups.missing)}"] if groups.missing else []
     return Setting(
         foreseen.futures,
         signals_of(world, model.knobs, foreseen.futures, foreseen.footprint, hour=hour),
         zone_people.astype(np.float64),
         groups.people.sum(axis=0),
         tuple(limits),
-        (*remarks, *unknown),
+        _unknown(world, groups),
     )
+
+
+def _unknown(world: World, groups: Groups) -> tuple[str, ...]:
+    """What this twin cannot tell, so that nobody takes a 0 for an answer."""
+    told = []
+    if not len(world.assets("buildings")):
+        told.append("the twin has no buildings: a damage of 0 says nothing")
+    if not len(world.roads):
+        told.append("the twin has no streets: nobody is told to be cut off")
+    if groups.missing:
+        told.append(f"vulnerable groups of whom nothing is known here: {'; '.join(groups.missing)}")
+    return tuple(told)
 
 
 def signals_of(
