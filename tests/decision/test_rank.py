@@ -99,6 +99,17 @@ def test_where_every_plan_breaks_a_limit_the_best_of_them_is_first_and_that_is_t
     assert done.reason.startswith("Every plan breaks a limit in more futures than is permitted. Of these, 'b'")
 
 
+def test_a_budget_that_the_whole_plan_stays_within_is_surely_kept_and_needs_no_futures_to_say_so() -> None:
+    lasts = Duration(1.0, 1.0, 1.0)
+    dear = Plan("dear", "flood", "", (Action("a", "a", "police", lasts, cost=30.0), Action("b", "b", "police", lasts, cost=40.0)))
+    outcomes = msgspec.structs.replace(table({"dear": [1.0] * 4}, cost={"dear": 30.0}), plans=(dear,))
+    (sure, unsure) = (
+        rank(outcomes, setting=Setting(limits=(limit_of(f"cost < {most}"),))).scores[0].limits[0] for most in (71, 69)
+    )
+    assert (sure.chance, sure.high) == (0.0, 0.0)
+    assert (unsure.chance, unsure.high) == (0.0, pytest.approx(1.0 - 0.05**0.25))  # in other futures b may be done too
+
+
 def test_a_limit_can_be_on_the_people_of_one_zone() -> None:
     outcomes = table({"a": [1.0] * 20, "b": [2.0] * 20}, zones={"quay": {"a": 1.0, "b": 0.0}, "hill": {"b": 2.0}})
     assert order(rank(outcomes, setting=Setting(limits=(limit_of("people_in_danger@quay <= 0"),)))) == ["b", "a"]
@@ -366,7 +377,7 @@ def test_who_bears_it_stands_beside_every_plan_and_in_one_line() -> None:
     assert first.gini == pytest.approx(1 - (10 / 11 / 6 + (1 / 6 + 1) / 11))
     line = done.choice.equity
     assert line.startswith("quay bears most: 250 of 1,000 people stay in danger, 27 of 1,000 in all")
-    assert "Among them 4 in hospitals." in line
+    assert "Of vulnerable groups stay 4 in hospitals." in line
     assert "Than with 'b' more stay in danger in hill (+3 of 1,000)." in line
 
 
