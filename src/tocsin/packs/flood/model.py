@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tocsin.pack import Effect, Future, Knob, Model
+from tocsin.pack.model import series_of
 from tocsin.packs.flood.quantities import (
     DISCHARGE,
     ELEVATION,
@@ -93,6 +94,19 @@ def _infiltration(knobs: Mapping[str, float]) -> GreenAmpt | ConstantLoss | None
     return ConstantLoss(loss) if loss > 0 else None
 
 
+def forcing(future: Future, name: str, time_s: float) -> float:
+    """What a forcing comes to in a future: rain in steps, mm/h; a level above its gauge's zero, m; an inflow, m3/s."""
+    series, knobs = series_of(future, name), future.knobs
+    match name.partition("@")[0]:
+        case "rain":
+            step = int(np.searchsorted(series.time_s, time_s, side="right")) - 1
+            return 0.0 if step < 0 else float(series.value[step]) * knobs["rain_factor"]
+        case "inflow":
+            return series.at(time_s) * knobs["inflow_factor"]
+        case _:
+            return series.at(time_s) + knobs["level_offset_m"]
+
+
 def _water_now(world: World) -> np.ndarray | None:
     """The water that stands on the ground as the run begins, if the twin knows it."""
     try:
@@ -162,4 +176,6 @@ WATER_RUNS_OVER_THE_GROUND = Model(
     acts_on=frozenset({"raise_barrier", "breach"}),
     source="Bates et al. 2010, J. Hydrology 387:33-45; de Almeida et al. 2012, Water Resour. Res. 48:W05528; de Almeida & Bates 2013, Water Resour. Res. 49:4833-4844; soil: Green & Ampt 1911, J. Agric. Sci. 4:1-24",
     limits="no sewers, culverts or pumps; no dikes that the terrain does not show; not for dam-break fronts or flow faster than its own waves; as good as the terrain",
+    forcing=forcing,
+    starts_from=WATER_DEPTH,
 )
