@@ -110,13 +110,13 @@ class _Transported(msgspec.Struct, frozen=True):
 def _transport(fits: NDArray[np.bool_], has: Floats, wants: Floats, weight: Floats, time_s: Floats) -> _Transported:
     from_, to = np.nonzero(fits)
     leave, reach = _sums(from_, has.size), _sums(to, wants.size)
-    first = _solved(-weight[to], vstack([leave, reach]).tocsr(), np.concatenate([has, wants]))
-    # what each demand gets is held, so that the second program moves units and changes nobody's share
-    served = _clean(np.minimum(np.bincount(to, first.x, wants.size), wants))
-    held = _solved(time_s[from_, to], leave, has, reach, served)
+    rows, most = vstack([leave, reach]).tocsr(), np.concatenate([has, wants])
+    first = _solved(-weight[to], rows, most)
+    # the best service is a face of the same polytope, so what is best on it still sits in one of its whole-numbered corners
+    held = _solved(time_s[from_, to], rows, most, csr_matrix(weight[to].reshape(1, -1)), np.array([-first.fun]))
     amount = np.zeros(fits.shape)
     amount[from_, to] = _clean(held.x)
-    price = np.maximum(-first.ineqlin.marginals[: has.size], 0.0) * 1e9 + np.maximum(-held.ineqlin.marginals, 0.0)
+    price = np.maximum(-first.ineqlin.marginals[: has.size], 0.0) * 1e9 + np.maximum(-held.ineqlin.marginals[: has.size], 0.0)
     return _Transported(amount, float((amount[from_, to] * time_s[from_, to]).sum()), _clean(price))
 
 
@@ -220,26 +220,17 @@ def _relaxations(
     for kind in sorted(short):
         left = float(sum(u for d, u in zip(demands, unserved, strict=True) if d.kind == kind))
         at = [k for k, d in enumerate(demands) if d.kind == kind and unserved[k] > 1e-9]
-        found.append(
-            Relaxation(
-                f"{kind} more, able and near enough for {', '.join(demands[k].name for k in at[:3])}{' ...' if len(at) > 3 else ''}",
-                left,
-                kind,
-            )
-        )
+        whom = ", ".join(demands[k].name for k in at[:3]) + (" ..." if len(at) > 3 else "")
         able = np.array([s.kind == kind for s in supplies], bool)
+        if able.any() and not np.isfinite(time_s[np.ix_(np.flatnonzero(able), np.array(at))]).any():
+            found.append(
+                Relaxation(f"a way for {kind} to {whom}: none leads there, open a road or go by another means", left, kind)
+            )
+        else:
+            found.append(Relaxation(f"{kind} more, able and near enough for {whom}", left, kind))
         spare = float(sum(s.amount for s in supplies if s.kind == kind)) - float(sum(d.amount for d in demands if d.kind == kind))
-        late = [float(np.min(np.where(able & np.isfinite(time_s[:, k]), time_s[:, k], np.inf), initial=np.inf)) for k in at]
         if spare >= -1e-9 and (extra := _time_that_serves_all(supplies, demands, time_s, kind)) is not None:
             found.append(Relaxation(f"time limits of {kind} longer", extra, "s"))
-        elif all(np.isinf(late)) and able.any():
-            found.append(
-                Relaxation(
-                    f"a way for {kind} to {', '.join(demands[k].name for k in at[:3])}: none leads there, open a road or go by another means",
-                    left,
-                    kind,
-                )
-            )
         found.append(Relaxation(f"ask for less {kind}", left, kind))
     return tuple(found)
 
