@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from scipy import stats
 
+from tocsin.decision.asking import ask_first
 from tocsin.decision.groups import groups_of
 from tocsin.decision.interpret import Course
 from tocsin.decision.limits import FIGURES, Limit, limit_of
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.decision.rank import Ranking, rank
 from tocsin.decision.setting import Setting, Signal, signals_of
+from tocsin.decision.standing import Standing
 from tocsin.pack import Action, Duration, Future, Plan, find_pack
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import (
@@ -278,6 +281,16 @@ def test_the_report_that_is_worth_asking_for_is_the_one_that_tells_which_plan_is
     assert ask.worth == pytest.approx(0.8**2 / 2 / 3 * 100, abs=1.0)
     assert done.choice.worth_of_all == pytest.approx(0.8**2 / 2 / 3 * 100, abs=0.6)
     assert ask.sentence.startswith("Ask for the level of lake at its peak: worth 1")
+
+
+def test_of_twenty_reports_about_nothing_hardly_one_is_asked_for() -> None:
+    asked = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        outcomes = table({"a": rng.normal(100.0, 30.0, 40), "b": rng.normal(101.0, 30.0, 40)})
+        setting = Setting(signals=tuple(Signal(f"s{k}", f"s{k}", "m", rng.normal(size=40)) for k in range(20)))
+        asked += len(ask_first(Standing(outcomes), setting, (0, 1))[0]) > 0
+    assert asked <= stats.binom.ppf(0.999, 40, 0.05)
 
 
 def test_the_weight_of_the_worst_tenth_at_which_the_choice_flips_is_told() -> None:
