@@ -731,6 +731,25 @@ def comparison() -> dict[str, Any]:
                         0, 1_400.0 if EVACUATE in plan.actions else 0.0, 1_630.0 if EVACUATE in plan.actions else 0.0, "persons"
                     )
                 },
+                "futures": MEMBERS,
+                "limits": [
+                    {
+                        "limit": "people_in_danger@Ferry Quay <= 0",
+                        "chance": failed,
+                        "low": max(0.0, failed - 0.04),
+                        "high": failed + 0.08,
+                        "permitted": 0.1,
+                        "broken": failed > 0.1,
+                    }
+                ],
+                "dominated_by": {"warn_only": "better in people in danger and worst tenth"} if plan.name == "wait" else {},
+                "outdone_by": {},
+                "zones": [
+                    {"name": "Ferry Quay", "persons": middle * 0.8, "of": 1_630.0, "per_1000": middle * 0.8 / 1.63},
+                    {"name": "Riverside", "persons": middle * 0.2, "of": 4_200.0, "per_1000": middle * 0.2 / 4.2},
+                ],
+                "groups": [{"name": "in hospitals", "persons": rank * 2.0, "of": 120.0, "per_1000": rank * 2.0 / 0.12}],
+                "gini": 0.61,
                 "harm_by_future": sorted(float(v) for v in rng.triangular(low, middle, high + 1, MEMBERS)),
             }
         )
@@ -744,6 +763,52 @@ def comparison() -> dict[str, Any]:
         "doubt": "In 4 of 20 futures “evacuate only” does better: there the barrier comes too late. "
         "If the crews are not at the quay by 14:30, take the runner-up.",
         "scores": rows,
+        "choice": {
+            "runner_up": PLANS[1].name,
+            "margin": {"mean": 140.0, "low": 62.0, "high": 231.0, "futures": MEMBERS, "unit": "persons"},
+            "flips": [
+                flip("price", "It spends or loses 9,500 EUR more than 'evacuate_only': 68 EUR for each person fewer in danger."),
+                flip(
+                    "future",
+                    "If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better: 210 fewer in danger there, 20% of the futures.",
+                ),
+                flip(
+                    "weight", "If more than 82% of the weight lay on the worst tenth (now 50%), 'evacuate_only' would be first."
+                ),
+            ],
+            "ask_first": [
+                {
+                    "name": "level@river",
+                    "worth": 42.0,
+                    "unit": "persons",
+                    "p": 0.001,
+                    "sentence": "Ask for the level of river at its peak: worth 42 persons on average, of 61 that knowing all would save.",
+                }
+            ],
+            "worth_of_all": 61.0,
+            "weightings": {
+                "life first": PLANS[0].name,
+                "worst tenth only": PLANS[0].name,
+                "cost": "wait",
+                "all alike": "barrier_only",
+            },
+            "equity": "Ferry Quay bears most: 59 of 1,000 people stay in danger, 21 of 1,000 in all (inequality between zones 0.61 of 1). "
+            "Of vulnerable groups stay 2 in hospitals.",
+            "remarks": ["vulnerable groups of whom nothing is known here: low income (no field people_low_income)"],
+        },
+    }
+
+
+def flip(kind: str, sentence: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "plan": PLANS[1].name,
+        "sentence": sentence,
+        "name": "",
+        "at": None,
+        "above": None,
+        "unit": "",
+        "share": None,
     }
 
 

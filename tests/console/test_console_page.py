@@ -454,6 +454,51 @@ def test_plans_stand_in_their_rank_with_reason_and_doubt(looking: Desk) -> None:
     expect(looking.see("plan-evacuate_only")).to_contain_text("Runner-up")
 
 
+def test_what_would_flip_the_choice_and_what_to_ask_for_first_stand_above_the_plans(looking: Desk) -> None:
+    expect(looking.see("choice-margin")).to_contain_text("Evacuate only, +140 on average (90 % sure: +62 to +231)")
+    flips = looking.see("choice-flips")
+    expect(flips).to_contain_text("If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better")
+    expect(flips).not_to_contain_text("It spends or loses")  # a price is no flip
+    expect(looking.see("choice-asks")).to_contain_text("Ask for the level of river at its peak: worth 42 persons")
+    expect(looking.see("choice-equity")).to_contain_text("Ferry Quay bears most: 59 of 1,000")
+    assert looking.see("choice").bounding_box()["y"] < looking.see(f"plan-{PLAN}").bounding_box()["y"]
+
+
+def test_a_plan_that_breaks_a_limit_is_marked_in_red_with_the_limit_and_the_chance(looking: Desk) -> None:
+    expect(looking.see("plan-barrier_only")).to_contain_text("✗ Breaks a limit: 30 % (people in danger in Ferry Quay <= 0)")
+    expect(looking.see(f"plan-{PLAN}")).to_contain_text("? Limit not sure: up to 13 %")
+    colour = looking.see("plan-barrier_only").locator(".bad").first.evaluate("node => getComputedStyle(node).color")
+    assert colour == "rgb(255, 95, 95)"
+    expect(looking.see("plan-wait")).to_contain_text("✓ Hard limits kept")
+
+
+def test_who_bears_it_and_which_weighting_wins_stand_side_by_side(looking: Desk) -> None:
+    looking.see("side-by-side").click()
+    table = looking.see("comparison-table")
+    cells = table.locator("tr", has_text="Ferry Quay, of 1,000").locator("td").all_inner_texts()
+    assert cells[:2] == ["59 (96)", "128 (208)"]
+    expect(
+        table.locator("tr", has_text="In hospitals, of 1,000").or_(table.locator("tr", has_text="in hospitals, of 1,000"))
+    ).to_have_count(1)
+    expect(table.locator("tr", has_text="No better than").locator("td").last).to_contain_text(
+        "Warn only (better in people in danger"
+    )
+    detail = looking.page.get_by_test_id("choice-weightings")
+    expect(detail).to_contain_text("Barrier then evacuate: life first, worst tenth only; Wait: cost; Barrier only: all alike")
+    expect(looking.page.get_by_test_id("choice-remarks")).to_contain_text("low income")
+
+
+def test_a_comparison_from_before_the_choice_was_told_is_shown_without_it(desk: Desk) -> None:
+    desk.mock.comparison["choice"] = None
+    for score in desk.mock.comparison["scores"]:
+        score |= {"limits": [], "zones": [], "groups": [], "gini": None, "dominated_by": {}, "futures": 0}
+    desk.sign_in()
+    expect(desk.see("comparison-reason")).to_be_visible()
+    assert desk.page.get_by_test_id("choice").count() == 0
+    desk.see("side-by-side").click()
+    expect(desk.see("comparison-table").locator("thead th")).to_have_count(5)
+
+
 def test_plans_can_be_read_side_by_side_down_to_each_future(looking: Desk) -> None:
     looking.see("side-by-side").click()
     table = looking.see("comparison-table")

@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from scipy import stats
 
+from tocsin.decision.asking import ask_first
 from tocsin.decision.groups import groups_of
 from tocsin.decision.interpret import Course
 from tocsin.decision.limits import FIGURES, Limit, limit_of
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.decision.rank import Ranking, rank
 from tocsin.decision.setting import Setting, Signal, signals_of
+from tocsin.decision.standing import Standing
 from tocsin.pack import Action, Duration, Future, Plan, find_pack
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import (
@@ -97,6 +100,17 @@ def test_where_every_plan_breaks_a_limit_the_best_of_them_is_first_and_that_is_t
     done = rank(table({"a": [8.0] * 20, "b": [6.0] * 20}), setting=Setting(limits=(Limit(HARM, "<=", 5.0),)))
     assert order(done) == ["b", "a"]
     assert done.reason.startswith("Every plan breaks a limit in more futures than is permitted. Of these, 'b'")
+
+
+def test_a_budget_that_the_whole_plan_stays_within_is_surely_kept_and_needs_no_futures_to_say_so() -> None:
+    lasts = Duration(1.0, 1.0, 1.0)
+    dear = Plan("dear", "flood", "", (Action("a", "a", "police", lasts, cost=30.0), Action("b", "b", "police", lasts, cost=40.0)))
+    outcomes = msgspec.structs.replace(table({"dear": [1.0] * 4}, cost={"dear": 30.0}), plans=(dear,))
+    (sure, unsure) = (
+        rank(outcomes, setting=Setting(limits=(limit_of(f"cost < {most}"),))).scores[0].limits[0] for most in (71, 69)
+    )
+    assert (sure.chance, sure.high) == (0.0, 0.0)
+    assert (unsure.chance, unsure.high) == (0.0, pytest.approx(1.0 - 0.05**0.25))  # in other futures b may be done too
 
 
 def test_a_limit_can_be_on_the_people_of_one_zone() -> None:
@@ -269,6 +283,16 @@ def test_the_report_that_is_worth_asking_for_is_the_one_that_tells_which_plan_is
     assert ask.sentence.startswith("Ask for the level of lake at its peak: worth 1")
 
 
+def test_of_twenty_reports_about_nothing_hardly_one_is_asked_for() -> None:
+    asked = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        outcomes = table({"a": rng.normal(100.0, 30.0, 40), "b": rng.normal(101.0, 30.0, 40)})
+        setting = Setting(signals=tuple(Signal(f"s{k}", f"s{k}", "m", rng.normal(size=40)) for k in range(20)))
+        asked += len(ask_first(Standing(outcomes), setting, (0, 1))[0]) > 0
+    assert asked <= stats.binom.ppf(0.999, 40, 0.05)
+
+
 def test_the_weight_of_the_worst_tenth_at_which_the_choice_flips_is_told() -> None:
     # a: mean 10, worst tenth 100. b: 40 and 40. Half and half: 55 and 40. a is first where m 10 + (1 - m) 100 < 40: m above 2/3
     done = rank(table({"a": [0.0] * 18 + [100.0] * 2, "b": [40.0] * 20}))
@@ -295,6 +319,23 @@ def test_what_the_first_spends_for_each_person_is_told() -> None:
     done = rank(table({"a": [10.0] * 5, "b": [30.0] * 5}, cost={"a": 9000.0, "b": 1000.0}))
     (flip,) = [f for f in done.choice.flips if f.kind == "price"]
     assert flip.sentence == "It spends or loses 8,000 EUR more than 'b': 400 EUR for each person fewer in danger."
+
+
+def test_nothing_is_told_of_the_price_of_people_who_may_not_be_saved_at_all() -> None:
+    rng = np.random.default_rng(3)
+    base = rng.normal(100.0, 30.0, 40)
+    done = rank(table({"a": base, "b": base + rng.normal(1.0, 12.0, 40)}, cost={"a": 9000.0, "b": 1000.0}))
+    assert [f for f in done.choice.flips if f.kind == "price"] == []
+
+
+def test_what_breaks_a_limit_is_no_yardstick_for_what_keeps_it() -> None:
+    outcomes = table({"dear": [0.0] * 20, "a": [3.0] * 20, "b": [1.0] * 10 + [9.0] * 10}, cost={"dear": 99.0})
+    done = rank(outcomes, setting=Setting(limits=(limit_of("cost < 50"),), signals=(Signal("x", "x", "m", np.arange(20.0)),)))
+    by = {score.plan: score for score in done.scores}
+    assert (by["a"].regret_worst, by["a"].best_share) == (2.0, 0.5)
+    assert (by["dear"].regret_worst, by["dear"].rank) == (0.0, 3)
+    assert done.choice.worth_of_all == pytest.approx(1.0)  # b in the first ten futures, a in the others: 2 instead of 3
+    assert {f.plan for f in done.choice.flips if f.kind == "future"} == {"b"}
 
 
 def test_each_weighting_has_its_winner() -> None:
@@ -349,7 +390,7 @@ def test_who_bears_it_stands_beside_every_plan_and_in_one_line() -> None:
     assert first.gini == pytest.approx(1 - (10 / 11 / 6 + (1 / 6 + 1) / 11))
     line = done.choice.equity
     assert line.startswith("quay bears most: 250 of 1,000 people stay in danger, 27 of 1,000 in all")
-    assert "Of people in hospitals 4." in line
+    assert "Of vulnerable groups stay 4 in hospitals." in line
     assert "Than with 'b' more stay in danger in hill (+3 of 1,000)." in line
 
 
@@ -392,9 +433,9 @@ def test_vulnerable_groups_are_those_that_the_twin_knows_and_the_others_are_said
     assert dict(zip(night.names, night.people.sum(axis=0).tolist(), strict=True)) == {"in hospitals": 40.0, "over 65": 48.0}
     assert dict(zip(day.names, day.people.sum(axis=0).tolist(), strict=True))["at school"] == 100.0
     assert day.people[7, day.names.index("at school")] == 100.0
-    assert "in nursing homes: the twin has no capacity of its nursing homes" in night.missing
-    assert "low income: the twin has no field people_low_income" in night.missing
-    assert "in hospitals: the twin has no hospitals" in groups_of(TinyWorld(), hour=3.0).missing
+    assert "in nursing homes (the twin has no capacity of its nursing homes)" in night.missing
+    assert "low income (no field people_low_income)" in night.missing
+    assert "in hospitals (the twin has no hospitals)" in groups_of(TinyWorld(), hour=3.0).missing
 
 
 # -- what could be asked for -------------------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tocsin.pack import Future, find_pack, find_packs
+from tocsin.decision.futures import draw
+from tocsin.flows.information import usual_spreads
+from tocsin.pack import Future, Scenario, find_pack, find_packs
 from tocsin.packs.flood.harm import ROAD_SPEED, damage_curves
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import NotFound, Series
+from tocsin.vocabulary import InputError, NotFound, Series
 
 PACK = find_pack("flood")
 
@@ -31,15 +33,47 @@ def test_no_rule_whose_limits_nobody_checked_may_warn_the_public() -> None:
     assert [rule.name for rule in PACK.rules if rule.verified] == []
 
 
+USUAL = {name: knob.usual for name, knob in PACK.models[0].knobs.items()}
+
+
 @pytest.mark.parametrize("end", ["low", "usual", "high"])
-def test_the_model_gives_the_same_believable_answer_twice_at_every_end_of_every_knob(end: str) -> None:
+@pytest.mark.parametrize("name", list(USUAL))
+def test_the_model_gives_the_same_believable_answer_twice_at_every_end_of_every_knob(name: str, end: str) -> None:
     (model,) = PACK.models
-    future = Future(0, 1, 900.0, {n: getattr(k, end) for n, k in model.knobs.items()}, {"rain": Series.constant(20.0)})
+    future = Future(0, 1, 900.0, USUAL | {name: getattr(model.knobs[name], end)}, {"rain": Series.constant(20.0)})
     first, second = (model.play(TinyWorld(), future, (), (450.0, 900.0)) for _ in range(2))
     np.testing.assert_array_equal(first.peak, second.peak)
     assert first.frames is not None
     np.testing.assert_array_equal(first.frames, second.frames)
     assert abs(first.notes["balance_error_share"]) < 1e-6
+
+
+def stored_m3(**knobs: float) -> float:
+    (model,) = PACK.models
+    member = model.play(TinyWorld(), Future(0, 1, 3600.0, USUAL | knobs, {"rain": Series.constant(20.0)}))
+    return member.notes["stored_m3"]
+
+
+def test_soil_drinks_all_of_a_rain_below_its_conductivity_and_more_than_that_while_it_is_dry() -> None:
+    assert stored_m3() > 0
+    assert stored_m3(soil_conductivity_mm_per_h=25.0) == pytest.approx(0.0, abs=1e-9)  # 20 mm/h of rain
+    wet = stored_m3(soil_conductivity_mm_per_h=10.0)
+    dry = stored_m3(soil_conductivity_mm_per_h=10.0, soil_suction_mm=10.0, soil_moisture_deficit=0.3)
+    assert 0 < dry < wet < stored_m3()
+    assert wet == pytest.approx(stored_m3(loss_mm_per_h=10.0))  # without suction Green-Ampt is a constant rate
+
+
+def test_water_is_lost_in_one_way_only() -> None:
+    with pytest.raises(InputError, match="wanted one of the two"):
+        stored_m3(loss_mm_per_h=1.0, soil_conductivity_mm_per_h=1.0)
+
+
+def test_where_nobody_says_what_soaks_in_nothing_does_in_any_future() -> None:
+    spreads = usual_spreads(PACK.models[0])
+    assert set(spreads) == {"rain_factor", "inflow_factor", "level_offset_m", "manning_factor"}
+    drawn = draw(PACK.models[0], Scenario(3600.0, 20, 1, spreads))
+    assert all(future.knobs["loss_mm_per_h"] == 0.0 and future.knobs["soil_conductivity_mm_per_h"] == 0.0 for future in drawn)
+    assert len({future.knobs["level_offset_m"] for future in drawn}) == 20
 
 
 def test_a_car_stands_still_from_thirty_centimetres_on() -> None:

@@ -126,6 +126,16 @@ def test_no_turning_point_is_told_where_chance_alone_would_show_one() -> None:
     assert told <= stats.binom.ppf(0.999, 200, 0.05)
 
 
+def test_of_many_questions_about_nothing_hardly_one_is_answered() -> None:
+    """20 questions at once, 100 times: without the correction for asking often, one of the 20 would be answered most times."""
+    answered = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        saves = rng.normal(0.5, 2.0, 60)
+        answered += any(turning_point(saves, rng.uniform(size=60), rng, tests=20, shuffles=800) is not None for _ in range(20))
+    assert answered <= stats.binom.ppf(0.999, 100, 0.05)
+
+
 def test_no_turning_point_is_told_from_a_handful_of_futures_or_where_one_is_always_better() -> None:
     rng = np.random.default_rng(0)
     level_m = np.linspace(4.0, 7.0, 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.setting import Setting
@@ -30,7 +31,7 @@ def ask_first(standing: Standing, setting: Setting, plans: Sequence[int]) -> tup
     if len(choices) < 2 or not both.any():
         return (), 0.0
     weight = outcomes.weight[both]
-    loss = np.array([outcomes.figures[HARM][k][both] for k in choices])
+    loss = _open(np.array([outcomes.figures[HARM][k][both] for k in choices]))
     everything = perfect_information(loss, weight)
     if everything < 0.5:
         return (), everything
@@ -45,3 +46,16 @@ def ask_first(standing: Standing, setting: Setting, plans: Sequence[int]) -> tup
             )
             found.append(Ask(signal.name, value, unit, worth.p, words))
     return tuple(sorted(found, key=lambda ask: (-ask.worth, ask.name))[:TOLD_MOST]), everything
+
+
+def _open(loss: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The choices that some knowledge could make the best: without those that lose at least as much as another in every future."""
+    keep = [k for k in range(len(loss)) if not _never_better(loss, k)]
+    return loss[keep]
+
+
+def _never_better(loss: NDArray[np.float64], k: int) -> bool:
+    """True where another choice is as good in every future, and better in one or named first."""
+    as_good = (loss <= loss[k]).all(axis=1)
+    better = (loss < loss[k]).any(axis=1)
+    return bool((as_good & (better | (np.arange(len(loss)) < k)))[np.arange(len(loss)) != k].any())

@@ -64,7 +64,7 @@ def equity_words(scores: tuple[PlanScore, ...], outcomes: Outcomes, setting: Set
         words += f" (inequality between zones {first.gini:.2f} of 1)." if first.gini is not None else "."
     groups = [group for group in first.groups if group.persons >= TELLING_PERSONS]
     if groups:
-        words += " Of people " + ", ".join(f"{g.name} {g.persons:,.0f}" for g in groups) + "."
+        words += f" Of vulnerable groups stay {', '.join(f'{g.persons:,.0f} {g.name}' for g in groups)}."
     elif not outcomes.groups:
         words += " Vulnerable groups are not told apart."
     if others and (worse := _worse_than(first, others[0])):

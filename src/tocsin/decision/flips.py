@@ -94,7 +94,10 @@ def limit_flips(
     broken = [breach for breach in breaches[kept] if breach.broken]
     worst = max(broken, key=lambda breach: breach.chance - breach.permitted)
     told = " and ".join(breach.limit for breach in broken)
-    words = f"Without the limit {told}, or with {worst.chance:.0%} of the futures permitted to break it, {names[kept]!r} would be first."
+    or_with = (
+        f", or with {worst.chance:.0%} of the futures permitted to break it" if len(broken) == 1 and worst.chance < 1.0 else ""
+    )
+    words = f"Without the limit {told}{or_with}, {names[kept]!r} would be first."
     return [Flip("limit", names[kept], words, worst.limit, worst.chance, True)]
 
 
@@ -130,16 +133,14 @@ def number_flip(margin: Margin | None, second: str) -> list[Flip]:
     ]
 
 
-def price(
-    names: Sequence[str], means: Sequence[float], spent: Sequence[float], order: Sequence[int], currency: str
-) -> list[Flip]:
-    """What the first spends for each person that it keeps out of danger beside the runner-up, where it spends more."""
-    if len(order) < 2:
+def price(names: Sequence[str], spent: Sequence[float], order: Sequence[int], margin: Margin | None, currency: str) -> list[Flip]:
+    """What the first spends for each person that it keeps out of danger beside the runner-up, where it surely keeps some and spends more."""
+    if margin is None or margin.low is None or margin.low < 0.5:
         return []
     first, second = order[0], order[1]
-    fewer, more = means[second] - means[first], spent[first] - spent[second]
-    if fewer < 0.5 or more <= 0.0:
+    more = spent[first] - spent[second]
+    if more <= 0.0:
         return []
-    each = more / fewer
+    each = more / margin.mean
     words = f"It spends or loses {more:,.0f} {currency} more than {names[second]!r}: {each:,.0f} {currency} for each person fewer in danger."
     return [Flip("price", names[second], words, "per person", each, None, currency)]

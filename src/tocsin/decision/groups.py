@@ -46,12 +46,12 @@ def groups_of(world: World, *, hour: float, ways: Ways | None = None) -> Groups:
             columns[name] = persons
         else:
             what = "no capacity of its" if len(assets) else "no"
-            missing.append(f"{name}: the twin has {what} {kind.replace('_', ' ')}")
+            missing.append(f"{name} (the twin has {what} {kind.replace('_', ' ')})")
     for name, layer in LAYERS.items():
         try:
             columns[name] = np.nan_to_num(world.field(layer).astype(np.float64).reshape(-1)).clip(0.0)
         except NotFound:
-            missing.append(f"{name}: the twin has no field {layer.name}")
+            missing.append(f"{name} (no field {layer.name})")
     if len(world.roads):
         no_way = np.where((ways or ways_of(world)).known, 0.0, world.people(hour))
         if no_way.sum() > 0:

@@ -68,15 +68,17 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
     scores = _scores(standing, setting, sums, order, limits, warning_level)
     ahead = _margin(standing, order)
     reason, doubt = _verdict(sums, order, scores, ahead)
-    asks, worth_of_all = ask_first(standing, setting, order)
-    allowed = [k for k in everyone if not sums.broken[k]] or list(everyone)
+    allowed = [
+        k for k in order if sums.broken[k] == sums.broken[order[0]]
+    ]  # a report lifts no limit: what breaks one is no choice
+    asks, worth_of_all = ask_first(standing, setting, allowed)
     free_order = _in_rank_order(msgspec.structs.replace(sums, broken=(False,) * len(sums.names)), everyone)
     flips = (
         *limit_flips(sums.names, order, free_order, limits),
-        *future_flips(standing, setting, order),
+        *future_flips(standing, setting, allowed),
         *weight_flip(sums.names, sums.means, sums.tails, allowed, order[0], MEAN_WEIGHT),
         *(number_flip(ahead, sums.names[order[1]]) if len(order) > 1 else ()),
-        *price(sums.names, sums.means, sums.spent, order, outcomes.units[DAMAGE]),
+        *price(sums.names, sums.spent, order, ahead, outcomes.units[DAMAGE]),
     )
     choice = Choice(
         runner_up=sums.names[order[1]] if len(order) > 1 else "",
@@ -118,8 +120,7 @@ def _scores(
 ) -> tuple[PlanScore, ...]:
     outcomes = standing.outcomes
     units, figures = outcomes.units, outcomes.figures
-    harms = np.where(standing.tried, figures[HARM], np.nan)
-    regrets, best = regret(harms), harms - np.where(standing.tried, harms, np.inf).min(axis=0) < ALIKE
+    regrets = _regrets(standing, sums)
     told = {HARM, DAMAGE, COST, FINISHED_S, FAILED}
     dominated = _dominated(standing, sums)
     scores = []
@@ -140,7 +141,7 @@ def _scores(
                 cost=standing.of(figures[COST], k, mean, name=COST),
                 finished_s=standing.estimate(figures[FINISHED_S], k, units[FINISHED_S], name=FINISHED_S),
                 failed_share=standing.of(figures[FAILED], k, mean, name=FAILED),
-                best_share=mean(best[k][mine].astype(np.float64), weight),
+                best_share=mean((regrets[k][mine] < ALIKE).astype(np.float64), weight),
                 reason=_why(standing, sums, k, order[0], limits[k], warning_level),
                 figures={
                     name: standing.estimate(rows, k, units[name], name=name) for name, rows in figures.items() if name not in told
@@ -155,6 +156,18 @@ def _scores(
             )
         )
     return tuple(scores)
+
+
+def _regrets(standing: Standing, sums: _Sums) -> Floats:
+    """How much worse each plan was than the best one of the same future that keeps the limits, (plan, future), 0 or more, NaN where not tried.
+
+    Where all break a limit, than the best of all.
+    """
+    harm = np.where(standing.tried, standing.outcomes.figures[HARM], np.nan)
+    spoilt = np.array(sums.broken) & (not all(sums.broken))
+    kept = np.where(spoilt[:, None], np.nan, harm)
+    best = np.where(np.isfinite(kept), kept, np.inf).min(axis=0)
+    return np.asarray(np.where(np.isfinite(best), np.maximum(0.0, harm - best), regret(harm)))
 
 
 def _criteria(standing: Standing, sums: _Sums) -> dict[str, Floats]:
@@ -198,10 +211,9 @@ def _and(words: Sequence[str]) -> str:
 
 def _weightings(standing: Standing, sums: _Sums, order: Sequence[int], allowed: Sequence[int]) -> dict[str, str]:
     """Which plan wins under each weighting, among those that break no limit; of equal ones the one that is ranked first."""
-    outcomes = standing.outcomes
     place = {k: number for number, k in enumerate(order)}
     criteria = _criteria(standing, sums)
-    regrets = regret(np.where(standing.tried, outcomes.figures[HARM], np.nan))
+    regrets = _regrets(standing, sums)
     near = topsis(np.column_stack(list(criteria.values()))[list(allowed)], np.ones(len(criteria)))
     weighed: dict[str, Sequence[float] | Floats | Mapping[int, float]] = {
         "life first": place,

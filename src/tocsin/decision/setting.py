@@ -53,7 +53,13 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def setting_of(
-    world: World, model: Model, foreseen: Foreseen, *, hour: float, groups: Groups, limits: Sequence[Limit] = ()
+    world: World,
+    model: Model,
+    foreseen: Foreseen,
+    *,
+    hour: float,
+    groups: Groups,
+    limits: Sequence[Limit] = (),
 ) -> Setting:
     """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day."""
     people, zones = world.people(hour), world.zones
@@ -64,8 +70,20 @@ def setting_of(
         zone_people.astype(np.float64),
         groups.people.sum(axis=0),
         tuple(limits),
-        groups.missing,
+        _unknown(world, groups),
     )
+
+
+def _unknown(world: World, groups: Groups) -> tuple[str, ...]:
+    """What this twin cannot tell, so that nobody takes a 0 for an answer."""
+    told = []
+    if not len(world.assets("buildings")):
+        told.append("the twin has no buildings: a damage of 0 says nothing")
+    if not len(world.roads):
+        told.append("the twin has no streets: nobody is told to be cut off")
+    if groups.missing:
+        told.append(f"vulnerable groups of whom nothing is known here: {'; '.join(groups.missing)}")
+    return tuple(told)
 
 
 def signals_of(

@@ -94,12 +94,16 @@ class ForecastReport(msgspec.Struct, frozen=True):
 
 
 def usual_spreads(model: Model) -> dict[str, Spread]:
-    """What is not known of each knob where nobody says: see USUAL_SPREAD."""
+    """What is not known of each knob where nobody says: see USUAL_SPREAD.
+
+    A knob whose usual value is an end of its range (nothing soaks in) is a cautious choice or a switch: it stays there until somebody sets it.
+    """
     return {
         name: Spread(
             knob.usual - USUAL_SPREAD * (knob.usual - knob.low), knob.usual, knob.usual + USUAL_SPREAD * (knob.high - knob.usual)
         )
         for name, knob in model.knobs.items()
+        if knob.low < knob.usual < knob.high
     }
 
 

@@ -78,15 +78,18 @@ class _Page:
             colour=RED if told["made_up"] else SOFT,
         )
         self.y += 38
-        self._text(MARGIN, f"Best: {told['recommended']}", size=42, colour=BEST, bold=True)
-        self.y += 60
+        broken = any(breach["broken"] for breach in told["scores"][0]["limits"])
+        title = f"Best: {told['recommended']}{', but it breaks a limit' if broken else ''}"
+        for line in wrap(self.pen, title, _font(42), WIDTH - 2 * MARGIN)[:2]:
+            self._text(MARGIN, line, size=42, colour=RED if broken else BEST, bold=True)
+            self.y += 56
+        self.y += 4
         self._paragraph(MARGIN, told["reason"], size=22)
         self._paragraph(MARGIN, told["doubt"], size=22, colour=SOFT)
         self.y += 16
 
     def _rows(self) -> None:
         scores = self.told["scores"]
-        limited = any(s["limits"] for s in scores)
         most = max([s["harm"]["high"] for s in scores] + [s["cvar"] for s in scores] + [1e-9])
         columns = [
             (790, "people in\ndanger"),
@@ -104,42 +107,42 @@ class _Page:
         self._text(BAR_FROM, "the futures, and the worst tenth (diamond)", size=16, colour=SOFT, y=self.y + 19)
         self.y += 46
         for s in scores[:PLANS_MOST]:
-            self._row(s, most, limited, [x for x, _ in columns])
+            self._row(s, most, [x for x, _ in columns])
         if len(scores) > PLANS_MOST:
             self._text(MARGIN, f"and {len(scores) - PLANS_MOST} more", size=18, colour=SOFT)
             self.y += 28
         self.y += 14
 
-    def _row(self, s: dict[str, Any], most: float, limited: bool, at: list[int]) -> None:
-        top, middle = self.y, self.y + ROW // 2
+    def _row(self, s: dict[str, Any], most: float, at: list[int]) -> None:
         broken = [breach for breach in s["limits"] if breach["broken"]]
         first = s["rank"] == 1
+        room = BAR_FROM - MARGIN - 54
+        lines = [(line, 22, INK, first) for line in wrap(self.pen, s["plan"], _font(22), room)[:2]]
+        if s["limits"]:
+            words, colour = _limit_words(s["limits"])
+            lines += [(line, 16, colour, bool(broken)) for line in wrap(self.pen, words, _font(16), room)[:3]]
+        tall = sum(round(size * 1.25) for _, size, _, _ in lines)
+        high = max(ROW, tall + 16)
+        top, middle = self.y, self.y + high // 2
         if first or broken:
-            self.pen.rectangle(
-                (MARGIN - 14, top + 2, WIDTH - MARGIN + 14, top + ROW - 3), fill=RED_GROUND if broken else BEST_GROUND
-            )
+            ground = RED_GROUND if broken else BEST_GROUND
+            self.pen.rectangle((MARGIN - 14, top + 2, WIDTH - MARGIN + 14, top + high - 3), fill=ground)
         self.pen.line((MARGIN - 14, top, WIDTH - MARGIN + 14, top), fill=LINE)
         self._text(MARGIN, f"{s['rank']}", size=24, bold=True, colour=BEST if first else SOFT, y=middle, anchor="lm")
-        self._text(
-            MARGIN + 34,
-            fit(self.pen, s["plan"], _font(22), BAR_FROM - MARGIN - 54),
-            size=22,
-            bold=first,
-            y=middle - (10 if limited else 0),
-            anchor="lm",
-        )
-        if limited:
-            words, colour = _limit_words(s["limits"])
+        y = middle - tall / 2
+        for line, size, colour, bold in lines:
+            step = round(size * 1.25)
             self._text(
                 MARGIN + 34,
-                fit(self.pen, words, _font(16), BAR_FROM - MARGIN - 44),
-                size=16,
+                fit(self.pen, line, _font(size), room),
+                size=size,
                 colour=colour,
-                bold=bool(broken),
-                y=middle + 15,
+                bold=bold,
+                y=y + step / 2,
                 anchor="lm",
             )
-        self._bar(s, most, middle, BEST if first and not broken else RED if broken else OTHER)
+            y += step
+        self._bar(s, most, middle, RED if broken else BEST if first else OTHER)
         cut_off = s["figures"].get("people_cut_off")
         cells = (
             f"{s['harm']['mean']:,.0f}",
@@ -154,7 +157,7 @@ class _Page:
             self._text(x, words, size=24 if number == 0 else 20, bold=number == 0, y=middle, anchor="rm")
         if s["failed_share"] >= 0.005:
             self._text(WIDTH - MARGIN, f"fails {s['failed_share']:.0%}", size=16, colour=AMBER, y=middle, anchor="rm")
-        self.y += ROW
+        self.y += high
 
     def _bar(self, s: dict[str, Any], most: float, middle: float, colour: tuple[int, int, int]) -> None:
         def x(value: float) -> float:
@@ -176,7 +179,12 @@ class _Page:
         if margin is not None:
             span = "" if margin["low"] is None else f" (90 % sure: {margin['low']:+,.0f} to {margin['high']:+,.0f})"
             self._line("Runner-up", [f"{choice['runner_up']}: {margin['mean']:+,.0f} people in danger on average{span}"])
-        self._line("Would flip", [flip["sentence"] for flip in choice["flips"]][:3] or ["Nothing that these futures show."])
+        if paid := [flip["sentence"] for flip in choice["flips"] if flip["kind"] == "price"]:
+            self._line("Price", paid)
+        self._line(
+            "Would flip",
+            [flip["sentence"] for flip in choice["flips"] if flip["kind"] != "price"][:3] or ["Nothing that these futures show."],
+        )
         none = f"No report that could be asked for would change the choice. Knowing all would save {choice['worth_of_all']:,.0f}."
         self._line("Ask first", [ask["sentence"] for ask in choice["ask_first"]][:3] or [none])
         self._line("Who bears it", [choice["equity"]])
@@ -186,7 +194,7 @@ class _Page:
         self._line("Wins by", ["; ".join(f"{plan}: {', '.join(names)}" for plan, names in winners.items())])
         if choice["remarks"]:
             more = len(choice["remarks"]) - 2
-            self._line("In doubt", [". ".join(choice["remarks"][:2]) + (f"; and {more} more" if more > 0 else "")], colour=SOFT)
+            self._line("Not known", [". ".join(choice["remarks"][:2]) + (f"; and {more} more" if more > 0 else "")], colour=SOFT)
 
     def _line(self, label: str, sentences: list[str], *, colour: tuple[int, int, int] = INK) -> None:
         self._text(MARGIN, label, size=20, colour=SOFT, bold=True)
@@ -246,7 +254,12 @@ def _short(amount: float) -> str:
 def _limit_words(limits: list[dict[str, Any]]) -> tuple[str, tuple[int, int, int]]:
     if broken := [breach for breach in limits if breach["broken"]]:
         worst = max(broken, key=lambda breach: breach["chance"] - breach["permitted"])
-        return f"X  BREAKS {worst['limit']} in {worst['chance']:.0%}", RED
+        return f"X BREAKS {_plain(worst['limit'])}: {worst['chance']:.0%}", RED
     if unsure := [breach for breach in limits if breach["high"] > breach["permitted"]]:
-        return f"?  not sure: {unsure[0]['limit']}, up to {unsure[0]['high']:.0%}", AMBER
+        worst = max(unsure, key=lambda breach: breach["high"] - breach["permitted"])
+        return f"? not sure: {_plain(worst['limit'])}, up to {worst['high']:.0%}", AMBER
     return "limits kept", GREEN
+
+
+def _plain(limit: str) -> str:
+    return limit.replace("@", " in ").replace("_", " ")

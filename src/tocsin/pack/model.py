@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.science import sampling
-from tocsin.vocabulary.errors import InputError, PackFault
+from tocsin.vocabulary.errors import InputError, NotFound, PackFault
 from tocsin.vocabulary.footprint import Member
 from tocsin.vocabulary.quantity import Quantity
 from tocsin.vocabulary.series import Series
@@ -149,6 +149,18 @@ class Future(msgspec.Struct, frozen=True):
     analogue: str = ""
 
 
+def as_given(future: Future, name: str, time_s: float) -> float:
+    """A forcing as the scenario gives it, whatever the knobs; raises NotFound where the future has none of that name."""
+    return series_of(future, name).at(time_s)
+
+
+def series_of(future: Future, name: str) -> Series:
+    """A forcing's series by name; raises NotFound with those that the future has."""
+    if name not in future.series:
+        raise NotFound(f"future {future.number}: no forcing {name!r}; there are: {', '.join(sorted(future.series)) or 'none'}")
+    return future.series[name]
+
+
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an action does to the twin: a verb, its target and an amount, from `start_s` on (seconds after the run's start)."""
 
@@ -164,6 +176,9 @@ class Model(msgspec.Struct, frozen=True):
     `acts_on` names the verbs of effects that change this hazard (a raised barrier); all others leave its futures as they are,
     and plans that differ only in those share one hazard run. `series` names the forcings it reads, with their quantity;
     a name ending in "@" takes any place of the twin ("level@lake").
+
+    `forcing(future, name, time_s)` is what a forcing comes to in a future, its knobs included: what a gauge there would show. `starts_from` is
+    the field that a run takes its state from, where it can go on from what is there now; None where a run always begins anew.
     """
 
     name: str
@@ -175,6 +190,8 @@ class Model(msgspec.Struct, frozen=True):
     acts_on: frozenset[str]
     source: str
     limits: str
+    forcing: Callable[[Future, str, float], float] = as_given
+    starts_from: Quantity | None = None
 
     def check(self, scenario: Scenario) -> None:
         """Raise InputError where a scenario names a knob or a series that this model does not have, or leaves a range."""

@@ -9,6 +9,8 @@ shuffled, and what is found then is taken off.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,8 @@ Floats = NDArray[np.float64]
 SPLINES_MOST = 10  # pieces of curve; Eilers & Marx 1996: their number hardly matters, the penalty does
 STIFFNESS = np.geomspace(1e-4, 1e6, 21)  # among which generalised cross-validation chooses (Craven & Wahba 1979)
 NOTHING_BELOW = 8  # futures
-VALUES_AT_ONCE = 2_000_000  # 16 MB
+AT_ONCE = 40  # shuffles
+ENOUGH = 10  # so many shuffles that show as much settle that it is nothing
 
 
 class Worth(msgspec.Struct, frozen=True):
@@ -51,9 +54,8 @@ def knowing(loss: Floats, known: Floats, rng: np.random.Generator, *, weight: Fl
         return Worth(0.0, 0.0, 1.0, 0.0)
     smoother = _Smoother(known, likely)
     found = _gain(loss, likely, smoother)
-    chance = _gains_by_chance(loss, likely, smoother, rng, shuffles)
+    chance, p = _gains_by_chance(loss, likely, smoother, rng, shuffles, found)
     by_chance = float(chance.mean())
-    p = float((1 + (chance >= found - 1e-12).sum()) / (1 + shuffles))
     # what chance gives is less the more there is to find, so taking all of it off errs towards too little
     return Worth(found, by_chance, p, max(0.0, found - by_chance))
 
@@ -137,18 +139,31 @@ def _gain(loss: Floats, likely: Floats, smoother: _Smoother) -> float:
     return max(0.0, float((beside @ likely).min() - smoother.fit(beside).min(axis=0) @ likely))
 
 
-def _gains_by_chance(loss: Floats, likely: Floats, smoother: _Smoother, rng: np.random.Generator, shuffles: int) -> Floats:
-    """`_gain` of futures that are shuffled against what is known of them, (shuffle,), many at a time."""
+def _gains_by_chance(
+    loss: Floats, likely: Floats, smoother: _Smoother, rng: np.random.Generator, shuffles: int, found: float
+) -> tuple[Floats, float]:
+    """`_gain` of futures that are shuffled against what is known of them, (shuffle,), and how often it is as large as what was found."""
     beside = loss - loss[(loss @ likely).argmin()]
-    usual, gains = float((beside @ likely).min()), []
-    at_once = max(1, VALUES_AT_ONCE // beside.size)
-    for done in range(0, shuffles, at_once):
-        count = min(at_once, shuffles - done)
+    usual = float((beside @ likely).min())
+
+    def gains(count: int) -> Floats:
         order = rng.permuted(np.tile(np.arange(likely.size), (count, 1)), axis=1)
         shuffled = beside[:, order].transpose(1, 0, 2)  # (shuffle, choice, future)
         fitted = smoother.fit(shuffled.reshape(-1, likely.size)).reshape(shuffled.shape)
-        gains.append(np.maximum(0.0, usual - fitted.min(axis=1) @ likely))
-    return np.concatenate(gains)
+        return np.asarray(np.maximum(0.0, usual - fitted.min(axis=1) @ likely))
+
+    return _until_settled(gains, found, shuffles)
+
+
+def _until_settled(draw: Callable[[int], Floats], found: float, most: int) -> tuple[Floats, float]:
+    """Draws by chance until `ENOUGH` of them reach what was found, and the chance of that. Source: Besag & Clifford 1991, Biometrika 78:301-304."""
+    drawn = np.empty(0)
+    while drawn.size < most:
+        drawn = np.concatenate([drawn, draw(min(AT_ONCE, most - drawn.size))])
+        reached = np.flatnonzero(drawn >= found - 1e-9 * abs(found))
+        if reached.size >= ENOUGH:
+            return drawn, float(ENOUGH / (reached[ENOUGH - 1] + 1))
+    return drawn, float((1 + reached.size) / (1 + drawn.size))
 
 
 def _checked(loss: Floats, weight: Floats | None) -> Floats:
@@ -229,9 +244,11 @@ def _steadiness(advantage: Floats, known: Floats, likely: Floats, rng: np.random
 
     a, b = rankdata(advantage), rankdata(known)
     a, b = a - a @ likely, (b - b @ likely) * likely
-    found = abs(a @ b)
-    chance = np.array([abs(a[rng.permutation(a.size)] @ b) for _ in range(shuffles)])
-    return float((1 + (chance >= found - 1e-9).sum()) / (1 + shuffles))
+
+    def by_chance(count: int) -> Floats:
+        return np.asarray(np.abs(rng.permuted(np.tile(a, (count, 1)), axis=1) @ b))
+
+    return _until_settled(by_chance, float(abs(a @ b)), shuffles)[1]
 
 
 def _without_ties(x: Floats, y: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:

@@ -119,7 +119,7 @@ class Borne(msgspec.Struct, frozen=True):
 
 
 class PlanScore(msgspec.Struct, frozen=True):
-    """How one plan did on all futures. `rank` 1 is best; `regret` is against the best plan of each future.
+    """How one plan did on all futures. `rank` 1 is best; `regret` is against the best plan of each future that keeps the limits.
 
     `futures` is in how many it was tried (0 in records from before that was told). `dominated_by` names plans that are no worse in anything
     and better in what is said; `outdone_by` those that are better in harm alone by stochastic dominance of the first or second order. `gini` says how unequally its harm is borne between zones, 0 to 1, None where nobody is harmed.

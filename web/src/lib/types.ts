@@ -182,6 +182,40 @@ export interface Plan {
   basis: string[]
 }
 
+export interface Breach {
+  limit: string
+  chance: number
+  low: number
+  high: number
+  permitted: number
+  broken: boolean
+}
+
+export interface Borne {
+  name: string
+  persons: number
+  of: number
+  per_1000: number | null
+}
+
+export interface Flip {
+  kind: 'future' | 'weight' | 'limit' | 'number' | 'price'
+  plan: string
+  sentence: string
+}
+
+/** How open the choice is; null in comparisons from before it was told. */
+export interface Choice {
+  runner_up: string
+  margin: { mean: number; low: number | null; high: number | null; futures: number; unit: string } | null
+  flips: Flip[]
+  ask_first: { name: string; worth: number; unit: string; p: number; sentence: string }[]
+  worth_of_all: number
+  weightings: Record<string, string>
+  equity: string
+  remarks: string[]
+}
+
 export interface Score {
   plan: string
   digest: string
@@ -197,7 +231,13 @@ export interface Score {
   best_share: number
   reason: string
   figures: Record<string, Estimate>
-  harm_by_future: number[]
+  futures: number
+  limits: Breach[]
+  dominated_by: Record<string, string>
+  zones: Borne[]
+  groups: Borne[]
+  gini: number | null
+  harm_by_future: (number | null)[]
 }
 
 export interface Comparison {
@@ -209,6 +249,7 @@ export interface Comparison {
   reason: string
   doubt: string
   scores: Score[]
+  choice: Choice | null
   decision?: string | null
 }
 

@@ -204,6 +204,25 @@ export const t = {
   ofFutures: 'of futures',
   eachFuture: 'Harm in each future',
   doubt: 'Doubt',
+  behind: 'behind',
+  onAverage: 'on average',
+  ninetySure: '90 % sure',
+  price: 'Price',
+  wouldFlip: 'Would flip',
+  noFlip: 'Nothing that these futures show.',
+  askFirst: 'Ask first',
+  noAsk: (persons: string) => `No report that could be asked for would change the choice; knowing all would save ${persons}.`,
+  whoBears: 'Who bears it',
+  winsBy: 'Wins by',
+  notKnown: 'Not known',
+  breaks: (chance: string) => `Breaks a limit: ${chance}`,
+  limitUnsure: (chance: string) => `Limit not sure: up to ${chance}`,
+  hardLimits: 'Hard limits',
+  limitsKept: 'kept',
+  dominated: 'No better than',
+  perThousand: (name: string) => `${name}, of 1,000`,
+  gini: 'Inequality between zones, 0 to 1',
+  triedIn: 'Tried in',
   does: 'What is done',
   role: 'Who',
   needs: 'Needs',
@@ -331,3 +350,6 @@ export const needs = (wanted: Record<string, number>): string =>
 /** "0 to 610", without the unit: it stands beside. */
 export const range = (low: number, high: number, unit: string): string => `${number(low, unit)} to ${number(high, unit)}`
 export const planTitle = (name: string): string => words(name.replaceAll('-', ' '))
+
+/** A limit as words: "people_in_danger@Ferry Quay <= 0" becomes "people in danger in Ferry Quay <= 0". */
+export const limitWords = (limit: string): string => limit.replace('@', ' in ').replaceAll('_', ' ')

@@ -16,6 +16,7 @@ import typer
 from tocsin import __version__
 from tocsin.interfaces.cli import (
     demo,
+    dispatch,
     edge,
     futures,
     ledger,
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.add_typer(twin.app, name="twin")
 app.add_typer(futures.app, name="futures")
 app.add_typer(plan.app, name="plan")
+app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")

@@ -79,14 +79,15 @@ def _tell_choice(console: Console, choice: dict[str, Any]) -> None:
     if margin is not None:
         span = "" if margin["low"] is None else f" (90 % sure: {margin['low']:+,.0f} to {margin['high']:+,.0f})"
         lines.append(("runner-up", f"{choice['runner_up']}, {margin['mean']:+,.0f} {margin['unit']} behind on average{span}"))
-    flips = [flip["sentence"] for flip in choice["flips"]]
+    lines += [("price", flip["sentence"]) for flip in choice["flips"] if flip["kind"] == "price"]
+    flips = [flip["sentence"] for flip in choice["flips"] if flip["kind"] != "price"]
     lines += [("would flip", words) for words in flips[:LONG]] or [("would flip", "nothing that these futures show")]
     asks = [ask["sentence"] for ask in choice["ask_first"]]
     none = f"no report that could be asked for; knowing all would save {choice['worth_of_all']:,.0f}"
     lines += [("ask first", words) for words in asks[:LONG]] or [("ask first", none)]
     lines.append(("who bears it", choice["equity"]))
     lines.append(("wins by", "; ".join(f"{name}: {plan}" for name, plan in choice["weightings"].items())))
-    lines += [("in doubt", remark) for remark in choice["remarks"]]
+    lines += [("not known", remark) for remark in choice["remarks"]]
     said = ""
     for label, words in lines:
         console.print(Text.assemble((f"{'' if label == said else label:<13}", "bold"), words))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tocsin.pack import Effect, Future, Knob, Model
+from tocsin.pack.model import series_of
 from tocsin.packs.flood.quantities import (
     DISCHARGE,
     ELEVATION,
@@ -18,7 +19,7 @@ from tocsin.packs.flood.quantities import (
     WATER_DEPTH,
 )
 from tocsin.science.faces import along
-from tocsin.science.shallow_water import ConstantLoss, FloodProblem, Inflow, Rain, Stage, Wall, simulate
+from tocsin.science.shallow_water import ConstantLoss, FloodProblem, GreenAmpt, Inflow, Rain, Stage, Wall, simulate
 from tocsin.vocabulary import InputError, Line, Member, NotFound, Series, World
 
 ARRIVES_AT_M = 0.1  # from this depth on water is said to have arrived; the kernel's own `wet_depth_m`
@@ -50,7 +51,7 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
             manning=world.field(MANNING).astype(np.float64) * knobs["manning_factor"],
             initial_depth_m=_water_now(world),
             rain=rain,
-            infiltration=ConstantLoss(knobs["loss_mm_per_h"]) if knobs["loss_mm_per_h"] > 0 else None,
+            infiltration=_infiltration(knobs),
             inflows=tuple(inflows),
             stages=tuple(stages),
             walls=_walls(world, effects),
@@ -79,6 +80,31 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
             "computed_s": min(run.steady_from_s, run.duration_s),
         },
     )
+
+
+def _infiltration(knobs: Mapping[str, float]) -> GreenAmpt | ConstantLoss | None:
+    """What the ground takes: a constant rate, or soil after Green and Ampt; None where neither is set. Raises InputError for both."""
+    loss, conductivity = knobs["loss_mm_per_h"], knobs["soil_conductivity_mm_per_h"]
+    if loss > 0 and conductivity > 0:
+        raise InputError(
+            f"flood: loss_mm_per_h = {loss:g} and soil_conductivity_mm_per_h = {conductivity:g}; wanted one of the two: set the other to 0"
+        )
+    if conductivity > 0:
+        return GreenAmpt(conductivity, knobs["soil_suction_mm"] / 1000.0, knobs["soil_moisture_deficit"])
+    return ConstantLoss(loss) if loss > 0 else None
+
+
+def forcing(future: Future, name: str, time_s: float) -> float:
+    """What a forcing comes to in a future: rain in steps, mm/h; a level above its gauge's zero, m; an inflow, m3/s."""
+    series, knobs = series_of(future, name), future.knobs
+    match name.partition("@")[0]:
+        case "rain":
+            step = int(np.searchsorted(series.time_s, time_s, side="right")) - 1
+            return 0.0 if step < 0 else float(series.value[step]) * knobs["rain_factor"]
+        case "inflow":
+            return series.at(time_s) * knobs["inflow_factor"]
+        case _:
+            return series.at(time_s) + knobs["level_offset_m"]
 
 
 def _water_now(world: World) -> np.ndarray | None:
@@ -140,9 +166,16 @@ WATER_RUNS_OVER_THE_GROUND = Model(
         "level_offset_m": Knob("m", -3.0, 0.0, 3.0, "added to every level that is held"),
         "manning_factor": Knob("1", 0.3, 1.0, 3.0, "multiplies the ground's roughness"),
         "loss_mm_per_h": Knob("mm/h", 0.0, 0.0, 100.0, "rain that soaks in or is drained; 0 is the cautious end"),
+        "soil_conductivity_mm_per_h": Knob(
+            "mm/h", 0.0, 0.0, 500.0, "saturated conductivity of the soil (Green-Ampt); 0: nothing soaks in"
+        ),
+        "soil_suction_mm": Knob("mm", 0.0, 0.0, 2_000.0, "suction at the wetting front (Green-Ampt)"),
+        "soil_moisture_deficit": Knob("1", 0.0, 0.0, 0.6, "porosity less the water in the soil before the rain (Green-Ampt)"),
     },
     series={"rain": RAIN_RATE, "level@": RIVER_LEVEL, "inflow@": DISCHARGE},
     acts_on=frozenset({"raise_barrier", "breach"}),
-    source="Bates et al. 2010, J. Hydrology 387:33-45; de Almeida et al. 2012, Water Resour. Res. 48:W05528; de Almeida & Bates 2013, Water Resour. Res. 49:4833-4844",
+    source="Bates et al. 2010, J. Hydrology 387:33-45; de Almeida et al. 2012, Water Resour. Res. 48:W05528; de Almeida & Bates 2013, Water Resour. Res. 49:4833-4844; soil: Green & Ampt 1911, J. Agric. Sci. 4:1-24",
     limits="no sewers, culverts or pumps; no dikes that the terrain does not show; not for dam-break fronts or flow faster than its own waves; as good as the terrain",
+    forcing=forcing,
+    starts_from=WATER_DEPTH,
 )
