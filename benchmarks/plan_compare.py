@@ -45,9 +45,7 @@ def plans_for(world: World) -> list[Plan]:
             msgspec.structs.replace(a, effects=tuple(msgspec.structs.replace(e, amount=share * e.amount) for e in a.effects))
             for a in moves
         ]
-        made.append(
-            Plan(f"evacuate {share:.0%} of them", "flood", "Fewer go", (*others, *less), resources=evacuate.resources)
-        )
+        made.append(Plan(f"evacuate {share:.0%} of them", "flood", "Fewer go", (*others, *less), resources=evacuate.resources))
     return made[:10]
 
 
@@ -118,7 +116,9 @@ def main() -> None:
         print(json.dumps(figures, indent=1))
         return
     print(f"{asked.futures} futures x {len(plans)} plans, {HOURS:g} h, {compute.workers} workers, {done.hazard_runs} hazard runs")
-    print(f"  one future on one thread {one_s:.1f} s; first ranking {looks[0]['seconds']:.1f} s; final {looks[-1]['seconds']:.1f} s")
+    print(
+        f"  one future on one thread {one_s:.1f} s; first ranking {looks[0]['seconds']:.1f} s; final {looks[-1]['seconds']:.1f} s"
+    )
     print(f"  {done.doubt}")
 
 

@@ -98,6 +98,10 @@ class Compute(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is held between calls: processes, a connection to a cluster."""
+        ...
+
 
 class Network(Protocol):
     """The way out of this machine, and in. A drill gets one that leads nowhere, or to a source that is played."""

@@ -459,3 +459,26 @@ def test_a_lower_warning_is_assessed_when_the_last_assessment_is_old_and_one_tha
     assert stage.noted == ["the assessment failed: it broke"]
     duty.close()
     assert len(stage.assessed) == 3
+
+
+def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serve: Callable[..., Served], tmp_path: Path) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise", "--compute", "threads").is_up()
+    served.sign_in()
+    request = urllib.request.Request(f"{served.address}api/v1/events", headers={"Cookie": served.cookie})
+    looks: list[dict[str, Any]] = []
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as events:
+        drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+        while not (looks and looks[-1]["finished"]):
+            if events.readline() == b"event: ranking_sharpened\n":
+                looks.append(json.loads(events.readline().removeprefix(b"data: ")))
+    (compared,) = served.wait_until("/comparisons", len)
+    assert len(looks) >= 2
+    assert looks[0]["tried"] <= 8 < looks[-1]["tried"] == looks[-1]["futures"] == compared["futures"]
+    assert [s["plan"] for s in compared["scores"]] == [p["plan"] for p in looks[-1]["plans"]]
+    assert (compared["reason"], compared["doubt"]) == (looks[-1]["reason"], looks[-1]["doubt"])
+    served.wait_until("/ranking", lambda ranking: ranking is None)  # nothing is being assessed any more
+    kinds = [r["kind"] for r in served.get("/records")]
+    assert kinds.count("comparison") == kinds.count("forecast") == 1
+    assert served.stop() == 0

@@ -131,7 +131,7 @@ def sharpen(
     With a Foreseen the hazard has been run; with a Scenario it is run here, in the order of the race, and the last Compared has what came
     of it. With `racing` a plan that is sure not to be the best is tried no more, and all ends when the choice is sure; without, and where
     there are hard limits (which the bounds know nothing of), every plan is tried in every future. `all_hazards` runs the hazard in every
-    future of a scenario all the same, for the forecast.
+    future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen.
     """
     _check(world, model, harm, plans, limits)
     if limits:
@@ -150,15 +150,17 @@ def sharpen(
         failed_share_most=failed_share_most,
         tell=on_progress or (lambda _task, _done, _total: None),
     )
-    told = 0
+    told, foretold = 0, False
     with closing(contest.go()) as steps:
         for _ in steps:
-            if not contest.ready or contest.pairs < TELL_AGAIN * told or only_last:
+            new = all_hazards and contest.hazards_done and not foretold
+            if only_last or not contest.ready or not (new or contest.pairs >= TELL_AGAIN * told):
                 continue
+            foretold = contest.hazards_done
             told = contest.pairs
             compared = _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=False)
             within = ALIKE_SHARE * contest.most if racing is None or racing.within is None else racing.within
-            if racing is not None and len(plans) > 1 and compared.gap <= within and not all_hazards:
+            if racing is not None and len(plans) > 1 and compared.gap <= within and (not all_hazards or contest.hazards_done):
                 break  # a race may stop here; what follows is the last word on it
             yield compared
     yield _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=True)
@@ -193,7 +195,7 @@ def _ranked(
     table, rows = contest.table()
     town, world = contest.town, contest.town.world
     foreseen = None
-    if finished:
+    if finished or contest.hazards_done:
         if isinstance(asked, Scenario):
             foreseen = foreseen_of(contest.model, asked, contest.futures, contest.members, frame_s, contest.failed)
         else:

@@ -120,6 +120,11 @@ class Contest:
         """True where one plan is left, and the rest of the futures is not asked for."""
         return self._racing and not self.race.to_the_end and len(self.race.alive) == 1 < len(self.plans)
 
+    @property
+    def hazards_done(self) -> bool:
+        """True when the hazard has been run in every future, or has failed there."""
+        return len(self._met) + len(self.race.left_out) >= len(self.futures)
+
     def gap(self, plan: int) -> float:
         """By how many persons another plan is better at most, as sure as was asked; NaN where nobody can say yet."""
         return self.race.gap(plan) if self._bounded else float("nan")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.compare import compare
-from tocsin.decision.futures import Foreseen, foresee
+from tocsin.decision.compare import Compared, sharpen
+from tocsin.decision.futures import Foreseen
 from tocsin.decision.impact import impact
 from tocsin.decision.interpret import in_order
 from tocsin.edge.latest import Latest, Readings
@@ -47,6 +48,7 @@ from tocsin.vocabulary import (
     Comparison,
     Conflict,
     Decision,
+    Estimate,
     Forecast,
     Incident,
     InputError,
@@ -92,6 +94,28 @@ class Progress(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class RankedPlan(msgspec.Struct, frozen=True):
+    """One plan in a ranking that is not the last one yet."""
+
+    rank: int
+    plan: str
+    harm: Estimate
+    cvar: float
+    reason: str
+
+
+class Sharpened(msgspec.Struct, frozen=True):
+    """A ranking of plans by the futures that have been run so far, `tried` of `futures`."""
+
+    tried: int
+    futures: int
+    finished: bool
+    recommended: str
+    reason: str
+    doubt: str
+    plans: tuple[RankedPlan, ...]
+
+
 class Centre:
     """One twin, one ledger, one node, and the people who are signed in. Safe to use from several threads."""
 
@@ -120,6 +144,7 @@ class Centre:
         self.bus, self.board = Bus(), Board(ledger.read())
         self.on_entry: list[Callable[[Entry], None]] = []
         self.progress: Progress | None = None
+        self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
         self._views: dict[str, ForecastView] = {}
@@ -221,7 +246,7 @@ class Centre:
         try:
             return self._assess(tuple(cause))
         finally:
-            self.progress = None
+            self.progress = self.ranking = None
             self.bus.tell("progress", None)
             self._assessing.release()
 
@@ -230,34 +255,33 @@ class Centre:
         now, hour = world.time, local_hour(world, world.time)
         model, scenario, plans = self.pack.models[0], self._scenarios(world, world.time), self.plans()
         frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
-        foreseen = foresee(
-            world,
-            model,
-            scenario,
-            self.host.compute,
-            frame_s=frame_s,
-            on_done=lambda d, n: self._tell("simulating futures", d, n),
-        )
-        hit = impact(world, foreseen.footprint, self.pack.harm, hour=hour)
-        forecast_id = self._record_forecast(world, scenario, foreseen, hit.estimates(), cause)
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
-        compared = compare(
+        forecast_id = ""
+        rankings = sharpen(
             world,
             model,
             self.pack.harm,
-            foreseen,
+            scenario,
             plans,
             self.host.compute,
             hour=hour,
             warning_level=level,
+            all_hazards=True,
+            frame_s=frame_s,
             on_progress=self._tell,
         )
+        with closing(rankings):
+            for compared in rankings:
+                if compared.foreseen is not None and not forecast_id:
+                    hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
+                    forecast_id = self._record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
+                self._sharpened(compared)
         record = Comparison(
             time=self.host.clock.now(),
             subject=f"{self.pack.hazard} {now:%Y-%m-%d %H:%M}",
             cause=(forecast_id,),
             forecast=forecast_id,
-            futures=scenario.members,
+            futures=compared.tried,
             scores=compared.scores,
             recommended=compared.recommended,
             reason=compared.reason,
@@ -268,6 +292,21 @@ class Centre:
             name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
         }
         return forecast_id, self.ledger.append(PLATFORM, [record])[0]
+
+    def _sharpened(self, compared: Compared) -> None:
+        """A ranking has come while the futures are run: told to those who listen, and no record, until it is the last one."""
+        if self._stopping.is_set():
+            raise Unavailable("assess: the platform stops; assess again when it runs")
+        self.ranking = Sharpened(
+            compared.tried,
+            compared.futures,
+            compared.finished,
+            compared.recommended,
+            compared.reason,
+            compared.doubt,
+            tuple(RankedPlan(s.rank, s.plan, s.harm, s.cvar, s.reason) for s in compared.scores),
+        )
+        self.bus.tell("ranking_sharpened", self.ranking)
 
     def _record_forecast(
         self, world: World, scenario: Scenario, foreseen: Foreseen, figures: dict[str, Any], cause: tuple[str, ...]

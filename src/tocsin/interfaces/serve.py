@@ -31,6 +31,7 @@ def serve(
     purpose: str = "actual",
     mqtt_port: int | None = None,
     postgres_url_file: Path | None = None,
+    compute: str = "threads",
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
@@ -71,6 +72,7 @@ def serve(
             scenarios=scenario,
             collectors=collectors,
             sender=f"tocsin@{host}",
+            compute=compute,
         )
         with closing(platform), closing(Duty(platform.centre)) as duty:
             for inbox in inboxes.values():

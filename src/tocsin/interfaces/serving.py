@@ -23,7 +23,7 @@ from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sourc
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, threshold
-from tocsin.platform.compute import LocalCompute
+from tocsin.platform.compute import open_compute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
 from tocsin.platform.store import open_sessions, open_users
@@ -49,11 +49,12 @@ class Platform:
         self.spool, self._feed = spool, feed
 
     def close(self) -> None:
-        """Let go of the ledger, the readings' log and the store of things."""
+        """Let go of the ledger, the readings' log, the store of things, and where futures are computed."""
         self.centre.close()
         self._feed.close()
         self.things.close()
         self.spool.close()
+        self.centre.host.compute.close()
         self.centre.ledger.close()
 
 
@@ -114,12 +115,14 @@ def open_platform(
     speed: float = 1.0,
     frame_step_s: float = 1800.0,
     sender: str = "tocsin@localhost",
+    compute: str = "threads",
 ) -> Platform:
     """Open a data folder (made where there is none) and take up where the last run ended."""
     gate = RoleGate()
     ledger = open_ledger(folder, clock=clock, gate=gate, purpose=purpose)
     try:
-        host = LocalHost(clock=clock, ledger=ledger, gate=gate, compute=LocalCompute(), seed=seed)
+        where = open_compute(compute)
+        host = LocalHost(clock=clock, ledger=ledger, gate=gate, compute=where, seed=seed)
         latest = Latest(checks)
         for quantity in pack.observes:
             sites = [g.site for g in twin.gauges if g.quantity == quantity.name]

@@ -302,8 +302,10 @@ class Race:
         for k in own:
             if self._asked[k] < min(self._target(k, own), self._shared_asked):
                 return self._of(k)
+        if self.to_the_end and (task := self._next_shared()):
+            return task
         if len(self.alive) == 1 and self.out:  # the race is over
-            return self._next_shared() if self.to_the_end else None
+            return None
         if self._told >= (1.0 + LOOK_AGAIN) * self._worth_of[0] or self._worth_of[1].keys() & self.out.keys():
             self._worth_of = (self._told, self._worths())
         worths = self._worth_of[1]
@@ -341,8 +343,8 @@ class Race:
 
     def _target(self, choice: int, own: Sequence[int]) -> int:
         """How many futures halving gives a choice: `own_first`, twice that where it is in the better half, and so on."""
-        if any(self.tried(k) < self._own_first - len(self.left_out) for k in own):
-            return self._own_first
+        if self.to_the_end or any(self.tried(k) < self._own_first - len(self.left_out) for k in own):
+            return self._own_first  # where all is run in any case, what all share comes first
         standing = self.standing()
         place = sorted(own, key=lambda k: (standing[k], k)).index(choice)
         stages = 0

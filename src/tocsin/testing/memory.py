@@ -116,6 +116,9 @@ class OneByOne:
             (result,) = run_batch(work, shared, (item,)).results
             yield number, result
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class TestHost(LocalHost):
     """Everything that a part may ask for, repeatable: the same seed and the same inputs give the same ledger."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tocsin.interfaces.cli.desk import desk
+from tocsin.interfaces.cli.futures import ComputeOption
 from tocsin.interfaces.cli.user import Purpose
 
 
@@ -47,6 +48,7 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
+    compute: ComputeOption = "threads",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -63,5 +65,6 @@ def serve(
             purpose=purpose.value,
             mqtt_port=mqtt_port,
             postgres_url_file=postgres_url_file,
+            compute=compute,
             as_json=as_json,
         )

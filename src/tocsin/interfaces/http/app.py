@@ -133,6 +133,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/ledger", "read ledger", record.ledger),
         route("/ledger/verify", "read ledger", record.verify, "POST"),
         route("/progress", "read situation", record.progress),
+        route("/ranking", "read situation", record.ranking),
         route("/events", "read situation", record.events),
         *uplink.routes(centre),
         *more,

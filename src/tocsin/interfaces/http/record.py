@@ -59,8 +59,13 @@ def progress(centre: Centre, request: Request, actor: Actor) -> Any:
     return centre.progress
 
 
+def ranking(centre: Centre, request: Request, actor: Actor) -> Any:
+    """The ranking of plans as far as it has sharpened in the assessment that is running, or null."""
+    return centre.ranking
+
+
 def events(centre: Centre, request: Request, actor: Actor) -> StreamingResponse:
-    """Server-sent events: records, readings, progress and the clock, as they come."""
+    """Server-sent events: records, readings, progress, rankings that sharpen and the clock, as they come."""
 
     async def stream() -> AsyncIterator[bytes]:
         with centre.bus.listen() as queue:
