@@ -1,6 +1,6 @@
 """From a warning to ranked plans on a real city: Porto Alegre's full grid, 24 h of flood, 200 futures, 10 plans, on this machine's cores.
 
-python benchmarks/plan_compare.py --data ../shared/data/porto-alegre [--futures 200] [--all] [--json]
+python benchmarks/plan_compare.py --data ../shared/data/porto-alegre [--futures 200] [--cell 115] [--all] [--json]
 
 Nothing is kept from before but the compiled kernels. Each ranking is told when it comes; the last one is sure to 95 % over all futures, also those that
 the race did not run. `--all` tries every plan in every future instead. The peer in the same run is one future on one thread: the hazard alone.
@@ -53,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/porto-alegre"))
     parser.add_argument("--futures", type=int, default=200)
+    parser.add_argument("--cell", type=float, default=None, help="a coarser grid, m: quick, for how many futures the race needs")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--all", action="store_true", help="every plan in every future")
     parser.add_argument("--json", action="store_true")
@@ -63,6 +64,7 @@ def main() -> None:
             elevation=asked.data / "elevation.tif",
             roads=asked.data / "roads.osm.pbf",
             population=asked.data / "population_hexagons.csv",
+            cell_m=asked.cell,
             created=datetime.now(UTC),
         )
         twin = open_twin(Path(folder) / "twin")
