@@ -8,18 +8,18 @@ from importlib.metadata import entry_points
 import msgspec
 
 from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
-from tocsin.pack.plan import Action, Condition, Duration, Plan
+from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import NotFound, PackFault
 from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
 __all__ = [
     "Action",
     "Case",
-    "Condition",
     "Duration",
     "Effect",
     "Future",
@@ -29,9 +29,11 @@ __all__ = [
     "Model",
     "Pack",
     "Plan",
+    "PlanLevel",
     "Rule",
     "Scenario",
     "Spread",
+    "Substitute",
     "Verdict",
     "accumulation",
     "compound",
@@ -44,7 +46,10 @@ __all__ = [
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A past event: what was seen, what was done, what it cost, who says so. A pack's memory, and its regression test."""
+    """A past event: what was seen, what was done, what it cost, who says so. A pack's memory, and its regression test.
+
+    `forcing` is the event as a model of the pack can play it ("rain", "level@Guaíba"), where the sources tell enough for that.
+    """
 
     name: str
     when: str
@@ -52,6 +57,7 @@ class Case(msgspec.Struct, frozen=True):
     observed: Mapping[str, float]
     impact: Mapping[str, float]
     lessons: tuple[str, ...] = ()
+    forcing: Mapping[str, Series] = {}
 
 
 class Harm(msgspec.Struct, frozen=True):

@@ -26,6 +26,21 @@ def triangle(u: Floats, low: float, usual: float, high: float) -> Floats:
     return np.asarray(np.where(u < rising, left, right))
 
 
+def lognormal(u: Floats, low: float, usual: float, high: float) -> Floats:
+    """The quantile of a shifted lognormal distribution, same shape as `u` (0..1), whose 5, 50 and 95 per cent are low, usual and high.
+
+    From three symmetric quantiles the shift is (low * high - usual^2) / (low + high - 2 * usual): it makes them a geometric row, so that
+    their logarithms lie evenly. Needs high - usual > usual - low > 0, a tail to the right.
+    >>> [round(float(x), 6) for x in lognormal(np.array([0.05, 0.5, 0.95]), 10.0, 15.0, 40.0)]
+    [10.0, 15.0, 40.0]
+    """
+    from scipy.special import ndtri
+
+    shift = (low * high - usual**2) / (low + high - 2.0 * usual)
+    sigma = np.log((high - shift) / (usual - shift)) / ndtri(0.95)
+    return np.asarray(shift + (usual - shift) * np.exp(sigma * ndtri(u)))
+
+
 def latin_hypercube(spreads: Mapping[str, tuple[float, float, float]], count: int, rng: np.random.Generator) -> dict[str, Floats]:
     """`count` samples of each triangle, (count,), such that each of `count` equally likely parts of each is met once.
 

@@ -151,19 +151,13 @@ export interface ZoneRisk {
   first_arrival_h: number | null
 }
 
-export interface Condition {
-  fact: string
-  op: string
-  value: number
-}
-
 export interface Action {
   name: string
   do: string
   role: string
   duration: { low_min: number; usual_min: number; high_min: number }
   after: string[]
-  when: Condition[]
+  when: string
   needs: Record<string, number>
   deadline_min: number
   cost: number

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tocsin.decision.compare import Compared
     from tocsin.flows.information import ForecastResult
+    from tocsin.flows.plan_files import PlanFile
     from tocsin.pack import Plan
     from tocsin.platform.twin import Twin
 
@@ -82,9 +83,9 @@ def show(
     with desk(as_json=as_json) as at:
         import msgspec
 
-        from tocsin.flows.decision import plan_to_toml
+        from tocsin.flows.plan_files import plan_to_toml
 
-        plan = _plans(_open(folder), hazard, [name])[0]
+        plan = _plans(_open(folder), hazard, [name])[0].plan
         if toml and not as_json:
             sys.stdout.write(plan_to_toml(plan))
             return
@@ -104,8 +105,9 @@ def check(
         from tocsin.flows.decision import check as check_plan
 
         twin = _open(folder)
-        found = _plans(twin, hazard, [plan])[0]
-        check_plan(found, _world(twin))
+        file = _plans(twin, hazard, [plan])[0]
+        check_plan(file, _world(twin))
+        found = file.plan
         facts = {"ok": True, "name": found.name, "actions": len(found.actions), "digest": found.digest()}
         at.answer(
             facts,
@@ -162,9 +164,10 @@ def compare(
             check_target(save)
         twin, now = _open(folder), WallClock().now()
         world = twin.world(now)
-        plans = _plans(twin, hazard, plan or [])
-        for one in plans:
+        files = _plans(twin, hazard, plan or [])
+        for one in files:
             check_plan(one, world, model)
+        plans = [one.plan for one in files]
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
         began = time.perf_counter()
@@ -203,9 +206,10 @@ def _world(twin: Twin) -> Any:
     return twin.world(WallClock().now())
 
 
-def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
+def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[PlanFile]:
     """The plans that were named: a file where there is one of that name or it ends in .toml, else one of the pack's own."""
-    from tocsin.flows.decision import own_plans, plan_from_toml
+    from tocsin.flows.decision import own_plans
+    from tocsin.flows.plan_files import PlanFile, read_plan
     from tocsin.interfaces.files import read_bounded
     from tocsin.vocabulary import InputError, NotFound
 
@@ -213,16 +217,16 @@ def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
     found = []
     for name in asked or own:
         if name in own:
-            found.append(own[name])
+            found.append(PlanFile(own[name]))
         elif name.lower().endswith(".toml") or Path(name).is_file():
             try:
                 text = read_bounded(Path(name), PLAN_BYTES_MAX).decode()
             except UnicodeDecodeError as fault:
                 raise InputError(f"{name}: byte {fault.start} is not UTF-8 text; wanted a plan as TOML") from fault
-            plan = plan_from_toml(text, where=name)
-            if plan.hazard != hazard:
-                raise InputError(f"{name}: is a plan for {plan.hazard!r}; wanted {hazard!r}: give --hazard")
-            found.append(plan)
+            file = read_plan(text, where=name)
+            if file.plan.hazard != hazard:
+                raise InputError(f"{name}: is a plan for {file.plan.hazard!r}; wanted {hazard!r}: give --hazard")
+            found.append(file)
         else:
             raise NotFound(f"plan {name!r}: is no file and no plan of the {hazard} pack here; there are: {', '.join(own)}")
     return found
@@ -259,6 +263,13 @@ def _tell_plan(console: Console, plan: Plan) -> None:
     console.print(f"{plan.hazard}, from {plan.level.word}, decided by the {plan.authority}; digest {plan.digest()[:16]}...")
     if plan.resources:
         console.print(f"resources: {', '.join(f'{count} {name}' for name, count in plan.resources.items())}")
+    for name, substitutes in plan.substitutes.items():
+        console.print(f"for a missing {name}: {', then '.join(f'{s.rate:g} {s.use}' for s in substitutes)}")
+    for level in plan.levels:
+        enter = f"when {level.enter}" if level.enter else "by the decision"
+        agrees = ", by itself" if level.automatic else f", if the {level.authority} agrees" if level.enter else ""
+        leave = f"; left when {level.leave}" if level.leave else ""
+        console.print(f"level {level.name} ({level.level.word}): entered {enter}{agrees}{leave}")
     for number, action in enumerate(plan.actions, 1):
         d = action.duration
         console.print(
@@ -268,8 +279,14 @@ def _tell_plan(console: Console, plan: Plan) -> None:
         console.print(f"   {action.do}")
         if action.after:
             console.print(f"   after: {', '.join(action.after)}")
-        for condition in action.when:
-            console.print(f"   only while: {condition.fact} {condition.op} {condition.value:g}")
+        for words, text in (
+            ("called by level", action.level),
+            ("only while", action.when),
+            ("cancelled when", action.cancel),
+            ("where it fails", action.otherwise),
+        ):
+            if text:
+                console.print(f"   {words}: {text}")
         if action.needs:
             console.print(f"   needs: {', '.join(f'{count} {name}' for name, count in action.needs.items())}")
         for effect in action.effects:

@@ -154,7 +154,7 @@ class Judge:
             return _literal(node.stale)
         if fact is None or not math.isfinite(fact.value):
             return f"{node.key}: nobody knows it"
-        return f"{node.key}: {fact.age_s / 60.0:.0f} min old, wanted at most {_most_s(node) / 60.0:g} min"
+        return f"{node.key}: older than {_most_s(node) / 60.0:g} min"
 
     def _read(self, node: FactRef, fact: Fact) -> Reading:
         kind = self._kinds.get(node.name)

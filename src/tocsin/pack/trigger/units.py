@@ -17,7 +17,7 @@ TEMPERATURE: Dimension = (0, 0, 1, 0, 0)
 PERSONS: Dimension = (0, 0, 0, 1, 0)
 LEVEL: Dimension = (0, 0, 0, 0, 1)
 _WORDS: Mapping[Dimension, str] = {
-    NUMBER: "a number without a unit",
+    NUMBER: "a share or a plain number",
     LENGTH: "a length",
     TIME: "a time",
     SPEED: "a length in a time",
