@@ -59,7 +59,8 @@ def told(course: Course, *kinds: str) -> list[tuple[str, str, float]]:
 
 def graded(**changes: object) -> Plan:
     level = PlanLevel("II", Level.ORANGE, **({"enter": HIGH, "leave": LOW, "automatic": True} | changes))  # type: ignore[arg-type]
-    return plan(action("watch"), action("evacuate", level="II"), levels=(level,))
+    long = Duration(1440.0, 1440.0, 1440.0)
+    return plan(action("watch"), action("evacuate", level="II"), action("stay", level="II", duration=long), levels=(level,))
 
 
 def wave(time_s: float) -> float:
@@ -329,6 +330,10 @@ BAD = {
     "a level that there is not": (plan(action("a", level="II")), "no level 'II'; there are: none"),
     "two levels of one name": (plan(action("a", level="II"), levels=(LEVEL, LEVEL)), "two levels are named 'II'"),
     "an authority of a level": (graded(authority="mayor"), "authority 'mayor' is no role"),
+    "an authority that may not agree": (
+        graded(authority="auditor"),
+        "authority 'auditor' may not agree to a level; may: operator, commander",
+    ),
     "an automatic level without a trigger": (graded(enter="", leave=""), "is automatic, and has no `enter`"),
     "a level that flutters": (graded(leave="level_m@lake < 3.5 m"), "can hold at the same time"),
     "a level that can never be entered": (graded(enter="warning_level > red", leave=""), "can never hold"),

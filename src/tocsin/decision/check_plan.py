@@ -14,12 +14,13 @@ from tocsin.pack import Action, Duration, Effect, Model, Plan, PlanLevel
 from tocsin.pack.trigger import FACTS as FACT_KINDS
 from tocsin.pack.trigger import Claim, Event, FactRef, For, Not, TriggerError, can_hold, faults_of, parse, walk
 from tocsin.pack.trigger.tree import And, Or
-from tocsin.security.gate import ROLES
+from tocsin.security.gate import ROLES, enough_for
 from tocsin.vocabulary import InputError, World
 
 PEOPLE_VERBS = ("move_population", "warn_people", "close_roads", "open_shelter")
 FACTS = tuple(kind.spelled for kind in FACT_KINDS.values())
 PLAN_ACTIONS_MOST, PLAN_LEVELS_MOST, REPEAT_MOST = 1_000, 20, 1_000
+AGREEING = tuple(role for role in ROLES if role != "system" and role in enough_for("write planevent"))
 MINUTES_MOST = 366 * 1440.0
 Path = tuple[str | int, ...]
 _Told = Iterator[tuple[Path, str]]
@@ -93,6 +94,8 @@ def _of_level(plan: Plan, k: int, level: PlanLevel, world: World) -> _Told:
     if any(other.name == level.name for other in plan.levels[:k]):
         yield ("name",), f"two levels are named {level.name!r}; give each its own name"
     yield from _of_authority(level.authority)
+    if level.authority in ROLES and level.authority not in AGREEING:
+        yield ("authority",), f"authority {level.authority!r} may not agree to a level; may: {', '.join(AGREEING)}"
     if not 0 <= level.approval_min <= MINUTES_MOST:
         yield ("approval_min",), f"approval_min {level.approval_min}; wanted 0 or more, and at most a year"
     if level.automatic and not level.enter:

@@ -262,7 +262,7 @@ def play(plan: Plan, future: Future, facts: Facts | Numbers) -> Course:
                 agreed_s = now_s + approval_s[h.name]
                 heapq.heappush(coming, (agreed_s, number, Happening("entered", h.name, agreed_s, "approved"), 0))
         next_s = min(coming[0][0] if coming else np.inf, _next_look_s(script, state, now_s, future.duration_s))
-        if next_s == np.inf:
+        if next_s == np.inf or state.is_over:
             return course_of(plan, state, tuple(told))
         now_s = max(now_s, next_s)
 

@@ -18,6 +18,9 @@ ActionKind = Literal["started", "done", "failed", "cancelled", "skipped", "not k
 LEVEL_KINDS: tuple[LevelKind, ...] = ("proposed", "withdrawn", "refused", "entered", "left")
 
 
+OVER = ("done", "failed", "cancelled", "skipped")
+
+
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a level or an action of a plan, in seconds after the decision, and why.
 
@@ -56,6 +59,11 @@ class State(msgspec.Struct, frozen=True):
 
     levels: Mapping[str, LevelState]
     actions: Mapping[str, ActionState]
+
+    @property
+    def is_over(self) -> bool:
+        """True where every action has come to its end: nothing can follow."""
+        return all(here.phase in OVER for here in self.actions.values())
 
     def happened(self, kind: str, action: str) -> float | None:
         """Since when an action has been started, done or failed; None where it is not."""
@@ -101,7 +109,7 @@ def _level_after(before: LevelState, h: Happening) -> LevelState:
 
 def _action_after(before: ActionState, h: Happening, most: int) -> ActionState:
     change = msgspec.structs.replace
-    running, over = before.phase == "running", before.phase in ("done", "failed", "cancelled", "skipped")
+    running, over = before.phase == "running", before.phase in OVER
     again: Literal["waiting"] | None = "waiting" if before.times < most else None
     match h.kind:
         case "started" if before.phase == "waiting":

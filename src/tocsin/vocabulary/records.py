@@ -164,6 +164,22 @@ class Report(Record, frozen=True, kw_only=True, tag=str.lower):
     text: str = ""
 
 
+class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
+    """Something that happened to a plan that is carried out, beside its orders: to one of its levels, to an action, or to the whole.
+
+    `what` is begun or ended (the plan); proposed, withdrawn, refused, entered or left (a level); failed, cancelled, skipped or "not known" (an
+    action). `cause` names the decision, and the order where one is meant. A plan that begins is told in full, as JSON, in `document`, so
+    that the ledger alone says what is carried out.
+    """
+
+    plan: str
+    plan_digest: str
+    what: str
+    name: str
+    reason: str = ""
+    document: str = ""
+
+
 class Incident(Record, frozen=True, kw_only=True, tag=str.lower):
     """An emergency was opened, changed or closed; `subject` is its name."""
 
@@ -205,7 +221,19 @@ class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
 
 
 AnyRecord = (
-    Evidence | SensorFault | Warning | AlertDraft | Forecast | Comparison | Decision | Order | Report | Incident | Note | Bulletin
+    Evidence
+    | SensorFault
+    | Warning
+    | AlertDraft
+    | Forecast
+    | Comparison
+    | Decision
+    | Order
+    | Report
+    | PlanEvent
+    | Incident
+    | Note
+    | Bulletin
 )
 
 

@@ -31,6 +31,7 @@ export const KIND: Record<string, string> = {
   incident: 'Incident',
   note: 'Note',
   bulletin: 'Bulletin',
+  planevent: 'Plan',
 }
 
 export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTRATION' }
