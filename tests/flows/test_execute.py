@@ -61,7 +61,7 @@ PLAN = Plan(
         ),
         action("by boat", level="II", cancel="level_m@lake > 6 m"),
         action("count heads", level="II", after=("by bus",)),
-        action("patrol", level="II", cancel_on_leave=True, repeat_most=9, needs={"crew": 1}),
+        action("patrol", level="II", duration=Duration(50.0, 50.0, 50.0), cancel_on_leave=True, repeat_most=9, needs={"crew": 1}),
         action("dike watch", level="I"),
     ),
     levels=(
