@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tocsin.decision.compare import Compared
     from tocsin.flows.information import ForecastResult
     from tocsin.flows.plan_files import PlanFile
+    from tocsin.flows.plan_trials import Trials
     from tocsin.pack import Plan
     from tocsin.platform.twin import Twin
 
@@ -192,6 +193,86 @@ def compare(
             write_whole(save, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
             at.wrote(save)
         at.answer(facts, lambda console: _tell(console, result, compared, hour, run_s))
+
+
+@app.command("test")
+def try_all(
+    plan: Annotated[
+        list[str] | None,
+        typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="PLAN"),
+    ] = None,
+    twin: Annotated[Path, typer.Option(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")] = Path("twin"),
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(help="A folder of scenario files (*.toml) with what is expected. Default: none.", metavar="FOLDER"),
+    ] = None,
+    cases: Annotated[bool, typer.Option(help="Whether to run the plans on the pack's cases too.")] = True,
+    members: Annotated[int, typer.Option(help="How many futures of each case.", min=1, max=10_000)] = 20,
+    hours: Annotated[float, typer.Option(help="How long a case is played, h.", min=0.01, max=8_784.0)] = 24.0,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what came into the scenario files as what is expected from now on.")
+    ] = False,
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Run plans on every stored case and scenario, and compare with what is expected. Exit code 1 where something differs.
+
+    Example: tocsin plan test mine.toml --twin my-city --scenarios scenarios
+    """
+    with desk(as_json=as_json) as at:
+        from tocsin.flows.decision import check as check_plan
+        from tocsin.flows.information import model_of
+        from tocsin.flows.plan_trials import case_trials, measured, try_plans
+        from tocsin.interfaces.trial_files import read_trial, trial_paths, write_expects
+        from tocsin.pack import find_pack
+        from tocsin.vocabulary import InputError
+
+        place, pack = _open(twin), find_pack(hazard)
+        world = _world(place)
+        files = _plans(place, hazard, plan or [])
+        for one in files:
+            check_plan(one, world)
+        plans, models = [one.plan for one in files], {"": model_of(pack), **{m.name: m for m in pack.models}}
+        played, not_played = case_trials(pack, world, models[""], members=members, hours=hours)
+        paths = {} if scenarios is None else {path: read_trial(path, world, models, played) for path in trial_paths(scenarios)}
+        trials = [*(played.values() if cases else ()), *paths.values()]
+        names = [trial.name for trial in trials]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"scenario {twice[0]!r} is there twice; give each its own name")
+        if not trials:
+            raise InputError("nothing to run the plans on: no case can be played here; give --scenarios FOLDER")
+        done = try_plans(
+            place, hazard, plans, trials, world=world, not_played=not_played if cases else {}, on_progress=at.progress
+        )
+        if update:
+            for path, trial in paths.items():
+                write_expects(path, measured(trial, done, plans))
+                at.wrote(path)
+        at.answer(_trial_facts(done, updated=update), lambda console: _tell_trials(console, done, updated=update))
+        if not (done.ok or update):
+            raise typer.Exit(1)
+
+
+def _trial_facts(done: Trials, *, updated: bool) -> dict[str, Any]:
+    import msgspec
+
+    return {"ok": done.ok or updated, "updated": updated, **msgspec.to_builtins(done)}
+
+
+def _tell_trials(console: Console, done: Trials, *, updated: bool) -> None:
+    for row in done.results:
+        console.print(
+            f"{row.trial}: {row.plan}: {row.people_in_danger:,.0f} people in danger on average, "
+            f"{row.people_in_danger_worst_tenth:,.0f} in the worst tenth; a part fails in {row.failed_share:.0%}"
+        )
+    for name, why in done.not_played.items():
+        console.print(f"{name}: not played: {why}")
+    for one in done.held:
+        if not one.holds:
+            console.print(f"DIFFERS  {one.trial}: {one.words}", style="bold")
+    held = sum(one.holds for one in done.held)
+    verdict = "; what came is what is expected from now on" if updated else ""
+    console.print(f"{held} of {len(done.held)} expectations hold{verdict}", style="bold")
 
 
 def _open(folder: Path) -> Twin:
