@@ -94,6 +94,7 @@ class Executions:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.last = 0
         self.of: dict[str, Execution] = {}
+        self.unreadable: dict[str, str] = {}  # decision -> why its plan cannot be read, e.g. written by another version
         for entry in entries:
             self.post(entry)
 
@@ -105,7 +106,10 @@ class Executions:
         record = entry.record
         if isinstance(record, PlanEvent) and record.what == "begun":
             decision_id = record.cause[0] if record.cause else ""
-            self.of.setdefault(decision_id, Execution(decision_id, _plan_in(record, entry.id), record.time))
+            try:
+                self.of.setdefault(decision_id, Execution(decision_id, _plan_in(record, entry.id), record.time))
+            except InputError as fault:  # the other plans go on
+                self.unreadable[decision_id] = str(fault)
             return
         for execution in self.of.values():
             execution.post(entry)

@@ -376,10 +376,19 @@ async def serve_until(
 
 
 async def _clock_ticks(centre: Centre) -> None:
-    """Tell listeners the platform's time every second."""
+    """Tell listeners the platform's time every second, and let the plans that are carried out go on."""
     while True:
         centre.bus.tell("clock", {"time": centre.host.clock.now()})
+        await asyncio.to_thread(_carry_on, centre)
         await asyncio.sleep(1.0)
+
+
+def _carry_on(centre: Centre) -> None:
+    """Let plans go on; what breaks there is told and tried again a minute later, and never stops the platform."""
+    try:
+        centre.carry_on()
+    except Exception:
+        log.exception("carry_on_failed")
 
 
 async def _stop_after(server: Any, seconds: float) -> None:
