@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin.decision.interpret import play
 from tocsin.flows.plan_files import check_file, plan_from_toml, plan_to_toml, read_plan
 from tocsin.flows.toml_lines import line_at, lines_of
-from tocsin.pack import Action, Duration, Effect, Plan, PlanLevel, Substitute, find_pack
+from tocsin.pack import Action, Duration, Effect, Future, Plan, PlanLevel, Substitute, find_pack
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import InputError, Level
 
@@ -193,3 +196,18 @@ def test_of_very_many_faults_the_first_fifty_are_told() -> None:
     told = faults(many)
     assert len(told) == 51
     assert told[-1] == "p.toml: and 10 more"
+
+
+def test_the_guides_example_is_sound_and_does_what_the_guide_says() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guide" / "plans.md").read_text()
+    text = next(block for block in re.findall(r"^```toml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL) if "[[actions]]" in block)
+    file = read_plan(text.replace("Ferry Quay", "low"), where="quay.toml")
+    check_file(file, WORLD, MODEL)
+
+    def high(name: str, time_s: float) -> float:
+        return {"hours": time_s / 3600.0, "level_m@lake": 3.5, "flooded_share@low": 0.2}[name]
+
+    course = play(file.plan, Future(0, 7, 86_400.0, {}), high)
+    assert course.of("evacuate the quay").held == {"crew": 2, "bus": 3, "truck": 2}
+    assert course.of("fetch them by boat").skipped
+    assert course.of("patrol the dike").times == 12

@@ -197,16 +197,16 @@ def compare(
 
 @app.command("test")
 def try_all(
+    twin: Annotated[Path, typer.Option(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")],
     plan: Annotated[
         list[str] | None,
         typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="PLAN"),
     ] = None,
-    twin: Annotated[Path, typer.Option(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")] = Path("twin"),
     scenarios: Annotated[
         Path | None,
         typer.Option(help="A folder of scenario files (*.toml) with what is expected. Default: none.", metavar="FOLDER"),
     ] = None,
-    cases: Annotated[bool, typer.Option(help="Whether to run the plans on the pack's cases too.")] = True,
+    cases: Annotated[bool, typer.Option(help="Run the plans on the pack's cases too; --no-cases leaves them out.")] = True,
     members: Annotated[int, typer.Option(help="How many futures of each case.", min=1, max=10_000)] = 20,
     hours: Annotated[float, typer.Option(help="How long a case is played, h.", min=0.01, max=8_784.0)] = 24.0,
     update: Annotated[
