@@ -210,7 +210,10 @@ def try_all(
     members: Annotated[int, typer.Option(help="How many futures of each case.", min=1, max=10_000)] = 20,
     hours: Annotated[float, typer.Option(help="How long a case is played, h.", min=0.01, max=8_784.0)] = 24.0,
     update: Annotated[
-        bool, typer.Option("--update", help="Write what came into the scenario files as what is expected from now on.")
+        bool,
+        typer.Option(
+            "--update", help="Write what came into the scenario files as what is expected from now on. Default: compare only."
+        ),
     ] = False,
     hazard: Hazard = "flood",
     as_json: AsJson = False,
