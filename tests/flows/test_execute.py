@@ -166,6 +166,14 @@ def test_simulation_and_execution_of_the_same_facts_give_the_same_course(lake: C
     assert any(d.end_s is not None for d in simulated.done)
 
 
+@given(st.lists(st.sampled_from([1.0, 2.4, 2.7, 3.2, 4.5, 5.5, 6.5, None]), min_size=8, max_size=8))
+@settings(max_examples=15, deadline=None)
+def test_the_looks_that_a_simulation_leaves_out_change_nothing(every_3_h: list[float | None]) -> None:
+    """An execution looks at its facts every 5 min; a simulation jumps to where one of them changes."""
+    lake = Lake(lambda s: every_3_h[min(max(int(s // 10_800), 0), 7)])
+    alike(carry_out(PLAN, lake)[1].course(), play(PLAN, DAY, lake))
+
+
 @given(st.sets(st.integers(0, 320)))
 @settings(max_examples=10, deadline=None)
 def test_an_executor_that_is_killed_at_any_step_loses_nothing(killed: set[int]) -> None:

@@ -12,6 +12,7 @@ from tocsin.decision.futures import Foreseen, run_all
 from tocsin.decision.impact import Impact, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
 from tocsin.decision.interpret import Course, Done, check_plan, hazard_effects, play
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
+from tocsin.decision.progress import Script
 from tocsin.decision.rank import rank
 from tocsin.host import Compute
 from tocsin.pack import Action, Effect, Future, Harm, Model, Plan
@@ -78,10 +79,10 @@ def compare(
     tell = on_progress or (lambda _task, _done, _total: None)
     ways = ways_of(world)
     courses = {
-        plan.name: tuple(
-            play(plan, future, _facts(world, foreseen.footprint, future, warning_level, hour)) for future in foreseen.futures
+        script.plan.name: tuple(
+            play(script, future, _facts(world, foreseen.footprint, future, warning_level, hour)) for future in foreseen.futures
         )
-        for plan in plans
+        for script in map(Script, plans)
     }
     footprints, runs = _hazards(world, model, foreseen, plans, courses, compute, tell)
     outcomes = []
@@ -238,7 +239,7 @@ def _outcome(
         cut_off[member] = stayed[stuck(ways, hit.until_s[member], danger)[inhabited]].sum()
         by_zone[member] = np.bincount(zone_of[inhabited] % (zone_count + 1), caught, minlength=zone_count + 1)
         done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
-        cost[member] = sum(a.cost for a, _ in done)
+        cost[member] = sum(a.cost * max(1, d.times) for a, d in done)
         finished[member] = course.finished_s
         failed[member] = float(any(d.failed for d in course.done))
         unhoused[member] = max(0.0, moved[member] - _places(world, done, danger))

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from tocsin.decision.check_plan import FACTS, PEOPLE_VERBS, PLAN_ACTIONS_MOST, check_plan, faults_of_plan
-from tocsin.decision.progress import Happening, LevelState, Script, State, after, allot, at_first, free_of, in_order
+from tocsin.decision.progress import Happening, LevelState, Script, State, after, allot, at_first, free_of, in_order, put
 from tocsin.pack import Action, Duration, Effect, Future, Model, Plan
 from tocsin.pack.trigger import FACTS as FACT_KINDS
 from tocsin.pack.trigger import Claim, Fact, Facts, Judge
@@ -42,7 +42,7 @@ LOOK_S = 300.0  # how often a simulated plan looks at its facts
 Numbers = Callable[[str, float], float]
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True, gc=False):
     """What became of an action: when it first started and last ended, why it failed, or why nobody called for it.
 
     `not_known` names the facts for want of which it did not start; `held` is what it took the last time.
@@ -58,7 +58,7 @@ class Done(msgspec.Struct, frozen=True):
     held: Mapping[str, int] = {}
 
 
-class Course(msgspec.Struct, frozen=True):
+class Course(msgspec.Struct, frozen=True, gc=False):
     """How a plan went; times in seconds after the decision. `happenings` is all that happened, in order."""
 
     done: tuple[Done, ...]
@@ -94,11 +94,13 @@ class _Now:
 
     def __init__(self, script: Script, state: State, judge: Judge, now_s: float) -> None:
         self._script, self._judge, self._now_s = script, judge, now_s
-        self.state, self.happened = state, list[Happening]()
+        self.happened: list[Happening] = []
+        self._levels, self._actions = dict(state.levels), dict(state.actions)
+        self.state = State(self._levels, self._actions)
 
     def _say(self, happening: Happening) -> None:
         self.happened.append(happening)
-        self.state = after(self._script.plan, self.state, [happening])
+        put(self._script.plan, self._levels, self._actions, happening)
 
     def _holds(self, claim: Claim | None) -> bool | None:
         return None if claim is None else self._judge.truth(claim, self._now_s, self.state.happened)
@@ -148,8 +150,8 @@ class _Now:
             self._say(Happening(kind, name, now_s, f"{lost} was not done"))  # type: ignore[arg-type]
             return
         waits_for = [other for other in action.after if not script.is_done(self.state, other)]
-        taken = allot(script.plan, action, free)
         is_late = now_s > called_s + action.deadline_min * 60.0
+        taken = allot(script.plan, action, free) if is_late or not waits_for else None
         if is_late and self.state.actions[name].end_s is not None:
             self._say(Happening("skipped", name, now_s, "it was done, and not called for again"))
             return
@@ -231,13 +233,14 @@ def drawn_min(duration: Duration, u: float) -> float:
     return float(draw(np.array([u]), duration.low_min, duration.usual_min, duration.high_min)[0])
 
 
-def play(plan: Plan, future: Future, facts: Facts | Numbers) -> Course:
+def play(plan: Plan | Script, future: Future, facts: Facts | Numbers) -> Course:
     """Carry a plan out in one future. Facts that change are looked at every 5 min, and whenever something ends.
 
     `facts` may be a function (name, time_s) -> number, where every fact is known at any time. Levels that need a person's approval get it
     after their `approval_min`. Levels are judged until the future ends; what was started then goes on to its end.
     """
-    script = Script(plan)
+    script = plan if isinstance(plan, Script) else Script(plan)
+    plan = script.plan
     judge = Judge(facts if hasattr(facts, "at") else _OfNumbers(facts))
     actions = {action.name: action for action in plan.actions}
     approval_s = {level.name: level.approval_min * 60.0 for level in plan.levels}
@@ -261,10 +264,13 @@ def play(plan: Plan, future: Future, facts: Facts | Numbers) -> Course:
             elif h.kind == "proposed":
                 agreed_s = now_s + approval_s[h.name]
                 heapq.heappush(coming, (agreed_s, number, Happening("entered", h.name, agreed_s, "approved"), 0))
-        next_s = min(coming[0][0] if coming else np.inf, _next_look_s(script, state, now_s, future.duration_s))
-        if next_s == np.inf or state.is_over:
+        event_s = coming[0][0] if coming else math.inf
+        look_s, over_s = _next_looks_s(script, state, now_s, future.duration_s)
+        if min(event_s, look_s, over_s) == math.inf or state.is_over:
             return course_of(plan, state, tuple(told))
-        now_s = max(now_s, next_s)
+        if look_s < min(event_s, over_s) and not happened:
+            look_s = _first_change_s(script, state, judge, now_s, look_s, min(event_s, over_s))
+        now_s = max(now_s, min(event_s, look_s, over_s))
 
 
 def _may_follow(state: State, h: Happening, time: int) -> bool:
@@ -274,22 +280,52 @@ def _may_follow(state: State, h: Happening, time: int) -> bool:
     return state.actions[h.name].phase == "running" and state.actions[h.name].times == time
 
 
-def _next_look_s(script: Script, state: State, now_s: float, horizon_s: float) -> float:
-    """The next moment at which something could happen by itself: a full 5 min while a fact is waited for, or a deadline's end."""
+def _next_looks_s(script: Script, state: State, now_s: float, horizon_s: float) -> tuple[float, float]:
+    """The next full 5 min while a fact is waited for, and the first one after a deadline or at the end of the future."""
     tick_s = (math.floor(now_s / LOOK_S) + 1) * LOOK_S
-    moments = [np.inf]
-    if now_s < horizon_s and any(_is_open(script, name, here) for name, here in state.levels.items()):
-        moments.append(min(tick_s, max(horizon_s, now_s)))
+    look_s = over_s = math.inf
+    if script.levels and now_s < horizon_s and any(_is_open(script, name, here) for name, here in state.levels.items()):
+        look_s, over_s = min(tick_s, horizon_s), horizon_s
     for action in script.order:
         here = state.actions[action.name]
-        if here.phase == "running" and (action.name in script.cancel):
-            moments.append(tick_s)
+        if here.phase == "running" and action.name in script.cancel:
+            look_s = min(look_s, tick_s)
         called_s = script.called_s(state, action) if here.phase == "waiting" else None
         if called_s is not None:
-            looks = action.name in script.when or action.name in script.cancel
-            over_s = called_s + action.deadline_min * 60.0
-            moments.append(tick_s if looks else max(tick_s, (math.floor(over_s / LOOK_S) + 1) * LOOK_S))
-    return min(moments)
+            if action.name in script.when or action.name in script.cancel:
+                look_s = min(look_s, tick_s)
+            late_s = (math.floor((called_s + action.deadline_min * 60.0) / LOOK_S) + 1) * LOOK_S
+            over_s = min(over_s, max(tick_s, late_s))
+    return look_s, over_s
+
+
+def _first_change_s(script: Script, state: State, judge: Judge, now_s: float, look_s: float, before_s: float) -> float:
+    """The first look at which a trigger is no longer what it is now, or is unknown; `before_s` where there is none before.
+
+    Nothing happened now, and a step depends on nothing but the state, the triggers and the deadlines; so the looks between can be left out.
+    """
+    watched = _watched(script, state)
+    was = [judge.truth(claim, now_s, state.happened) for claim in watched]
+    while look_s < before_s:
+        for claim, before in zip(watched, was, strict=True):
+            if before is None or judge.truth(claim, look_s, state.happened) is not before:
+                return look_s
+        look_s += LOOK_S
+    return before_s
+
+
+def _watched(script: Script, state: State) -> list[Claim]:
+    """Every trigger that could make something happen in a state, each once."""
+    claims: dict[int, Claim] = {}
+    for name, level in state.levels.items():
+        claim = script.leave.get(name) if level.phase == "in" else script.enter.get(name)
+        if claim is not None:
+            claims[id(claim)] = claim
+    for name, action in state.actions.items():
+        for claim in (script.when.get(name) if action.phase == "waiting" else None, script.cancel.get(name)):
+            if claim is not None and action.phase in ("waiting", "running"):
+                claims[id(claim)] = claim
+    return list(claims.values())
 
 
 def _is_open(script: Script, name: str, here: LevelState) -> bool:

@@ -21,7 +21,7 @@ LEVEL_KINDS: tuple[LevelKind, ...] = ("proposed", "withdrawn", "refused", "enter
 OVER = ("done", "failed", "cancelled", "skipped")
 
 
-class Happening(msgspec.Struct, frozen=True):
+class Happening(msgspec.Struct, frozen=True, gc=False):
     """Something that happened to a level or an action of a plan, in seconds after the decision, and why.
 
     `held` is what a started action took, substitutes and all.
@@ -34,14 +34,14 @@ class Happening(msgspec.Struct, frozen=True):
     held: Mapping[str, int] = {}
 
 
-class LevelState(msgspec.Struct, frozen=True):
+class LevelState(msgspec.Struct, frozen=True, gc=False):
     """Where a level stands: never entered, waiting for approval, refused, in force, or left; and since when."""
 
     phase: Literal["out", "proposed", "refused", "in", "left"] = "out"
     since_s: float = 0.0
 
 
-class ActionState(msgspec.Struct, frozen=True):
+class ActionState(msgspec.Struct, frozen=True, gc=False):
     """Where an action stands. `start_s` is its first start, `end_s` when it was last done; `times` counts the starts."""
 
     phase: Literal["waiting", "running", "done", "failed", "cancelled", "skipped"] = "waiting"
@@ -54,7 +54,7 @@ class ActionState(msgspec.Struct, frozen=True):
     not_known: str = ""
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """Where all levels and actions of a plan stand."""
 
     levels: Mapping[str, LevelState]
@@ -81,14 +81,19 @@ def at_first(plan: Plan) -> State:
 def after(plan: Plan, state: State, happenings: Iterable[Happening]) -> State:
     """The state after some more has happened. What cannot follow (an end without a start, a name that the plan lacks) changes nothing."""
     levels, actions = dict(state.levels), dict(state.actions)
-    most = {action.name: action.repeat_most for action in plan.actions}
-    for h in happenings:
-        if h.kind in LEVEL_KINDS:
-            if h.name in levels:
-                levels[h.name] = _level_after(levels[h.name], h)
-        elif h.name in actions:
-            actions[h.name] = _action_after(actions[h.name], h, most[h.name])
+    for happening in happenings:
+        put(plan, levels, actions, happening)
     return State(levels, actions)
+
+
+def put(plan: Plan, levels: dict[str, LevelState], actions: dict[str, ActionState], h: Happening) -> None:
+    """Let one thing happen, in place: for whoever made the two tables."""
+    if h.kind in LEVEL_KINDS:
+        if h.name in levels:
+            levels[h.name] = _level_after(levels[h.name], h)
+    elif h.name in actions:
+        most = next(action.repeat_most for action in plan.actions if action.name == h.name)
+        actions[h.name] = _action_after(actions[h.name], h, most)
 
 
 def _level_after(before: LevelState, h: Happening) -> LevelState:

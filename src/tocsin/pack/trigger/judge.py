@@ -38,7 +38,7 @@ FRESH_S = 3600.0  # how old a fact may be where its trigger says nothing: a plan
 LOOK_S = 60.0  # `for` looks at every full minute of its span, at its beginning, and at now
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What a fact was at a moment: its value, its unit, and how long before that moment it was seen."""
 
     value: float
