@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.decision.check_plan import faults_of_plan
+from tocsin.decision.compare import compare
+from tocsin.decision.futures import Foreseen
 from tocsin.decision.interpret import Course, check_plan, duration_s, play, step
 from tocsin.decision.progress import Happening, after, allot, at_first, free_of
 from tocsin.pack import Action, Duration, Effect, Future, Plan, PlanLevel, Substitute, find_pack
 from tocsin.pack.trigger import FACTS, Fact
+from tocsin.platform.compute import LocalCompute
 from tocsin.science.sampling import lognormal
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import InputError, Level
+from tocsin.vocabulary import Footprint, InputError, Level, Series
 
 HOUR = Duration(60.0, 60.0, 60.0)
 DAY = Future(0, 7, 86_400.0, {})
@@ -451,3 +454,25 @@ def test_a_graded_plan_with_everything_is_sound() -> None:
         substitutes={"bus": (Substitute("truck", 2.0),)},
     )
     check_plan(sound, WORLD, MODEL)
+
+
+def test_the_ranking_says_in_how_many_futures_a_level_was_not_entered() -> None:
+    """The lake stands at 2 m in one future and at 4 m in the other: the level's threshold is 3 m."""
+    level = PlanLevel("II", Level.ORANGE, enter="level_m@lake > 3 m", automatic=True)
+    p = plan(action("warn"), action("evacuate", level="II"), levels=(level,))
+    futures = tuple(Future(n, n, 86_400.0, {}, {"level@lake": Series.constant(2.0 + 2.0 * n)}) for n in range(2))
+    dry = np.zeros((2, 24), np.float32)
+    never = np.full((2, 24), np.inf, np.float32)
+    foreseen = Foreseen(futures, Footprint(MODEL.makes, 86_400.0, dry, never, never), (), None, ({}, {}))
+    (score,) = compare(WORLD, MODEL, find_pack("flood").harm, foreseen, [p], LocalCompute(1), hour=3.0).scores
+    assert "in 50% of the futures level II was not entered" in score.reason
+    assert score.failed_share == 0.0
+
+
+def test_an_action_costs_as_often_as_it_was_started() -> None:
+    futures = (Future(0, 0, 86_400.0, {}),)
+    dry, never = np.zeros((1, 24), np.float32), np.full((1, 24), np.inf, np.float32)
+    foreseen = Foreseen(futures, Footprint(MODEL.makes, 86_400.0, dry, never, never), (), None, ({},))
+    p = plan(action("patrol", repeat_most=3, cost=100.0))
+    (score,) = compare(WORLD, MODEL, find_pack("flood").harm, foreseen, [p], LocalCompute(1), hour=3.0).scores
+    assert score.cost == 300.0

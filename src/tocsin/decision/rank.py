@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.impact import estimate
+from tocsin.decision.interpret import Course
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.science.risk import cvar, margin, regret
 from tocsin.vocabulary import Level, PlanScore
@@ -98,11 +99,20 @@ def _why(outcomes: Outcomes, k: int, tails: Sequence[float], first: int, warning
     if failed > 0:
         reasons = [done.failed for course in outcomes.courses[k] if course is not None for done in course.done if done.failed]
         words += f"; in {failed:.0%} of the futures a part of it fails ({commonest(reasons)})"
+    asleep = [why for why in map(_level_never_entered, outcomes.courses[k]) if why]
+    if asleep:
+        words += f"; in {len(asleep) / len(outcomes.courses[k]):.0%} of the futures {commonest(asleep)}"
     if k != first:
         words += f"; {_beside(harm[k].mean() - harm[first].mean(), tails[k] - tails[first], outcomes.plans[first].name)}"
     if Level.NONE < warning_level < plan.level:
         words += f"; it is meant from {plan.level.word} on, and the warning is {warning_level.word}"
     return words
+
+
+def _level_never_entered(course: Course | None) -> str:
+    """That a level of a plan was not entered, for which a part of it stayed undone; empty where all were."""
+    said = [done.skipped for done in course.done if done.skipped.startswith("level ")] if course is not None else []
+    return said[0] if said else ""
 
 
 def _beside(more: float, more_in_tail: float, first: str) -> str:
