@@ -326,7 +326,7 @@ def test_a_plan_is_scored_by_what_was_expected_and_what_came() -> None:
     result = score(expected, execution.course(), execution.began_s)
     a, b, c = result.actions
     assert (a.outcome, a.expected_end_s, a.began_s, a.end_s, a.delay_s) == ("done", 3600.0, 600.0, 5400.0, 1800.0)
-    assert (b.outcome, b.reason) == ("failed", "failed")
+    assert (b.outcome, b.reason) == ("failed", "reported as failed")
     assert (c.outcome, c.delay_s) == ("not called", None)
     assert (result.done_share, result.delay_mean_s, result.delay_worst_s) == (0.5, 1800.0, 1800.0)
 
@@ -383,3 +383,26 @@ def test_an_ended_plan_is_over_and_an_unreadable_one_is_shown() -> None:
     strange = msgspec.structs.replace(begun(PLAN, decided(PLAN)), document="{", cause=("decision-0",))
     executions = Executions(Entry(n, str(n), "ada", START, r) for n, r in enumerate([strange], 1))
     assert "no plan that can be read" in executions.unreadable["decision-0"]
+
+
+def test_what_a_person_cancels_is_not_ordered_again() -> None:
+    host, executor, _ = carrying(Plan("q", "flood", "", (action("patrol", repeat_most=9),)), Lake(lambda _s: 1.0))
+    order = executor.rows(START)[0]["actions"][0]["order"]
+    host.ledger.append(OTTO, [Report(time=START, subject="q", cause=(order,), order=order, state="cancelled", text="storm")])
+    assert executor.step(START + timedelta(hours=1), soon=True) == ()
+    (row,) = executor.rows(START)
+    assert (row["over"], row["actions"][0]["phase"], row["actions"][0]["why"]) == (True, "cancelled", "storm")
+
+
+def test_the_result_is_beside_what_the_same_facts_would_have_brought_at_the_usual_pace() -> None:
+    p = Plan("q", "flood", "", (action("a"), action("b", after=("a",)), action("c", after=("b",))))
+    host, executor, decision_id = carrying(p, Lake(lambda _s: 1.0))
+    order, now = executor.rows(START)[0]["actions"][0]["order"], START + timedelta(minutes=70)
+    host.ledger.append(OTTO, [Report(time=START + timedelta(minutes=55), subject="q", cause=(order,), order=order, state="done")])
+    executor.step(START + timedelta(minutes=55))
+    a, b, c = executor.score(decision_id, now).actions
+    # usually 40 min each: a was 15 min late; b would have begun at 40 and began at 55; c is expected at 80, after now
+    assert (a.outcome, a.delay_s, b.outcome, b.delay_s) == ("done", 900.0, "running", 900.0)
+    assert (c.expected_start_s, c.outcome, c.delay_s) == (None, "not called", None)
+    with pytest.raises(NotFound, match="no plan was begun by 'x'"):
+        executor.score("x", now)

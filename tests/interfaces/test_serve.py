@@ -244,6 +244,11 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     assert [served.ask(level, {"agrees": agrees})[0] for agrees in (True, "yes")] == [404, 400]
     assert [(d["signer"], d["signature_ok"]) for d in served.get("/decisions")] == [(ADA, True)]
 
+    result = served.get(f"/executions/{decided['id']}/result")
+    assert {a["action"]: a["outcome"] for a in result["actions"]} == {
+        a["name"]: "running" if a["name"] in begun else "not called" for a in plan["actions"]
+    }
+
     # one process writes a folder; the second is told who does
     second = serve(data)
     assert second.process.wait(timeout=PATIENCE_S) == 1

@@ -24,7 +24,7 @@ OVER = ("done", "failed", "cancelled", "skipped")
 class Happening(msgspec.Struct, frozen=True, gc=False):
     """Something that happened to a level or an action of a plan, in seconds after the decision, and why.
 
-    `held` is what a started action took, substitutes and all.
+    `held` is what a started action took, substitutes and all. `final` is a person's word: what was cancelled so does not start again.
     """
 
     kind: LevelKind | ActionKind
@@ -32,6 +32,7 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     time_s: float
     why: str = ""
     held: Mapping[str, int] = {}
+    final: bool = False
 
 
 class LevelState(msgspec.Struct, frozen=True, gc=False):
@@ -125,7 +126,7 @@ def _action_after(before: ActionState, h: Happening, most: int) -> ActionState:
         case "done" if running:
             return change(before, phase=again or "done", end_s=h.time_s, held={}, why="")
         case "cancelled" if not over:
-            return change(before, phase=(again if running else None) or "cancelled", held={}, why=h.why)
+            return change(before, phase=(again if running and not h.final else None) or "cancelled", held={}, why=h.why)
         case "failed" if not over:
             return change(before, phase="failed", failed_s=h.time_s, held={}, why=h.why)
         case "skipped" if before.phase == "waiting":

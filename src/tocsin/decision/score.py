@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tocsin.decision.interpret import Course, Done
+from tocsin.pack import Duration, Plan
 
 
 class ActionScore(msgspec.Struct, frozen=True):
@@ -33,10 +34,31 @@ class PlanResult(msgspec.Struct, frozen=True):
     actions: tuple[ActionScore, ...]
 
 
+def at_usual_pace(plan: Plan) -> Plan:
+    """The plan with every action as long as it usually takes."""
+    usual = [msgspec.structs.replace(action, duration=_usual(action.duration)) for action in plan.actions]
+    return msgspec.structs.replace(plan, actions=tuple(usual))
+
+
+def _usual(duration: Duration) -> Duration:
+    return Duration(duration.usual_min, duration.usual_min, duration.usual_min)
+
+
+def until(course: Course, end_s: float) -> Course:
+    """A course as far as it has gone by a moment: what starts or ends later is not told."""
+
+    def by_then(time_s: float | None) -> float | None:
+        return None if time_s is None or time_s > end_s else time_s
+
+    done = [msgspec.structs.replace(d, start_s=by_then(d.start_s), end_s=by_then(d.end_s)) for d in course.done]
+    return Course(tuple(done), tuple(h for h in course.happenings if h.time_s <= end_s))
+
+
 def score(expected: Course, came: Course, began_s: Mapping[str, float] | None = None) -> PlanResult:
     """Set what came beside what was expected; both are courses of the same plan.
 
-    `expected` is the plan played in a future, e.g. the forecast's middle one; `came` is that of an execution or a drill.
+    `expected` is the plan played in a future or on the facts that came; `came` is that of an execution or a drill; `began_s` is when a crew
+    said that it began.
     """
     rows = tuple(_scored(e, came.of(e.action), (began_s or {}).get(e.action)) for e in expected.done)
     wanted = [row for row in rows if row.expected_end_s is not None]

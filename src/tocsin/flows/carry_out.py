@@ -8,9 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from tocsin.decision.interpret import play
+from tocsin.decision.score import PlanResult, at_usual_pace, score, until
 from tocsin.flows.execute import Execution, Executions, advance, agreed, begun, catch_up, ended, next_records
 from tocsin.host import Ledger
-from tocsin.pack import Plan
+from tocsin.pack import Future, Plan
 from tocsin.pack.trigger import Facts
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Decision, Record, TocsinError, record_id
@@ -70,6 +72,19 @@ class Carrying:
             catch_up(self._executions, self._ledger)
             record = ended(self._executions.find(decision_id), actor, reason=reason, now=now)
             return self._ledger.append(actor, [record])[0]
+
+    def score(self, decision_id: str, now: datetime) -> PlanResult:
+        """What a plan has done by now, beside what it would have done on the same facts had everything taken its usual time.
+
+        So the delays are those of crews and approvals, not of the hazard. Facts are known as far back as readings are kept at hand.
+        """
+        with self._lock:
+            catch_up(self._executions, self._ledger)
+            execution = self._executions.find(decision_id)
+            elapsed_s = max(execution.seconds(now), 1.0)
+            future = Future(0, 0, elapsed_s, {})
+            expected = until(play(at_usual_pace(execution.plan), future, self._facts_of(execution.began, now)), elapsed_s)
+            return score(expected, execution.course(), execution.began_s)
 
     def rows(self, now: datetime) -> list[dict[str, Any]]:
         """How far each plan is, newest first: its levels, and each action with what it waits for."""

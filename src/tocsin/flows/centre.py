@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tocsin.decision.compare import compare
 from tocsin.decision.futures import Foreseen, foresee
 from tocsin.decision.impact import impact
+from tocsin.decision.score import PlanResult
 from tocsin.edge.latest import Latest, Readings
 from tocsin.edge.status import Copy, Source
 from tocsin.flows.alerts import approved, draft_for, record_of
@@ -377,6 +378,10 @@ class Centre:
     def executions(self) -> list[dict[str, Any]]:
         """How far each plan is that was decided for: levels, and what each action waits for."""
         return self._carrying.rows(self.host.clock.now())
+
+    def plan_result(self, decision_id: str) -> PlanResult:
+        """What a plan has done, beside what it would have done on the same facts at its usual pace; raises NotFound."""
+        return self._carrying.score(decision_id, self.host.clock.now())
 
     def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str) -> str:
         """Agree to a level of a running plan, or refuse it; raises Refused where the actor does not hold its authority."""

@@ -62,7 +62,8 @@ class Execution:
         if report.state == "started":
             self.began_s.setdefault(action, self.seconds(report.time))
         elif report.state in ("done", "failed", "cancelled"):
-            self._happened(Happening(report.state, action, self.seconds(report.time), report.text or report.state))  # type: ignore[arg-type]
+            why = report.text or f"reported as {report.state}"
+            self._happened(Happening(report.state, action, self.seconds(report.time), why, final=True))  # type: ignore[arg-type]
 
     def _happened(self, happening: Happening) -> None:
         self.happenings.append(happening)

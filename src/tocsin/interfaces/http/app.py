@@ -126,6 +126,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/decisions", "write decision", plans.decide, "POST"),
         route("/decisions", "read situation", plans.decisions),
         route("/executions", "read situation", plans.executions),
+        route("/executions/{decision}/result", "read situation", plans.result),
         route("/executions/{decision}/end", "write planevent", plans.end, "POST"),
         route("/executions/{decision}/levels/{level}", "write planevent", plans.agree, "POST"),
         route("/orders", "read situation", plans.orders),

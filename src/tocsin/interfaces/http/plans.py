@@ -99,6 +99,13 @@ def executions(centre: Centre, request: Request, actor: Actor) -> list[dict[str,
     return centre.executions()
 
 
+async def result(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """What a plan has done so far, beside what it would have done on the same facts at its usual pace."""
+    found = await asyncio.to_thread(centre.plan_result, request.path_params["decision"])
+    row: dict[str, Any] = msgspec.to_builtins(found)
+    return row
+
+
 async def agree(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
     """Agree to a level that a running plan proposes, or refuse it."""
     body = await body_of(request)
