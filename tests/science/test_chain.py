@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from tocsin.science.chain import BY_HAZARD, UNHARMED, Broken, Network, keys_of, spread
+from tocsin.science import chain
+from tocsin.science.chain import BY_HAZARD, UNHARMED, Broken, Fallen, Network, keys_of, luck_of, uniform
 from tocsin.science.chain_steps import mix
 from tocsin.science.sampling import triangle
 from tocsin.vocabulary import InputError
 
 Link = tuple[int, int, float]  # source, target, probability
 GAMMA = 0x9E3779B97F4A7C15
+
+
+def spread(net: Network, at_s: NDArray[np.float64], seed: int, broken: Broken | None = None, *, workers: int = 1) -> Fallen:
+    return chain.spread(net, at_s, luck_of(seed, range(len(at_s))), broken, workers=workers)
 
 
 def network(nodes: int, links: list[Link], *, delay_s: Any = 0.0, lost_from: dict[int, int] | None = None) -> Network:
@@ -103,8 +108,8 @@ def plain(net: Network, at_s: NDArray[np.float64], seed: int, broken: Broken) ->
                 if count[what] == net.lost_from[what]:
                     node = int(net.need_of[what])
                     falls = now + drawn(mixed(luck ^ int(net.need_key[what])), net.endurance_s[what])
-                    if falls >= row["backup_from_s"][node]:
-                        falls += row["backup_s"][node]
+                    if falls >= row["backup_from_s"][what]:
+                        falls += row["backup_s"][what]
                     heapq.heappush(events, (falls, 1, node, link))
                 continue
             if failed[future, what] < np.inf:
@@ -215,7 +220,10 @@ def test_plain_python_finds_the_same_failures_at_the_same_times_for_the_same_rea
     at_s = np.where(rng.random((futures, nodes)) < 0.2, rng.uniform(0, 200, (futures, nodes)), np.inf)
     sometimes = lambda shape: np.where(rng.random(shape) < 0.3, rng.uniform(0, 200, shape), np.inf)  # noqa: E731
     broken = Broken(
-        sometimes((futures, net.links)), sometimes((1, nodes)), sometimes((futures, nodes)), rng.uniform(0, 80, (1, nodes))
+        sometimes((futures, net.links)),
+        sometimes((1, nodes)),
+        sometimes((futures, net.need_of.size)),
+        rng.uniform(0, 80, (1, net.need_of.size)),
     )
     fallen = spread(net, at_s, 99, broken)
     failed, cause = plain(net, at_s, 99, broken)
@@ -285,7 +293,7 @@ def test_a_backup_that_comes_in_time_holds_for_its_hours() -> None:
     net = network(2, [(0, 1, 1.0)], delay_s=100.0)
     nothing = Broken.nothing(net)
     for comes_s, falls_s in ((100.0, 160.0), (100.1, 100.0)):
-        broken = Broken(nothing.link_from_s, nothing.shield_from_s, np.array([[np.inf, comes_s]]), np.array([[0.0, 60.0]]))
+        broken = Broken(nothing.link_from_s, nothing.shield_from_s, np.array([[comes_s]]), np.array([[60.0]]))
         assert spread(net, taken(1, 2, 0), 0, broken).failed_s[0, 1] == falls_s
 
 
@@ -296,6 +304,19 @@ def test_the_answer_does_not_depend_on_the_number_of_workers() -> None:
     one, four = spread(net, at_s, 5), spread(net, at_s, 5, workers=4)
     np.testing.assert_array_equal(one.failed_s, four.failed_s)
     np.testing.assert_array_equal(one.cause, four.cause)
+
+
+def test_a_future_keeps_its_luck_whichever_others_are_asked_with_it() -> None:
+    net = network(30, random_links(np.random.default_rng(8), 30, 90, 0.2, 0.8), delay_s=[1.0, 2.0, 9.0])
+    every = spread(net, taken(50, 30, 0), 5).failed_s
+    some = chain.spread(net, taken(2, 30, 0), luck_of(5, [40, 7])).failed_s
+    np.testing.assert_array_equal(some, every[[40, 7]])
+
+
+def test_what_is_drawn_outside_the_kernel_is_what_the_kernel_draws() -> None:
+    net = network(9, [(0, n, 0.5) for n in range(1, 9)])
+    struck = np.isfinite(spread(net, taken(200, 9, 0), 4).failed_s[:, 1:])
+    np.testing.assert_array_equal(struck, uniform(luck_of(4, range(200)), net.link_key) < 0.5)
 
 
 def test_an_empty_network_and_nodes_without_links_just_stand() -> None:

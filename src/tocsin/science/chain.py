@@ -27,6 +27,7 @@ Ints = NDArray[np.int32]
 UNHARMED, BY_HAZARD = -2, -1  # the cause of a node that did not fail, and of one that the hazard took
 NODES_MOST, LINKS_MOST, NEEDS_OF_MOST = 1_000_000, 10_000_000, 64
 FUTURES_PER_PART = 256
+_GAMMA = 0x9E3779B97F4A7C15
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ class Broken(msgspec.Struct, frozen=True):
     """What is done about the chains, each column one number for all futures (1, n) or one for each (future, n); +inf means never.
 
     From `link_from_s` (., link) on a link does not strike any more; from `shield_from_s` (., node) on the hazard does not take a node any
-    more; from `backup_from_s` (., node) on the loss of any need takes `backup_s` (., node) longer to bring the node down.
+    more; from `backup_from_s` (., need) on the loss of a need takes `backup_s` (., need) longer to bring the node down.
     """
 
     link_from_s: Floats
@@ -104,8 +105,13 @@ class Broken(msgspec.Struct, frozen=True):
     @classmethod
     def nothing(cls, network: Network) -> Broken:
         """Nobody does anything."""
-        never = np.full((1, network.nodes), np.inf)
-        return cls(np.full((1, network.links), np.inf), never, never, np.zeros((1, network.nodes)))
+        needs = network.need_of.size
+        return cls(
+            np.full((1, network.links), np.inf),
+            np.full((1, network.nodes), np.inf),
+            np.full((1, needs), np.inf),
+            np.zeros((1, needs)),
+        )
 
 
 class Fallen(msgspec.Struct, frozen=True):
@@ -120,8 +126,29 @@ def keys_of(names: Sequence[str]) -> NDArray[np.uint64]:
     return np.array([key_of(name) for name in names], np.uint64)
 
 
-def spread(network: Network, taken_s: ArrayLike, seed: int, broken: Broken | None = None, *, workers: int = 1) -> Fallen:
-    """Let the failures run. `taken_s` (future, node) is when the hazard takes each node, +inf where it does not.
+def luck_of(seed: int, futures: Sequence[int]) -> NDArray[np.uint64]:
+    """What the chance of each future is keyed by, (future,): a future keeps its luck whichever others are asked with it."""
+    numbers = np.array([(seed + _GAMMA * (number + 1)) % 2**64 for number in futures], np.uint64)
+    return _mix(numbers)
+
+
+def uniform(luck: NDArray[np.uint64], keys: NDArray[np.uint64]) -> Floats:
+    """Numbers in [0, 1) that belong to each future and key, (future, key): the draw by which a link strikes, or the hazard takes a node."""
+    return np.asarray((_mix(luck[:, None] ^ keys[None, :]) >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's output function, as in `chain_steps.mix`."""
+    with np.errstate(over="ignore"):
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)
+
+
+def spread(
+    network: Network, taken_s: ArrayLike, luck: NDArray[np.uint64], broken: Broken | None = None, *, workers: int = 1
+) -> Fallen:
+    """Let the failures run. `taken_s` (future, node) is when the hazard takes each node, +inf where it does not; `luck` is of `luck_of`.
 
     The same answer whatever the number of workers. Raises InputError where a time is no number.
     """
@@ -132,12 +159,14 @@ def spread(network: Network, taken_s: ArrayLike, seed: int, broken: Broken | Non
     if taken.ndim != 2 or taken.shape[1] != network.nodes:
         raise InputError(f"chain: taken_s has the shape {taken.shape}; wanted (future, {network.nodes})")
     futures = len(taken)
+    if luck.shape != (futures,):
+        raise InputError(f"chain: luck of {luck.shape} for {futures} futures; wanted one number each")
     columns = {
         "taken_s": (taken, network.nodes),
         "link_from_s": (broken.link_from_s, network.links),
         "shield_from_s": (broken.shield_from_s, network.nodes),
-        "backup_from_s": (broken.backup_from_s, network.nodes),
-        "backup_s": (broken.backup_s, network.nodes),
+        "backup_from_s": (broken.backup_from_s, network.need_of.size),
+        "backup_s": (broken.backup_s, network.need_of.size),
     }
     for what, (column, width) in columns.items():
         if column.ndim != 2 or column.shape[1] != width or column.shape[0] not in (1, futures):
@@ -156,7 +185,7 @@ def spread(network: Network, taken_s: ArrayLike, seed: int, broken: Broken | Non
     def run(part: tuple[int, int]) -> None:
         spread_part(
             *part,
-            np.uint64(seed % 2**64),
+            luck,
             first,
             order,
             network.need,

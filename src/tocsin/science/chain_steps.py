@@ -84,7 +84,7 @@ def _pop(times: NDArray[Any], nodes: NDArray[Any], size: int) -> int:
 def spread_part(
     begin: int,
     end: int,
-    seed: np.uint64,
+    lucks: NDArray[Any],
     first: NDArray[Any],
     order: NDArray[Any],
     need: NDArray[Any],
@@ -115,7 +115,7 @@ def spread_part(
     heap = np.empty(room, np.int32)
     done = np.empty(nodes, np.bool_)
     for future in range(begin, end):
-        luck = mix(seed + _GAMMA * np.uint64(future + 1))
+        luck = lucks[future]
         links_row = future if link_from_s.shape[0] > 1 else 0
         shield_row = future if shield_from_s.shape[0] > 1 else 0
         backup_row = future if backup_from_s.shape[0] > 1 else 0
@@ -176,8 +176,8 @@ def spread_part(
                 if endurance_s[group, 2] > 0.0:
                     lasts = unit(mix(luck ^ need_key[group]))
                     strike += _triangle(lasts, endurance_s[group, 0], endurance_s[group, 1], endurance_s[group, 2])
-                if strike >= backup_from_s[backup_row, target]:
-                    strike += backup_s[longer_row, target]
+                if strike >= backup_from_s[backup_row, group]:
+                    strike += backup_s[longer_row, group]
                 if strike < failed_s[future, target]:
                     failed_s[future, target] = strike
                     cause[future, target] = last

@@ -99,8 +99,11 @@ def write_buildings(folder: Path, path: Path, grid: Grid, notes: Notes) -> Floor
 
 def write_zones(
     folder: Path, path: Path | None, grid: Grid, *, night: NDArray[np.float64], dry: NDArray[np.bool_], notes: Notes
-) -> None:
-    """The named areas; without a file, square blocks where people live, or where there is land if nobody is known to live anywhere."""
+) -> list[str]:
+    """The named areas; without a file, square blocks where people live, or where there is land if nobody is known to live anywhere.
+
+    Returns their names.
+    """
     if path is not None:
         table = _clip(read_table(path, grid, what="zones"), grid, "zones", notes)
         if not (shapely.area(table.geometry) > 0).all():
@@ -117,6 +120,7 @@ def write_zones(
     if len(names):
         write_geoparquet(folder / "zones.parquet", shapes, {"name": names}, grid.crs)
     notes.counts["zones"] = len(names)
+    return names
 
 
 def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
@@ -138,8 +142,8 @@ def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
     notes.counts["lines"] = len(table)
 
 
-def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) -> None:
-    """Things of one kind, as points with how much of one unit each stands for."""
+def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) -> list[str]:
+    """Things of one kind, as points with how much of one unit each stands for; returns their ids."""
     what = f"assets {kind}"
     table = _clip(read_assets(path, grid, kind) if is_osm(path) else read_table(path, grid, what=what), grid, what, notes)
     notes.cite(kind, path)
@@ -149,8 +153,9 @@ def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) 
     amounts = table.numbers("amount", usual=float("nan"))
     if (silent := int(np.isnan(amounts).sum())) > 0:
         notes.remark(f"{kind}: {silent:,} of {len(table):,} do not tell their {units[0]} and count as 0")
+    ids = _ids(table, kind)
     columns = {
-        "id": _ids(table, kind),
+        "id": ids,
         "name": table.texts("name"),
         "sort": table.texts("sort", kind),
         "amount": np.nan_to_num(amounts),
@@ -158,6 +163,7 @@ def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) 
     }
     write_geoparquet(folder / "assets" / f"{kind}.parquet", shapely.centroid(table.geometry), columns, grid.crs)
     notes.counts[kind] = len(table)
+    return ids
 
 
 def write_gauges(folder: Path, path: Path, grid: Grid, *, zero_m: Mapping[str, float], notes: Notes) -> None:

@@ -29,6 +29,8 @@ ASSET_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "pharmacies": (("amenity", "pharmacy"),),
     "substations": (("power", "substation"),),
     "pumping_stations": (("man_made", "pumping_station"),),
+    "water_works": (("man_made", "water_works"),),
+    "masts": (("man_made", "communications_tower"), ("tower:type", "communication")),
 }
 CAPACITY_TAGS = ("capacity:persons", "beds", "capacity")
 
