@@ -110,7 +110,7 @@ def likely_ways(traced: Traced, *, most: int = 10) -> tuple[Way, ...]:
                 tuple(graph.name[p] for p in points),
                 tuple(graph.chains.links[graph.part[link]].name for link in chain),
                 bool(graph.assumed[chain].any()),
-                counts[k] / members,
+                float(counts[k]) / members,
                 low,
                 high,
                 float(when[:, 0].mean()),

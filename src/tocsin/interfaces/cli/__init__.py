@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.interfaces.cli import demo, edge, ledger, observations, pack, plan, sensorthings, serve, simulate, twin, user, warn
+from tocsin.interfaces.cli import (
+    chain,
+    demo,
+    edge,
+    ledger,
+    observations,
+    pack,
+    plan,
+    sensorthings,
+    serve,
+    simulate,
+    twin,
+    user,
+    warn,
+)
 
 __all__ = ["app", "main"]
 
@@ -33,6 +47,7 @@ app = typer.Typer(
 )
 app.add_typer(twin.app, name="twin")
 app.add_typer(plan.app, name="plan")
+app.add_typer(chain.app, name="chain")
 app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")

@@ -138,6 +138,8 @@ def build(
             assets={
                 kind: Path(file) for kind, file in pairs(assets or [], "--assets", example="hospitals=hospitals.geojson").items()
             },
+            lifelines=lifelines,
+            dependencies=dependencies,
             water=pairs(water, "--water", example="lake=auto") if water else None,
             cell_m=cell,
             crs=crs or None,

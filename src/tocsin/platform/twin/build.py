@@ -13,7 +13,15 @@ from pyproj import Transformer
 
 from tocsin.platform.twin.dependencies import write_dependencies
 from tocsin.platform.twin.folder import whole_folder, write_file
-from tocsin.platform.twin.layers import write_assets, write_buildings, write_gauges, write_lines, write_roads, write_zones
+from tocsin.platform.twin.layers import (
+    write_assets,
+    write_buildings,
+    write_gauges,
+    write_lifelines,
+    write_lines,
+    write_roads,
+    write_zones,
+)
 from tocsin.platform.twin.manifest import FORMAT, MANIFEST, Manifest, checksums
 from tocsin.platform.twin.notes import Notes
 from tocsin.platform.twin.people import Floors, read_people
@@ -56,6 +64,7 @@ def build_twin(
     lines: Path | None = None,
     gauges: Path | None = None,
     assets: Mapping[str, Path] | None = None,
+    lifelines: Path | None = None,
     dependencies: Path | None = None,
     water: Mapping[str, str] | None = None,
     cell_m: float | None = None,
@@ -74,7 +83,8 @@ def build_twin(
     It is written beside its place and renamed when it is complete and on the disk: an error or Ctrl-C leaves no half of one, and an
     existing twin stays as it was unless `overwrite` is set and the new one is complete. `water` names water bodies: {"lake": "auto"},
     {"lake": "lake.geojson"} or {"lake": "-51.24,-30.03"} (a point in it), each with ",zero=0.3" if the gauge's zero is not the terrain's;
-    without it the twin has what the terrain shows. `dependencies` is a CSV of which asset needs which: see `dependencies.py`. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
+    without it the twin has what the terrain shows. `lifelines` is an
+    OpenStreetMap file to take substations, pumps, masts and hospitals from, as far as it has them; `dependencies` is a CSV of which asset needs which: see `dependencies.py`. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
     assets, ...). The same files give the same layers, byte for byte. Raises InputError for what cannot be used, and says which file, what
     was wanted and what to do; Conflict where the folder is taken.
     """
@@ -89,7 +99,7 @@ def build_twin(
         raise InputError(f"twin: created {created} has no zone; wanted UTC")
     _check_zone(time_zone)
     given = {"elevation": elevation, "roads": roads, "population": population, "buildings": buildings, "landcover": landcover}
-    given |= {"zones": zones, "lines": lines, "gauges": gauges, "dependencies": dependencies}
+    given |= {"zones": zones, "lines": lines, "gauges": gauges, "lifelines": lifelines, "dependencies": dependencies}
     notes = Notes(licences or {}, attributions or {}, titles or {})
     known = {what for what, path in given.items() if path is not None} | assets.keys()
     notes.check_known(known | {f"water {one}" for one in water or {}})
@@ -138,6 +148,8 @@ def build_twin(
         step("assets")
         for kind, path in assets.items():
             ids[kind] = write_assets(unfinished, kind, path, grid, notes)
+        if lifelines is not None:
+            ids |= write_lifelines(unfinished, lifelines, grid, notes, given=assets.keys())
         if dependencies is not None:
             write_dependencies(unfinished, dependencies, ids, notes)
         if gauges is not None:
