@@ -44,7 +44,7 @@ LIFELINES: tuple[ChainPart, ...] = (
         "power for masts",
         "substations",
         "masts",
-        f"{ASSUMED}: batteries for 2 to 8 h; the FCC's order of 2007 (FCC 07-177) asked for 8 h at cell sites in the USA, and was never in force",
+        f"{ASSUMED}: batteries for 2 to 8 h; the FCC's order of 2007 asked for 8 h at most cell sites in the USA (Trade Law Daily, 2008-10-14: the order was stayed)",
         endurance_h=Spread(2.0, 4.0, 8.0),
         broken_by=(GENERATOR,),
         held_by=("charge_batteries",),
