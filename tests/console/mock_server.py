@@ -568,6 +568,43 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
     }
 
 
+CHAINS = {
+    "members": 50,
+    "links": 14,
+    "links_assumed": 5,
+    "figures": {
+        "people_without_power": estimate(0, 1_286, 2_339, "persons"),
+        "people_without_power_hours": estimate(0, 9_100, 21_000, "person hours"),
+        "substations_out": estimate(0, 1, 1, "substations"),
+    },
+    "ways": [
+        {
+            "points": ["substations:quay", "pumping_stations:mill", "underpasses:mill", "hospitals:hospital-2"],
+            "names": ["Quay Substation", "Mill Pump", "Mill Underpass", "South Clinic"],
+            "links": ["power for pumping stations", "pumps keep underpasses dry", "underpasses lead to hospitals"],
+            "assumed": True,
+            "share": 0.2,
+            "low": 0.11,
+            "high": 0.32,
+            "begins_h": 2.2,
+            "after_h": [0.0, 0.0, 3.1, 3.5],
+        }
+    ],
+    "breaks": [
+        {
+            "verb": "protect_asset",
+            "target": "substations:quay",
+            "what": "keep the hazard out of substations:quay",
+            "saved": 5_680.0,
+            "low": 3_750.0,
+            "high": 7_609.0,
+            "helps_share": 0.55,
+        }
+    ],
+    "remarks": [
+        "water for hospitals: assumed for 2 hospitals that each hangs on the nearest water works, since the twin does not say"
+    ],
+}
 ZONE_RISKS = [
     {
         "zone": "Ferry Quay",
@@ -1124,6 +1161,7 @@ def make_app(mock: Mock) -> Starlette:
         route("/forecasts/{forecast}/at", here),
         route("/forecasts/{forecast}/roads", lambda r, b: roads_cut(*(r.query_params[k] for k in q))),
         route("/forecasts/{forecast}/zones", lambda r, b: ZONE_RISKS),
+        route("/forecasts/{forecast}/chains", lambda r, b: CHAINS),
         route("/plans", lambda r, b: [msgspec.to_builtins(p) | {"digest": p.digest()} for p in PLANS]),
         route("/comparisons", lambda r, b: [mock.comparison]),
         route("/decisions", lambda r, b: mock.decide(b), "POST"),

@@ -412,6 +412,22 @@ def test_people_at_risk_are_told_low_middle_and_high_and_zone_by_zone(looking: D
     expect(looking.see("about-forecast")).to_contain_text("Local inertia: too slow where a front runs faster")
 
 
+def test_the_path_of_the_risk_is_told_with_what_would_help_and_what_is_assumed(looking: Desk) -> None:
+    looking.see("chains").locator("summary").first.click()
+    way = looking.see("chain-ways").locator("li").first
+    for words in ("20 %", "11 % to 32 %", "Quay Substation", "at 2.2 h", "Mill Pump", "Mill Underpass", "South Clinic", "+3.5 h"):
+        expect(way).to_contain_text(words)
+    expect(way).to_contain_text("assumed link")
+    expect(looking.see("chain-people_without_power")).to_contain_text("1,286")
+    expect(looking.see("chains")).not_to_contain_text("person hours")
+    expect(looking.see("chain-breaks")).to_contain_text(
+        "substations:quay 5,680 fewer losses of a service by persons (3,750 to 7,609)"
+    )
+    looking.see("chain-assumed").locator("summary").click()
+    expect(looking.see("chain-assumed")).to_contain_text("5 of 14 links")
+    expect(looking.see("chain-assumed")).to_contain_text("nearest water works")
+
+
 def test_where_the_data_come_from_is_said_on_the_map(looking: Desk) -> None:
     expect(looking.see("map")).to_contain_text("© OpenStreetMap contributors (ODbL)")
 

@@ -220,6 +220,9 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     assert red["id"] in forecast["cause"]
     assert served.get(f"/forecasts/{forecast['id']}/depth.png?view=q50")[:8] == b"\x89PNG\r\n\x1a\n"
     assert served.get(f"/forecasts/{forecast['id']}/zones")[0]["zone"] == "Shore"
+    chains = served.get("/forecasts/latest/chains")
+    assert (chains["forecast"], chains["members"], chains["points_by_kind"]["hospitals"]) == (forecast["id"], 50, 1)
+    assert any("no substations" in remark for remark in chains["remarks"])
 
     # a person decides with the person's own key; the orders follow
     best = next(s for s in compared["scores"] if s["plan"] == compared["recommended"])

@@ -7,6 +7,8 @@ from importlib.metadata import entry_points
 
 import msgspec
 
+from tocsin.pack.chain import ChainPart, Chains, Exposure, Link, Service
+from tocsin.pack.lifelines import LIFELINES
 from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
 from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
@@ -18,20 +20,26 @@ from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
 __all__ = [
+    "LIFELINES",
     "Action",
     "Case",
+    "ChainPart",
+    "Chains",
     "Duration",
     "Effect",
+    "Exposure",
     "Future",
     "Harm",
     "Knob",
     "Limits",
+    "Link",
     "Model",
     "Pack",
     "Plan",
     "PlanLevel",
     "Rule",
     "Scenario",
+    "Service",
     "Spread",
     "Substitute",
     "Verdict",
@@ -78,7 +86,7 @@ class Harm(msgspec.Struct, frozen=True):
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """Everything that the platform knows about one hazard."""
+    """Everything that the platform knows about one hazard. `chain` is what it says of risk chains: see `tocsin.pack.chain`."""
 
     hazard: str
     observes: tuple[Quantity, ...]
@@ -88,6 +96,7 @@ class Pack(msgspec.Struct, frozen=True):
     plans: Callable[[World], tuple[Plan, ...]]
     knowledge: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
+    chain: tuple[ChainPart, ...] = ()
 
 
 def find_packs() -> dict[str, Pack]:

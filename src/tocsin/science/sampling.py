@@ -63,3 +63,8 @@ def keyed_uniform(seed: int, *key: str) -> float:
     """
     told = hashlib.blake2b("\x1f".join((str(seed), *key)).encode(), digest_size=8).digest()
     return int.from_bytes(told, "little") / 2.0**64
+
+
+def key_of(name: str) -> int:
+    """64 bits that stand for a name: what kernels that cannot hash text key their chance by."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

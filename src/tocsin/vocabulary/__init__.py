@@ -5,7 +5,7 @@ from tocsin.vocabulary.errors import Conflict, InputError, NotFound, PackFault, 
 from tocsin.vocabulary.footprint import Footprint, Member, stack
 from tocsin.vocabulary.level import Level
 from tocsin.vocabulary.observations import Flag, Observations, column
-from tocsin.vocabulary.place import Assets, Grid, Line, Roads, Water, Zones
+from tocsin.vocabulary.place import Assets, Dependency, Grid, Line, Roads, Water, Zones
 from tocsin.vocabulary.quantity import Bools, Floats, Quantity
 from tocsin.vocabulary.records import (
     AlertDraft,
@@ -42,6 +42,7 @@ __all__ = [
     "Conflict",
     "Curve",
     "Decision",
+    "Dependency",
     "Estimate",
     "Evidence",
     "Flag",

@@ -151,6 +151,17 @@ export interface ZoneRisk {
   first_arrival_h: number | null
 }
 
+/** What fails in a forecast's futures, what that takes down in turn, and what would help. */
+export interface RiskChains {
+  members: number
+  links: number
+  links_assumed: number
+  figures: Record<string, Estimate>
+  ways: { points: string[]; names: string[]; links: string[]; assumed: boolean; share: number; low: number; high: number; begins_h: number; after_h: number[] }[]
+  breaks: { verb: string; target: string; what: string; saved: number; low: number; high: number; helps_share: number }[]
+  remarks: string[]
+}
+
 export interface Action {
   name: string
   do: string

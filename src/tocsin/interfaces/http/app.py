@@ -120,6 +120,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/forecasts/{forecast}/at", "read situation", forecasts.at),
         route("/forecasts/{forecast}/roads", "read situation", forecasts.roads),
         route("/forecasts/{forecast}/zones", "read situation", forecasts.zones),
+        route("/forecasts/{forecast}/chains", "read situation", forecasts.chains),
         route("/plans", "read situation", plans.plans),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),

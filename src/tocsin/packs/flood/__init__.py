@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tocsin.pack import Case, Pack
+from tocsin.packs.flood.chain import CHAIN
 from tocsin.packs.flood.harm import HARM
 from tocsin.packs.flood.model import WATER_RUNS_OVER_THE_GROUND
 from tocsin.packs.flood.plans import plans
@@ -17,6 +18,7 @@ PACK = Pack(
     models=(WATER_RUNS_OVER_THE_GROUND,),
     harm=HARM,
     plans=plans,
+    chain=CHAIN,
     knowledge=(
         "A gauge that stops sending in a flood is itself a warning (Ahr 2021).",
         "Tie each warning level to named actions with an owner and a deadline (Zhengzhou 2021).",
