@@ -11,13 +11,13 @@ A street shorter than a cell (free speed times step) is made as long as one: it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.science.traffic_steps import GRAINS, NO_WAY, SOURCE, Course, Net, State, Track, run
+from tocsin.science.traffic_steps import BECAUSE, BEGIN, CAUSE, GRAINS, LAST, MOVE, NO_WAY, ON, ORIGIN, ORIGIN_STOP, SOURCE, Course, Net, State, Track, run
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -53,9 +53,7 @@ class Network(msgspec.Struct, frozen=True):
     stretched_share: float
     order: Ints  # link -> edge
     net: Net
-    move: Floats
-    flow: Floats
-    wave: Floats
+    street: Floats
 
     def __len__(self) -> int:
         return int(self.source.size)
@@ -64,7 +62,8 @@ class Network(msgspec.Struct, frozen=True):
     def free_s(self) -> Floats:
         """The time that each edge takes when free, as it is modelled, s."""
         free = np.empty(len(self))
-        free[self.order] = np.diff(self.net.cell_start) * self.step_s / self.move
+        cells = self.net.link[:, LAST] + 1 - self.net.link[:, BEGIN]
+        free[self.order] = cells * self.step_s / self.street[:, MOVE]
         return free
 
 
@@ -125,24 +124,21 @@ def network(
         np.maximum.at(weight, tail, flow)
     else:
         weight[:] = entry_weight_per_s * step_s
+    begin = np.append(0, np.cumsum(cells[order]))
     net = Net(
-        in_start.astype(np.int64),
-        head,
+        np.column_stack([begin[:-1], begin[1:] - 1, head, slot]).astype(np.int64),
         tail,
-        out_start.astype(np.int64),
+        np.column_stack([in_start[:-1], in_start[1:], out_start[:-1], out_start[1:], *np.zeros((2, nodes))]).astype(np.int64),
         by_tail.astype(np.int64),
-        slot,
-        np.append(0, np.cumsum(cells[order])).astype(np.int64),
-        np.floor(k * cell_m * GRAINS)[order] / GRAINS,
-        np.full(nodes, UNLIMITED),
-        weight,
-        np.full(nodes, UNLIMITED),
-        np.zeros(nodes + 1, np.int64),
+        np.column_stack([np.full(nodes, UNLIMITED), weight, np.full(nodes, UNLIMITED)]),
         int(max(np.diff(in_start).max(), np.diff(out_start).max())),
     )
+    room = np.floor(k * cell_m * GRAINS)[order] / GRAINS
+    street = np.column_stack(
+        [np.minimum(1.0, (whole / cell_m)[order]), flow, np.minimum(1.0, (w * step_s / cell_m)[order]), room, *np.zeros((2, a.size))]
+    )
     return Network(
-        a, b, long, v, q, k, nodes, step_s, float(modelled.sum() / long.sum() - 1.0), order.astype(np.int64), net,
-        np.minimum(1.0, (whole / cell_m)[order]), flow, np.minimum(1.0, (w * step_s / cell_m)[order]),
+        a, b, long, v, q, k, nodes, step_s, float(modelled.sum() / long.sum() - 1.0), order.astype(np.int64), net, street
     )
 
 
@@ -238,7 +234,10 @@ def drive(
     rank = np.empty(by_node.size, np.int64)
     rank[by_node] = np.arange(by_node.size)
     origin_node = trips.origin_node[by_node].astype(np.int64)
-    net = roads.net._replace(origin_start=np.searchsorted(origin_node, np.arange(nodes + 1)).astype(np.int64))
+    node = roads.net.node.copy()
+    node[:, ORIGIN] = np.searchsorted(origin_node, np.arange(nodes))
+    node[:, ORIGIN_STOP] = np.searchsorted(origin_node, np.arange(nodes), side="right")
+    net = roads.net._replace(node=node)
     edge_link = np.empty(count, np.int64)
     edge_link[roads.order] = np.arange(count)
 
@@ -249,14 +248,19 @@ def drive(
     for d in range(bounds):
         is_end[d, goals.node[goals.serves[d]]] = True
     course = _course(trips, changes, goals, rank, origin_node, edge_link, is_end, steps, dt)
-    state = _state(net, roads, nodes, bounds, by_node.size, places)
+    state = _state(roads, bounds, by_node.size, places, threads)
     every = max(1, round(record_s / dt))
     records = np.append(np.arange(every, steps, every), steps).astype(np.int64)
     track = Track(
         records, *(np.zeros(records.size) for _ in range(4)), np.zeros((records.size, course.end_node.size)),
         np.zeros(count), np.zeros(by_node.size), np.zeros(3, np.int64),
     )
-    run(net, state, course, track, dt, steps, max(1, round(reroute_s / dt)), heed_jams, 1 if threads < 2 else 8 * threads)
+    arguments = (net, state, course, track, dt, steps, max(1, round(reroute_s / dt)), heed_jams)
+    with ThreadPoolExecutor(threads) as pool:
+        others = [pool.submit(run, *arguments, number, threads) for number in range(1, threads)]
+        run(*arguments, 0, threads)
+        for other in others:
+            other.result()
 
     def by_edge(of_link: Floats) -> Floats:
         made = np.empty(count)
@@ -275,7 +279,7 @@ def drive(
         held_back=state.queue.sum(axis=1)[rank],
         caught_on=by_edge(track.caught_on),
         delay_h=by_edge(state.caused) * dt / 3600.0,
-        stranded=by_edge(state.on_link),
+        stranded=by_edge(state.street[:, ON]),
         arrived_by_bound=state.arrived[course.end_node],
         steps=int(track.counts[0]),
         trees=int(track.counts[1]) * bounds,
@@ -337,13 +341,27 @@ def _course(
     )
 
 
-def _state(net: Net, roads: Network, nodes: int, bounds: int, origins: int, places: Floats) -> State:
-    count, cells = len(roads), int(net.cell_start[-1])
+def _state(roads: Network, bounds: int, origins: int, places: Floats, threads: int) -> State:
+    count, nodes, cells = len(roads), roads.nodes, int(roads.net.link[-1, LAST]) + 1
+    mark, sign = np.zeros((count, 2), np.int64), np.zeros((nodes, 3), np.int64)
+    mark[:, CAUSE], sign[:, BECAUSE] = SOURCE, SOURCE
     return State(
-        np.zeros((cells, bounds)), np.zeros(cells), np.zeros(count), roads.move.copy(), roads.flow.copy(), roads.wave.copy(),
-        np.zeros((count, bounds)), np.zeros((count, bounds)), np.full((nodes, bounds), NO_WAY, np.int64), np.zeros((origins, bounds)),
-        np.zeros(origins), np.zeros((nodes, bounds)), np.zeros(nodes), np.full(nodes, SOURCE, np.int64), np.zeros((nodes, bounds)), places,
-        np.full(count, SOURCE, np.int64), np.zeros(count), np.zeros(count), np.zeros(count, np.int64), np.zeros(count, bool),
-        np.zeros(nodes, np.int64), np.zeros(nodes, np.int64), np.zeros(1, np.int64), np.zeros(nodes, np.int64), np.zeros(nodes, bool),
-        np.zeros(1, np.int64),
+        cell=np.zeros((cells, bounds + 1)),
+        street=roads.street.copy(),
+        mark=mark,
+        flux=np.zeros((count, 2 * bounds)),
+        next_link=np.full((nodes, bounds), NO_WAY, np.int64),
+        queue=np.zeros((origins, bounds)),
+        set_out=np.zeros(origins),
+        waiting=np.zeros((nodes, bounds)),
+        gate=np.column_stack([np.zeros(nodes), places]),
+        sign=sign,
+        arrived=np.zeros((nodes, bounds)),
+        caused=np.zeros(count),
+        busy_link=np.zeros(count, np.int64),
+        busy_node=np.zeros(nodes, np.int64),
+        queue_node=np.zeros(nodes, np.int64),
+        count=np.zeros(8, np.int64),
+        moved=np.zeros(threads),
+        sync=np.zeros(3, np.int64),
     )

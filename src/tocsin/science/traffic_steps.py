@@ -1,9 +1,10 @@
 """The inner loops of road traffic: what crosses each junction and each cell in one step, the ways to safety, and the run of a whole evacuation.
 
-All that is compiled together is in this one file: a compiled function is kept on disk until its own file changes, with all that it calls.
-
 Every amount of vehicles is a whole number of grains (2^-20 of a vehicle) held in a float, and every flow is rounded down to one. Sums of
 grains are exact below 2^32 vehicles, so nothing is lost or made, and no order of summing and no number of threads changes a bit.
+
+What belongs to one street or node lies side by side in one row, since a step touches few streets and waits for memory, not for arithmetic.
+All that is compiled together is in this one file: a compiled function is kept on disk until its own file changes, with all that it calls.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from tocsin.science.flood_steps import _atomic_add, _meet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,62 +26,60 @@ _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
 GRAINS = 1048576.0
-CRUMB = 1.0 / 128.0  # what is left in a cell below this goes along with the rest: a free road empties in finite time
-NO_WAY, HERE = -1, -2
-SOURCE = -3  # the cause of a queue whose street has its own capacity to blame
+CRUMB = 1.0 / 128.0  # vehicles: what is left in a cell below this goes along with the rest, so a free road empties in finite time
+SLOWEST = 0.02  # a street at less than this share of its speed is as good as closed, but counts as open
 FREE = 1e-9
 CHAIN_MOST = 500
-SLOWEST = 0.02  # a street at less than this share of its speed is as good as closed, but counts as open
 IDLE = 1 << 62
+CHUNK = 256  # busy nodes or streets that a thread takes at a time
+SORTED_EVERY = 32  # steps
+NO_WAY, HERE = -1, -2
+SOURCE = -3  # the cause of a queue on a street that has its own capacity to blame
+
+BEGIN, LAST, HEAD, SLOT = range(4)  # of a street: first and last cell, the node that it leads to, its number among those that leave its first node
+CAUSE, BUSY = range(2)
+MOVE, FLOW, WAVE, ROOM, HELD, ON = range(6)
+IN, IN_STOP, OUT, OUT_STOP, ORIGIN, ORIGIN_STOP = range(6)  # of a node: its streets and origins
+ENTRY, WEIGHT, EXIT = range(3)
+WAITING, PLACES = range(2)
+BECAUSE, STAMP, QUEUED = range(3)
+LINKS, NODES, QUEUES, STAMPS, AT, NEXT, FIND, RUNNING = range(8)
+ARRIVED_AT, TAKEN_NODES, TAKEN_STREETS = range(3)
+
 
 class Net(NamedTuple):
-    """Streets in the order of the node that they lead to: those into node k are in_start[k]..in_start[k + 1]."""
+    """Streets in the order of the node that they lead to."""
 
-    in_start: Ints
-    head: Ints
+    link: Ints  # (street, 4)
     tail: Ints
-    out_start: Ints
+    node: Ints  # (node, 6)
     out_link: Ints
-    slot: Ints  # a street's number among those that leave its first node
-    cell_start: Ints
-    room: Floats  # vehicles that a cell holds at standstill
-    entry_flow: Floats  # (node,) vehicles that can set out here in a step
-    entry_weight: Floats  # (node,) against the capacity of the streets that come in
-    exit_flow: Floats  # (node,) vehicles that can arrive here in a step
-    origin_start: Ints  # (node + 1,)
+    door: Floats  # (node, 3) vehicles that can set out in a step; their weight against the streets that come in; vehicles that can arrive
     degree_most: int
 
 
 class State(NamedTuple):
-    """What changes from step to step."""
+    """What changes from step to step. A bound is a kind of travellers: those who drive to the same goals."""
 
-    cell: Floats  # (cell, bound) vehicles
-    cell_total: Floats
-    on_link: Floats
-    move: Floats  # (street,) share of a cell that drives on in a step when free
-    flow: Floats  # (street,) vehicles in a step at capacity
-    wave: Floats  # (street,) share of a cell that the backward wave crosses in a step
-    leaves: Floats  # (street, bound) in this step
-    enters: Floats
+    cell: Floats  # (cell, bound + 1) vehicles; the last is their sum
+    street: Floats  # (street, 6) share of a cell driven in a step when free, vehicles in a step at capacity, share of a cell that
+    # the backward wave crosses in a step, vehicles that a cell holds at standstill, vehicle-steps of waiting not yet booked, vehicles
+    mark: Ints  # (street, 2) the street that holds it up, whether it is in the list of the busy
+    flux: Floats  # (street, 2 bound) what leaves it and what enters it in this step
     next_link: Ints  # (node, bound)
     queue: Floats  # (origin, bound) who waits to set out
     set_out: Floats  # (origin,)
     waiting: Floats  # (node, bound)
-    node_waiting: Floats
-    node_cause: Ints
+    gate: Floats  # (node, 2) who waits in all, places left
+    sign: Ints  # (node, 3)
     arrived: Floats  # (node, bound)
-    places: Floats  # (node,) that are left
-    cause: Ints
-    held: Floats  # (street,) vehicle-steps of waiting that are not booked yet
-    caused: Floats  # (street,) vehicle-steps of waiting that a street has caused
+    caused: Floats  # (street,) vehicle-steps of waiting that it has caused
     busy_link: Ints
-    is_busy: Bools
     busy_node: Ints
-    node_stamp: Ints
-    stamp: Ints
     queue_node: Ints
-    in_queue: Bools
-    queues: Ints
+    count: Ints
+    moved: Floats  # (thread,)
+    sync: Ints
 
 
 class Course(NamedTuple):
@@ -136,7 +137,7 @@ def _taken(total: Any, room: Any, wave: Any, flow: Any) -> Any:
 
 
 @_plain
-def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
+def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
     """What crosses the busy nodes first..stop in one step.
 
     First-in first-out on every street, what is scarce is shared by capacity, and nobody holds back who could go: the node model of
@@ -144,12 +145,10 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
     queue of those who set out here, and after the last that goes out the goal that is here. All arrays are taken out of their
     tuples once, and the way through is written in one piece: counting their references at each node costs ten times the arithmetic.
     """
-    in_start, out_start, out_link, slot, cell_start = n.in_start, n.out_start, n.out_link, n.slot, n.cell_start
-    room, entry_flow, entry_weight, exit_flow, origin_start = n.room, n.entry_flow, n.entry_weight, n.exit_flow, n.origin_start
-    cell, cell_total, move, flow, wave, leaves, enters = s.cell, s.cell_total, s.move, s.flow, s.wave, s.leaves, s.enters
-    next_link, queue, set_out, waiting, node_waiting = s.next_link, s.queue, s.set_out, s.waiting, s.node_waiting
-    node_cause, arrived, places, cause, held, busy_node = s.node_cause, s.arrived, s.places, s.cause, s.held, s.busy_node
-    bounds = cell.shape[1]
+    links, node, out_link, door = n.link, n.node, n.out_link, n.door
+    cell, street, mark, flux, next_link = s.cell, s.street, s.mark, s.flux, s.next_link
+    queue, set_out, waiting, gate, sign, arrived, busy_node = s.queue, s.set_out, s.waiting, s.gate, s.sign, s.arrived, s.busy_node
+    bounds = next_link.shape[1]
     size = n.degree_most + 2
     out_sum, out_can, in_can, in_go, weight = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     out_weight, in_full, done = np.zeros(size), np.zeros(size, np.int64), np.zeros(size, np.bool_)
@@ -157,37 +156,39 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
     moved = 0.0
     for x in range(first, stop):
         k = busy_node[x]
-        i0, o0 = in_start[k], out_start[k]
-        comes, goes = in_start[k + 1] - i0, out_start[k + 1] - o0
+        i0, o0 = node[k, IN], node[k, OUT]
+        comes, goes = node[k, IN_STOP] - i0, node[k, OUT_STOP] - o0
         for j in range(goes + 1):
             out_sum[j] = 0.0
         # what every street that comes in would send, by street that goes out
         for i in range(comes):
-            last = cell_start[i0 + i + 1] - 1
-            total = cell_total[last]
+            a = i0 + i
             can = 0.0
-            if total > 0.0 and flow[i0 + i] > 0.0:
-                can = _sent(total, move[i0 + i], flow[i0 + i])
-                for d in range(bounds):  # who knows no way stops at the junction, and all behind him
-                    if next_link[k, d] == NO_WAY and cell[last, d] > 0.0:
-                        can = 0.0
-                share = can / total
-                for d in range(bounds):
-                    goal = next_link[k, d]
-                    if goal != NO_WAY:
-                        out_sum[goes if goal == HERE else slot[goal]] += cell[last, d] * share
+            if street[a, ON] > 0.0:
+                last = links[a, LAST]
+                total = cell[last, bounds]
+                if total > 0.0 and street[a, FLOW] > 0.0:
+                    can = _sent(total, street[a, MOVE], street[a, FLOW])
+                    for d in range(bounds):  # who knows no way stops at the junction, and all behind him
+                        if next_link[k, d] == NO_WAY and cell[last, d] > 0.0:
+                            can = 0.0
+                    share = can / total
+                    for d in range(bounds):
+                        goal = next_link[k, d]
+                        if goal != NO_WAY:
+                            out_sum[goes if goal == HERE else links[goal, SLOT]] += cell[last, d] * share
             in_can[i] = can
             in_go[i] = can
             in_full[i] = -1
         in_can[comes] = 0.0
-        here = node_waiting[k]
+        here = gate[k, WAITING]
         if here > 0.0:
-            can = min(here, entry_flow[k])
+            can = min(here, door[k, ENTRY])
             share = can / here
             for d in range(bounds):
                 goal = next_link[k, d]
                 if goal != NO_WAY:
-                    out_sum[goes if goal == HERE else slot[goal]] += waiting[k, d] * share
+                    out_sum[goes if goal == HERE else links[goal, SLOT]] += waiting[k, d] * share
             in_can[comes] = can
         in_go[comes] = in_can[comes]
         in_full[comes] = -1
@@ -195,12 +196,12 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
         tight = False
         for j in range(goes):
             if out_sum[j] > 0.0:
-                link = out_link[o0 + j]
-                out_can[j] = _whole(_taken(cell_total[cell_start[link]], room[link], wave[link], flow[link]))
+                b = out_link[o0 + j]
+                out_can[j] = _whole(_taken(cell[links[b, BEGIN], bounds], street[b, ROOM], street[b, WAVE], street[b, FLOW]))
                 if out_sum[j] > out_can[j]:
                     tight = True
         if out_sum[goes] > 0.0:
-            out_can[goes] = min(places[k], exit_flow[k])
+            out_can[goes] = min(gate[k, PLACES], door[k, EXIT])
             if out_sum[goes] > out_can[goes]:
                 tight = True
         if tight:
@@ -208,29 +209,31 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
                 for j in range(goes + 1):
                     part[i, j] = 0.0
                 if in_can[i] > 0.0:
-                    weight[i] = entry_weight[k] if i == comes else flow[i0 + i]
+                    weight[i] = door[k, WEIGHT] if i == comes else street[i0 + i, FLOW]
                     for d in range(bounds):
                         goal = next_link[k, d]
                         if goal != NO_WAY:
-                            j = goes if goal == HERE else slot[goal]
+                            j = goes if goal == HERE else links[goal, SLOT]
                             if i == comes:
                                 part[i, j] += waiting[k, d] / here
                             else:
-                                last = cell_start[i0 + i + 1] - 1
-                                part[i, j] += cell[last, d] / cell_total[last]
+                                last = links[i0 + i, LAST]
+                                part[i, j] += cell[last, d] / cell[last, bounds]
             share_out(comes, goes, out_sum, out_can, out_weight, in_can, in_go, in_full, weight, part, done)
         # book what crosses, in whole grains: what leaves a street enters another or arrives
         for i in range(comes):
-            link = i0 + i
-            last = cell_start[link + 1] - 1
-            total = cell_total[last]
+            a = i0 + i
+            if street[a, ON] <= 0.0:
+                continue
+            last = links[a, LAST]
+            total = cell[last, bounds]
             if total <= 0.0:
                 continue
             full = in_full[i]
-            cause[link] = out_link[o0 + full] if 0 <= full < goes else SOURCE
+            mark[a, CAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
             go = in_go[i]
-            if total * move[link] > go:
-                held[link] += total * move[link] - go
+            if total * street[a, MOVE] > go:
+                street[a, HELD] += total * street[a, MOVE] - go
             if go <= 0.0:
                 continue
             share = go / total
@@ -240,19 +243,19 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
                     if share < 1.0:
                         amount = _whole(amount * share)
                     goal = next_link[k, d]
-                    leaves[link, d] = amount
+                    flux[a, d] = amount
                     moved += amount
                     if goal == HERE:
                         arrived[k, d] += amount
-                        places[k] -= amount
+                        gate[k, PLACES] -= amount
                     else:
-                        enters[goal, d] += amount
+                        flux[goal, bounds + d] += amount
         if here > 0.0:
             full = in_full[comes]
-            node_cause[k] = out_link[o0 + full] if 0 <= full < goes else SOURCE
+            sign[k, BECAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
             share = in_go[comes] / here
             if share > 0.0:
-                for q in range(origin_start[k], origin_start[k + 1]):
+                for q in range(node[k, ORIGIN], node[k, ORIGIN_STOP]):
                     for d in range(bounds):
                         amount = queue[q, d]
                         goal = next_link[k, d]
@@ -262,13 +265,13 @@ def _junctions_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
                             queue[q, d] -= amount
                             set_out[q] += amount
                             waiting[k, d] -= amount
-                            node_waiting[k] -= amount
+                            gate[k, WAITING] -= amount
                             moved += amount
                             if goal == HERE:
                                 arrived[k, d] += amount
-                                places[k] -= amount
+                                gate[k, PLACES] -= amount
                             else:
-                                enters[goal, d] += amount
+                                flux[goal, bounds + d] += amount
     return moved
 
 
@@ -315,138 +318,142 @@ def share_out(
 
 
 @_plain
-def _streets_of(n: Any, s: Any, first: Any, stop: Any) -> Any:
+def _streets(n: Any, s: Any, first: Any, stop: Any) -> Any:
     """One step on the busy streets first..stop: between their cells, from the front to the back, then what left and what came."""
-    cell_start, rooms, cell, cell_total = n.cell_start, n.room, s.cell, s.cell_total
-    moves, flows, waves, held, leaves, enters = s.move, s.flow, s.wave, s.held, s.leaves, s.enters
-    on_link, busy_link = s.on_link, s.busy_link
-    bounds = cell.shape[1]
+    links, cell, street, flux, busy_link = n.link, s.cell, s.street, s.flux, s.busy_link
+    bounds = cell.shape[1] - 1
     moved = 0.0
     for x in range(first, stop):
-        link = busy_link[x]
-        begin, last = cell_start[link], cell_start[link + 1] - 1
-        move, flow, wave, room = moves[link], flows[link], waves[link], rooms[link]
-        ahead = cell_total[last]  # as it was before the step
+        a = busy_link[x]
+        begin, last = links[a, BEGIN], links[a, LAST]
+        ahead = cell[last, bounds]  # as it was before the step
+        change = 0.0
         for d in range(bounds):
-            amount = leaves[link, d]
+            amount = flux[a, d]
             if amount > 0.0:
                 cell[last, d] -= amount
-                cell_total[last] -= amount
-                leaves[link, d] = 0.0
-        for c in range(last - 1, begin - 1, -1):
-            total = cell_total[c]
-            if total > 0.0:
-                go = min(_sent(total, move, flow), _whole(_taken(ahead, room, wave, flow)))
-                if total * move > go:
-                    held[link] += total * move - go
-                share = go / total
-                if share > 0.0:
-                    for d in range(bounds):
-                        amount = cell[c, d]
-                        if amount > 0.0:
-                            if share < 1.0:
-                                amount = _whole(amount * share)
-                            cell[c, d] -= amount
-                            cell_total[c] -= amount
-                            cell[c + 1, d] += amount
-                            cell_total[c + 1] += amount
-                            moved += amount
-            ahead = total
+                cell[last, bounds] -= amount
+                change -= amount
+                flux[a, d] = 0.0
+        if last > begin:
+            move, flow, wave, room = street[a, MOVE], street[a, FLOW], street[a, WAVE], street[a, ROOM]
+            for c in range(last - 1, begin - 1, -1):
+                total = cell[c, bounds]
+                if total > 0.0:
+                    go = min(_sent(total, move, flow), _whole(_taken(ahead, room, wave, flow)))
+                    if total * move > go:
+                        street[a, HELD] += total * move - go
+                    share = go / total
+                    if share > 0.0:
+                        for d in range(bounds):
+                            amount = cell[c, d]
+                            if amount > 0.0:
+                                if share < 1.0:
+                                    amount = _whole(amount * share)
+                                cell[c, d] -= amount
+                                cell[c, bounds] -= amount
+                                cell[c + 1, d] += amount
+                                cell[c + 1, bounds] += amount
+                                moved += amount
+                ahead = total
         for d in range(bounds):
-            amount = enters[link, d]
+            amount = flux[a, bounds + d]
             if amount > 0.0:
                 cell[begin, d] += amount
-                cell_total[begin] += amount
-                enters[link, d] = 0.0
-        on = 0.0
-        for c in range(begin, last + 1):
-            on += cell_total[c]
-        on_link[link] = on
+                cell[begin, bounds] += amount
+                change += amount
+                flux[a, bounds + d] = 0.0
+        street[a, ON] += change
     return moved
 
 
 @_plain
-def root_of(link: Any, n: Any, s: Any) -> Any:
+def root_of(a: Any, mark: Any) -> Any:
     """The street that a queue goes back to: where the chain of streets that hold each other up begins."""
     for _ in range(CHAIN_MOST):
-        following = s.cause[link]
-        if following < 0 or not s.is_busy[following]:
-            return link if following < 0 else following
-        link = following
-    return link  # a gridlock: each waits for the next, in a circle
+        following = mark[a, CAUSE]
+        if following < 0:
+            return a
+        if mark[following, BUSY] == 0:
+            return following
+        a = following
+    return a  # a gridlock: each waits for the next, in a circle
 
 
 @_plain
-def blame(link: Any, n: Any, s: Any) -> None:
-    """Book the waiting on a street since it was last booked to the street that caused it, in vehicle-steps."""
-    s.caused[root_of(link, n, s)] += s.held[link]
-    s.held[link] = 0.0
-
-
-@_plain
-def step(n: Any, s: Any, links: Any, chunks: Any) -> Any:
-    """One step of all streets and junctions that hold a vehicle. `links` is how many streets are busy; gives how many are now, and what moved."""
-    # junctions: the heads of busy streets and the nodes where somebody waits to set out
-    s.stamp[0] += 1
-    now = s.stamp[0]
-    nodes = 0
-    for x in range(links):
-        k = n.head[s.busy_link[x]]
-        if s.node_stamp[k] != now:
-            s.node_stamp[k] = now
-            s.busy_node[nodes] = k
+def _list_busy_nodes(n: Any, s: Any) -> None:
+    """The heads of busy streets, and the nodes where somebody waits to set out."""
+    links, busy_link, busy_node, sign, gate, queue_node, count = n.link, s.busy_link, s.busy_node, s.sign, s.gate, s.queue_node, s.count
+    count[STAMPS] += 1
+    now, nodes = count[STAMPS], 0
+    if now % SORTED_EVERY == 0:  # in the order of memory
+        busy_link[: count[LINKS]] = np.sort(busy_link[: count[LINKS]])
+    for x in range(count[LINKS]):
+        k = links[busy_link[x], HEAD]
+        if sign[k, STAMP] != now:
+            sign[k, STAMP] = now
+            busy_node[nodes] = k
             nodes += 1
     kept = 0
-    for x in range(s.queues[0]):
-        k = s.queue_node[x]
-        if s.node_waiting[k] > 0.0:
-            s.queue_node[kept] = k
+    for x in range(count[QUEUES]):
+        k = queue_node[x]
+        if gate[k, WAITING] > 0.0:
+            queue_node[kept] = k
             kept += 1
-            if s.node_stamp[k] != now:
-                s.node_stamp[k] = now
-                s.busy_node[nodes] = k
+            if sign[k, STAMP] != now:
+                sign[k, STAMP] = now
+                busy_node[nodes] = k
                 nodes += 1
         else:
-            s.in_queue[k] = False
-    s.queues[0] = kept
-    moved = _junctions_of(n, s, 0, nodes)
-    # streets that were empty and are entered now
-    bounds = s.cell.shape[1]
-    for x in range(nodes):
-        k = s.busy_node[x]
-        for d in range(bounds):
-            goal = s.next_link[k, d]
-            if goal >= 0 and not s.is_busy[goal]:
-                entered = False
-                for e in range(bounds):
-                    if s.enters[goal, e] > 0.0:
-                        entered = True
-                if entered:
-                    s.is_busy[goal] = True
-                    s.busy_link[links] = goal
-                    links += 1
-    moved += _streets_of(n, s, 0, links)
-    kept = 0
-    for x in range(links):
-        link = s.busy_link[x]
-        if s.on_link[link] > 0.0:
-            s.busy_link[kept] = link
-            kept += 1
-        else:
-            s.is_busy[link] = False
-            if s.held[link] > 0.0:
-                blame(link, n, s)
-    return kept, moved
+            sign[k, QUEUED] = 0
+    count[QUEUES], count[NODES] = kept, nodes
 
 
 @_plain
-def ways_to(nodes: Any, in_start: Any, tail: Any, cost_s: Any, is_end: Any, width_s: Any, next_link: Any, time_s: Any) -> None:
+def _list_entered(s: Any) -> None:
+    """Streets that were empty and are entered now join the busy ones."""
+    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.count
+    bounds = next_link.shape[1]
+    links = count[LINKS]
+    for x in range(count[NODES]):
+        k = busy_node[x]
+        for d in range(bounds):
+            goal = next_link[k, d]
+            if goal >= 0 and mark[goal, BUSY] == 0:
+                for e in range(bounds):
+                    if flux[goal, bounds + e] > 0.0 and mark[goal, BUSY] == 0:
+                        mark[goal, BUSY] = 1
+                        busy_link[links] = goal
+                        links += 1
+    count[LINKS] = links
+
+
+@_plain
+def _drop_empty(s: Any) -> None:
+    """Streets that are empty leave the list; the waiting on them is booked to its cause."""
+    busy_link, street, mark, caused, count = s.busy_link, s.street, s.mark, s.caused, s.count
+    kept = 0
+    for x in range(count[LINKS]):
+        a = busy_link[x]
+        if street[a, ON] > 0.0:
+            busy_link[kept] = a
+            kept += 1
+        else:
+            mark[a, BUSY] = 0
+            if street[a, HELD] > 0.0:
+                caused[root_of(a, mark)] += street[a, HELD]
+                street[a, HELD] = 0.0
+    count[LINKS] = kept
+
+
+@_plain
+def ways_to(node: Any, tail: Any, cost_s: Any, is_end: Any, width_s: Any, next_link: Any, time_s: Any) -> None:
     """The quickest way from every node to the nearest end: the link to take (or HERE, NO_WAY) and how long it takes.
 
     Buckets as wide as the quickest link settle every node in them at once: exact (Denardo & Fox 1979, Oper. Res. 27:161-186; Dinitz 1978).
     A link whose cost is not finite is closed.
     """
-    links = tail.size
+    nodes, links = node.shape[0], tail.size
     most = 0.0
     for link in range(links):
         if cost_s[link] < np.inf and cost_s[link] > most:
@@ -478,7 +485,7 @@ def ways_to(nodes: Any, in_start: Any, tail: Any, cost_s: Any, is_end: Any, widt
             if settled[k]:
                 continue
             settled[k] = True
-            for link in range(in_start[k], in_start[k + 1]):
+            for link in range(node[k, IN], node[k, IN_STOP]):
                 there = time_s[k] + cost_s[link]
                 a = tail[link]
                 if there < time_s[a]:
@@ -492,180 +499,224 @@ def ways_to(nodes: Any, in_start: Any, tail: Any, cost_s: Any, is_end: Any, widt
 
 
 @_plain
-def _close(link: Any, n: Any, s: Any, track: Any, dt: Any) -> Any:
+def _close(a: Any, n: Any, s: Any, track: Any) -> Any:
     """Close a street: who is on it is caught."""
-    caught = 0.0
-    for c in range(n.cell_start[link], n.cell_start[link + 1]):
-        caught += s.cell_total[c]
-        s.cell_total[c] = 0.0
+    caught = s.street[a, ON]
+    for c in range(n.link[a, BEGIN], n.link[a, LAST] + 1):
         s.cell[c, :] = 0.0
-    s.on_link[link] = 0.0
-    s.flow[link] = 0.0
-    track.caught_on[link] += caught
+    s.street[a, ON] = 0.0
+    s.street[a, FLOW] = 0.0
+    track.caught_on[a] += caught
     return caught
 
 
 @_plain
-def _slow(link: Any, share: Any, s: Any, dry_move: Any, dry_flow: Any) -> None:
+def _slow(a: Any, share: Any, s: Any, dry: Any) -> None:
     """A street at a share of its dry speed: the flow is that of a triangle with the same backward wave and the same standstill."""
-    if s.flow[link] <= 0.0:
+    if s.street[a, FLOW] <= 0.0:
         return
-    move = dry_move[link] * max(share, SLOWEST)
-    if move >= s.move[link]:
+    move, wave = dry[a, MOVE] * max(share, SLOWEST), s.street[a, WAVE]
+    if move >= s.street[a, MOVE]:
         return
     # flow = v w kj / (v + w): per step, with v and w as shares of a cell and kj as vehicles in a cell
-    s.flow[link] = dry_flow[link] * (move / (move + s.wave[link])) / (dry_move[link] / (dry_move[link] + s.wave[link]))
-    s.move[link] = move
+    s.street[a, FLOW] = dry[a, FLOW] * (move / (move + wave)) / (dry[a, MOVE] / (dry[a, MOVE] + wave))
+    s.street[a, MOVE] = move
 
 
 @_plain
-def _costs(n: Any, s: Any, dt: Any, links: Any, heed_jams: Any, cost_s: Any) -> None:
+def _costs(n: Any, s: Any, dt: Any, heed_jams: Any, cost_s: Any) -> None:
     """The time that each street takes now, s; +inf where it is closed. With `heed_jams`, at the speeds of the traffic on it."""
-    for link in range(cost_s.size):
-        cells = n.cell_start[link + 1] - n.cell_start[link]
-        cost_s[link] = np.inf if s.flow[link] <= 0.0 else cells * dt / s.move[link]
+    bounds = s.next_link.shape[1]
+    for a in range(cost_s.size):
+        cells = n.link[a, LAST] + 1 - n.link[a, BEGIN]
+        cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 else cells * dt / s.street[a, MOVE]
     if heed_jams:
-        for x in range(links):
-            link = s.busy_link[x]
-            if s.flow[link] > 0.0:
+        for x in range(s.count[LINKS]):
+            a = s.busy_link[x]
+            if s.street[a, FLOW] > 0.0:
                 cost = 0.0
-                for c in range(n.cell_start[link], n.cell_start[link + 1]):
-                    speed = s.move[link]
-                    if s.cell_total[c] > 0.0:
-                        speed = min(speed, max(s.wave[link] * (n.room[link] - s.cell_total[c]) / s.cell_total[c], SLOWEST * speed))
+                for c in range(n.link[a, BEGIN], n.link[a, LAST] + 1):
+                    speed, total = s.street[a, MOVE], s.cell[c, bounds]
+                    if total > 0.0:
+                        speed = min(speed, max(s.street[a, WAVE] * (s.street[a, ROOM] - total) / total, SLOWEST * speed))
                     cost += dt / speed
-                cost_s[link] = cost
+                cost_s[a] = cost
 
 
 @_plain
-def find_ways(n: Any, s: Any, course: Any, dt: Any, links: Any, heed_jams: Any, cost_s: Any, time_s: Any, column: Any, open_end: Any) -> None:
-    """The way to take from every node, for every bound."""
-    nodes = n.in_start.size - 1
-    _costs(n, s, dt, links, heed_jams, cost_s)
-    for d in range(course.is_end.shape[0]):
-        for k in range(nodes):
-            open_end[k] = course.is_end[d, k] and s.places[k] >= CRUMB
-        ways_to(nodes, n.in_start, n.tail, cost_s, open_end, dt, column, time_s[d])
-        for k in range(nodes):
-            s.next_link[k, d] = column[k]
-    for d in range(course.instead.size):
-        other = course.instead[d]
-        if other >= 0:
-            for k in range(nodes):
-                if s.next_link[k, d] == NO_WAY:
-                    s.next_link[k, d] = s.next_link[k, other]
-
-
-@_plain
-def _is_on_a_way(link: Any, n: Any, s: Any) -> Any:
-    a = n.tail[link]
+def _is_on_a_way(a: Any, n: Any, s: Any) -> Any:
+    k = n.tail[a]
     for d in range(s.next_link.shape[1]):
-        if s.next_link[a, d] == link:
+        if s.next_link[k, d] == a:
             return True
     return False
 
 
 @_plain
-def run(n: Any, s: Any, course: Any, track: Any, dt: Any, steps: Any, reroute_steps: Any, heed_jams: Any, chunks: Any) -> Any:
-    """Play all steps. Stops early when nobody is left who could still move or come to harm; gives the step where it stopped."""
-    nodes, count = n.in_start.size - 1, n.head.size
-    bounds = s.cell.shape[1]
-    cost_s, time_s = np.empty(count), np.empty((bounds, nodes))
+def _happen(n: Any, s: Any, course: Any, track: Any, dry: Any, at: Any, i: Any) -> Any:
+    """What happens from outside at the start of step `i`. Gives who was caught, and whether a way has changed."""
+    bounds = s.next_link.shape[1]
+    dirty, caught = False, 0.0
+    while at[0] < course.change_step.size and course.change_step[at[0]] <= i:
+        a, share = course.change_link[at[0]], course.change_share[at[0]]
+        at[0] += 1
+        if s.street[a, FLOW] > 0.0 and _is_on_a_way(a, n, s):
+            dirty = True
+        if share <= 0.0:
+            caught += _close(a, n, s, track)
+        else:
+            _slow(a, share, s, dry)
+    while at[1] < course.shut_step.size and course.shut_step[at[1]] <= i:
+        q = course.shut_origin[at[1]]
+        k = course.origin_node[q]
+        at[1] += 1
+        for d in range(bounds):
+            amount = s.queue[q, d]
+            s.queue[q, d] = 0.0
+            s.waiting[k, d] -= amount
+            s.gate[k, WAITING] -= amount
+            track.stayed[q] += amount
+    while at[2] < course.set_out_step.size and course.set_out_step[at[2]] <= i:
+        q, d, amount = course.set_out_origin[at[2]], course.set_out_bound[at[2]], course.set_out_vehicles[at[2]]
+        k = course.origin_node[q]
+        at[2] += 1
+        s.queue[q, d] += amount
+        s.waiting[k, d] += amount
+        s.gate[k, WAITING] += amount
+        if s.sign[k, QUEUED] == 0:
+            s.sign[k, QUEUED] = 1
+            s.queue_node[s.count[QUEUES]] = k
+            s.count[QUEUES] += 1
+    return caught, dirty
+
+
+@_plain
+def _is_a_goal_newly_full(s: Any, course: Any) -> Any:
+    found = False
+    for x in range(course.limited.size):
+        k = course.limited[x]
+        if s.gate[k, PLACES] < CRUMB:
+            s.gate[k, PLACES] = 0.0
+            for d in range(s.next_link.shape[1]):
+                if s.next_link[k, d] == HERE:
+                    found = True
+    return found
+
+
+@_plain
+def _write_down(s: Any, course: Any, track: Any, record: Any, span: Any, caught: Any) -> None:
+    """One record; the waiting since the last one is booked to its causes."""
+    on, waits, total = 0.0, 0.0, 0.0
+    for x in range(s.count[LINKS]):
+        a = s.busy_link[x]
+        on += s.street[a, ON]
+        if s.street[a, HELD] > 0.0:
+            s.caused[root_of(a, s.mark)] += s.street[a, HELD]
+            s.street[a, HELD] = 0.0
+    for x in range(s.count[QUEUES]):
+        k = s.queue_node[x]
+        if s.gate[k, WAITING] > 0.0:
+            waits += s.gate[k, WAITING]
+            if s.sign[k, BECAUSE] >= 0:
+                s.caused[root_of(s.sign[k, BECAUSE], s.mark)] += s.gate[k, WAITING] * span
+    for e in range(course.end_node.size):
+        for d in range(s.next_link.shape[1]):
+            track.arrived[record, e] += s.arrived[course.end_node[e], d]
+        total += track.arrived[record, e]
+    track.on_road[record], track.waiting[record], track.caught[record] = on, waits, caught
+    track.set_out[record] = on + caught + total
+
+
+@_plain
+def _what_next(s: Any, course: Any, at: Any, i: Any, steps: Any, find_at: Any) -> Any:
+    """The step to go on with where nothing stirs: when next something happens from outside."""
+    following = IDLE
+    somebody = s.count[LINKS] > 0 or s.count[QUEUES] > 0
+    to_come = at[2] < course.set_out_step.size
+    if to_come:
+        following = min(following, course.set_out_step[at[2]])
+    if at[0] < course.change_step.size and (somebody or to_come):
+        following = min(following, course.change_step[at[0]])
+    if at[1] < course.shut_step.size and (somebody or to_come):
+        following = min(following, course.shut_step[at[1]])
+    if somebody:
+        following = min(following, find_at)
+    return min(max(following, i + 1), steps)
+
+
+@_plain
+def run(n: Any, s: Any, course: Any, track: Any, dt: Any, steps: Any, find_every: Any, heed_jams: Any, thread: Any, threads: Any) -> None:
+    """Play all steps. Every thread calls this; the first leads, the others help at junctions and streets."""
+    count, sync = s.count, s.sync
+    nodes, bounds = n.node.shape[0], s.next_link.shape[1]
+    cost_s, time_s = np.empty(n.tail.size), np.empty(nodes)
     column, open_end = np.empty(nodes, np.int64), np.empty(nodes, np.bool_)
-    dry_move, dry_flow = s.move.copy(), s.flow.copy()
-    leave, change, shut, record = 0, 0, 0, 0
-    leaves, changes, shuts, records = course.set_out_step.size, course.change_step.size, course.shut_step.size, track.step.size
-    links = 0
-    out, caught = 0.0, 0.0
-    next_ways, dirty = 0, True
-    last_record = 0
-    i = 0
-    while i < steps:
-        # what happens from outside at the start of this step
-        while change < changes and course.change_step[change] <= i:
-            link, share = course.change_link[change], course.change_share[change]
-            change += 1
-            if s.flow[link] > 0.0 and _is_on_a_way(link, n, s):
-                dirty = True
-            if share <= 0.0:
-                caught += _close(link, n, s, track, dt)
-            else:
-                _slow(link, share, s, dry_move, dry_flow)
-        while shut < shuts and course.shut_step[shut] <= i:
-            q = course.shut_origin[shut]
-            k = course.origin_node[q]
-            shut += 1
-            for d in range(bounds):
-                amount = s.queue[q, d]
-                s.queue[q, d] = 0.0
-                s.waiting[k, d] -= amount
-                s.node_waiting[k] -= amount
-                track.stayed[q] += amount
-        while leave < leaves and course.set_out_step[leave] <= i:
-            q, d, amount = course.set_out_origin[leave], course.set_out_bound[leave], course.set_out_vehicles[leave]
-            k = course.origin_node[q]
-            leave += 1
-            s.queue[q, d] += amount
-            s.waiting[k, d] += amount
-            s.node_waiting[k] += amount
-            if not s.in_queue[k]:
-                s.in_queue[k] = True
-                s.queue_node[s.queues[0]] = k
-                s.queues[0] += 1
-        for x in range(course.limited.size):
-            k = course.limited[x]
-            if 0.0 < s.places[k] < CRUMB:
-                s.places[k] = 0.0
-                dirty = True
-                next_ways = i
-            elif s.places[k] == 0.0 and s.next_link[k, 0] == HERE:
-                dirty = True
-                next_ways = i
-        if i >= next_ways and (dirty or heed_jams):
-            find_ways(n, s, course, dt, links, heed_jams, cost_s, time_s, column, open_end)
-            track.counts[1] += 1
-            next_ways, dirty = i + reroute_steps, False
-        links, moved = step(n, s, links, chunks)
-        track.counts[0] += 1
-        track.counts[2] += links
-        following = i + 1
-        if moved == 0.0:  # nothing stirs: go on to what happens next from outside
-            following = IDLE
-            if leave < leaves:
-                following = min(following, course.set_out_step[leave])
-            if change < changes and (links > 0 or s.queues[0] > 0 or leave < leaves):
-                following = min(following, course.change_step[change])
-            if shut < shuts and (s.queues[0] > 0 or leave < leaves):
-                following = min(following, course.shut_step[shut])
-            if (dirty or heed_jams) and (links > 0 or s.queues[0] > 0):
-                following = min(following, next_ways)
-            following = min(max(following, i + 1), steps)
-        while record < records and track.step[record] <= following:
-            span = float(track.step[record] - last_record)
-            last_record = track.step[record]
-            on, waits = 0.0, 0.0
-            for x in range(links):
-                link = s.busy_link[x]
-                on += s.on_link[link]
-                if s.held[link] > 0.0:
-                    blame(link, n, s)
-            for x in range(s.queues[0]):
-                k = s.queue_node[x]
-                if s.node_waiting[k] > 0.0:
-                    waits += s.node_waiting[k]
-                    if s.node_cause[k] >= 0:
-                        s.caused[root_of(s.node_cause[k], n, s)] += s.node_waiting[k] * span
-            track.on_road[record], track.waiting[record], track.caught[record] = on, waits, caught
-            total = 0.0
-            for e in range(course.end_node.size):
-                k = course.end_node[e]
-                here = 0.0
+    dry = s.street.copy()
+    at = np.zeros(3, np.int64)  # how many changes, shuttings and settings-out have happened
+    caught, record, recorded, find_at, dirty = 0.0, 0, 0, 0, True
+    while True:
+        i = count[AT]
+        if thread == 0:
+            count[RUNNING] = 1 if i < steps else 0
+            if i < steps:
+                lost, changed = _happen(n, s, course, track, dry, at, i)
+                caught += lost
+                dirty = dirty or changed
+                if _is_a_goal_newly_full(s, course):
+                    dirty, find_at = True, i
+                count[FIND] = 1 if i >= find_at and (dirty or heed_jams) else 0
+                if count[FIND] == 1:
+                    track.counts[1] += 1
+                    find_at, dirty = i + find_every, False
+                _list_busy_nodes(n, s)
+                sync[TAKEN_NODES], sync[TAKEN_STREETS] = 0, 0
+        _meet(sync, threads)
+        if count[RUNNING] == 0:
+            break
+        if count[FIND] == 1:
+            _costs(n, s, dt, heed_jams, cost_s)
+            for d in range(thread, bounds, threads):
+                for k in range(nodes):
+                    open_end[k] = course.is_end[d, k] and s.gate[k, PLACES] >= CRUMB
+                ways_to(n.node, n.tail, cost_s, open_end, dt, column, time_s)
+                for k in range(nodes):
+                    s.next_link[k, d] = column[k]
+            _meet(sync, threads)
+            if thread == 0:
                 for d in range(bounds):
-                    here += s.arrived[k, d]
-                track.arrived[record, e] = here
-                total += here
-            out = on + caught + total
-            track.set_out[record] = out
-            record += 1
-        i = following
-    return i
+                    other = course.instead[d]
+                    if other >= 0:
+                        for k in range(nodes):
+                            if s.next_link[k, d] == NO_WAY:
+                                s.next_link[k, d] = s.next_link[k, other]
+            _meet(sync, threads)
+        moved = 0.0
+        while True:
+            first = _atomic_add(sync, TAKEN_NODES) * CHUNK
+            if first >= count[NODES]:
+                break
+            moved += _junctions(n, s, first, min(first + CHUNK, count[NODES]))
+        _meet(sync, threads)
+        if thread == 0:
+            _list_entered(s)
+        _meet(sync, threads)
+        while True:
+            first = _atomic_add(sync, TAKEN_STREETS) * CHUNK
+            if first >= count[LINKS]:
+                break
+            moved += _streets(n, s, first, min(first + CHUNK, count[LINKS]))
+        s.moved[thread] = moved
+        _meet(sync, threads)
+        if thread == 0:
+            _drop_empty(s)
+            track.counts[0] += 1
+            track.counts[2] += count[LINKS]
+            following = i + 1
+            if s.moved.sum() == 0.0:
+                following = _what_next(s, course, at, i, steps, find_at if dirty or heed_jams else IDLE)
+            while record < track.step.size and track.step[record] <= following:
+                _write_down(s, course, track, record, float(track.step[record] - recorded), caught)
+                recorded = track.step[record]
+                record += 1
+            count[AT] = following
+        _meet(sync, threads)
