@@ -1,11 +1,11 @@
 """Road traffic as a fluid of vehicles: how long a town takes to drive away, where it jams, and who is caught.
 
-The cell transmission model (Daganzo 1994, Transp. Res. B 28:269-287; 1995, 29:79-93): a street is cut into cells that a free vehicle crosses in
-one step or more, and what passes from cell to cell is the smaller of what one can send and the other can take. It converges to the kinematic
+The cell transmission model (Daganzo 1994, Transp. Res. B 28:269-287; 1995, 29:79-93): a street is cut into cells that neither a
+free vehicle nor the backward wave crosses in less than a step, and what passes from cell to cell is the smaller of what one can send and the other can take. It converges to the kinematic
 wave theory (Lighthill & Whitham 1955; Richards 1956) with a triangular relation of flow and density. It knows no signals, no overtaking and no
 accidents: a street's capacity has to have them in it.
 
-A street shorter than a cell (free speed times step) is made as long as one: it takes a step to drive and stores what a cell stores.
+A street shorter than a cell (the faster of free speed and backward wave, times the step) is made as long as one: it takes a step to drive and stores what a cell stores.
 `Network.stretched_share` says how much street that adds; a smaller step adds less.
 """
 
@@ -83,7 +83,7 @@ def network(
 
     `capacity_per_s` and `jam_per_m` are of all lanes together. `entry_weight_per_s` is what those who set out at a node count against the
     capacity of the streets that come in there, veh/s; None is the largest capacity that leaves the node, as if their gateway were such a street.
-    Raises InputError where a diagram is none: wanted capacity < speed x jam density, and a backward wave no faster than the free speed.
+    Raises InputError where a diagram is none: wanted capacity < speed x jam density.
     """
     a, b = np.asarray(source, np.int64), np.asarray(target, np.int64)
     long, v, q, k = (np.asarray(x, np.float64) for x in (length_m, speed_m_per_s, capacity_per_s, jam_per_m))
@@ -98,15 +98,15 @@ def network(
         if bad.size:
             raise InputError(f"network: edge {bad[0]} has {name} {x[bad[0]]}; wanted a number above 0 (so have {bad.size - 1} more)")
     w = wave_speed(v, q, k)
-    bad = np.flatnonzero(~((w > 0) & (w <= v * (1 + 1e-9))))
+    bad = np.flatnonzero(~(w > 0))
     if bad.size:
         e = bad[0]
         raise InputError(
-            f"network: edge {e} with {v[e]:g} m/s, {q[e]:g} veh/s and {k[e]:g} veh/m has a backward wave of {w[e]:g} m/s; wanted more than 0 "
-            "and no more than the free speed: lower the capacity or raise the jam density"
+            f"network: edge {e} with {v[e]:g} m/s, {q[e]:g} veh/s and {k[e]:g} veh/m has no backward wave; wanted a capacity below "
+            f"speed x jam density, {v[e] * k[e]:g} veh/s: lower the capacity or raise the jam density"
         )
     order = np.lexsort((np.arange(a.size), b))
-    whole = v * step_s
+    whole = np.maximum(v, w) * step_s
     cells = np.maximum(1, np.floor(long / whole + 1e-9)).astype(np.int64)
     if cells.sum() > CELLS_MOST:
         raise InputError(f"network: {cells.sum():,} cells; wanted at most {CELLS_MOST:,}: use a longer step")
@@ -122,6 +122,7 @@ def network(
     weight = np.zeros(nodes)
     if entry_weight_per_s is None:
         np.maximum.at(weight, tail, flow)
+        weight[weight == 0.0] = 1.0  # nothing leaves the node, but who is there may arrive there
     else:
         weight[:] = entry_weight_per_s * step_s
     begin = np.append(0, np.cumsum(cells[order]))
@@ -135,7 +136,7 @@ def network(
     )
     room = np.floor(k * cell_m * GRAINS)[order] / GRAINS
     street = np.column_stack(
-        [np.minimum(1.0, (whole / cell_m)[order]), flow, np.minimum(1.0, (w * step_s / cell_m)[order]), room, *np.zeros((2, a.size))]
+        [np.minimum(1.0, (v * step_s / cell_m)[order]), flow, np.minimum(1.0, (w * step_s / cell_m)[order]), room, *np.zeros((2, a.size))]
     )
     return Network(
         a, b, long, v, q, k, nodes, step_s, float(modelled.sum() / long.sum() - 1.0), order.astype(np.int64), net, street

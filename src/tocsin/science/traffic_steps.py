@@ -28,7 +28,6 @@ _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinlin
 GRAINS = 1048576.0
 CRUMB = 1.0 / 128.0  # vehicles: what is left in a cell below this goes along with the rest, so a free road empties in finite time
 SLOWEST = 0.02  # a street at less than this share of its speed is as good as closed, but counts as open
-FREE = 1e-9
 CHAIN_MOST = 500
 IDLE = 1 << 62
 CHUNK = 256  # busy nodes or streets that a thread takes at a time
@@ -284,18 +283,18 @@ def share_out(
     `part[i, j]` is the share of what i sends that wants j. `out_can` and `out_weight` are used up. `in_go` is what each sends, `in_full`
     the street that held it up, or -1.
     """
-    for j in range(goes + 1):
-        out_weight[j] = 0.0
     for i in range(comes + 1):
         done[i] = in_can[i] <= 0.0
-        if not done[i]:
-            for j in range(goes + 1):
-                out_weight[j] += weight[i] * part[i, j]
     for _ in range(comes + goes + 2):
         worst, level = -1, np.inf
         for j in range(goes + 1):
-            if out_sum[j] > 0.0 and out_weight[j] > FREE and out_can[j] / out_weight[j] < level:
-                worst, level = j, out_can[j] / out_weight[j]
+            if out_sum[j] > 0.0:
+                out_weight[j] = 0.0
+                for i in range(comes + 1):
+                    if not done[i]:
+                        out_weight[j] += weight[i] * part[i, j]
+                if out_weight[j] > 0.0 and out_can[j] / out_weight[j] < level:
+                    worst, level = j, out_can[j] / out_weight[j]
         if worst < 0:
             break
         any_free = False
@@ -304,7 +303,6 @@ def share_out(
                 any_free, done[i] = True, True
                 for j in range(goes + 1):
                     out_can[j] = max(0.0, out_can[j] - in_can[i] * part[i, j])
-                    out_weight[j] -= weight[i] * part[i, j]
         if not any_free:
             for i in range(comes + 1):
                 if not done[i] and part[i, worst] > 0.0:
@@ -313,8 +311,6 @@ def share_out(
                     in_full[i] = worst
                     for j in range(goes + 1):
                         out_can[j] = max(0.0, out_can[j] - in_go[i] * part[i, j])
-                        out_weight[j] -= weight[i] * part[i, j]
-            out_weight[worst] = 0.0
 
 
 @_plain
