@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from tocsin.science.traffic import Changes, Flow, Goals, Network, Trips, drive, network
+from tocsin.science.traffic import BARRED, Changes, Flow, Goals, Network, Trips, drive, network
 from tocsin.science.traffic_steps import NO_WAY, ways_to
 from tocsin.vocabulary import InputError
 
@@ -169,6 +169,17 @@ def test_who_is_on_a_street_that_closes_is_caught_and_nobody_else() -> None:
     assert flow.caught[-1] == pytest.approx(10.0, abs=2 * 1.0)  # a step's 1.0 vehicle at each of its two ends
     assert flow.arrived[-1, 0] == 0.0
     assert flow.stranded[0] == pytest.approx(18.0 - flow.caught[-1], abs=90 / 2**20)  # each packet is rounded to grains
+
+
+def test_a_barrier_catches_nobody_and_lets_nobody_in() -> None:
+    roads = network([0, 1, 1, 3], [1, 2, 3, 2], [1000, 1000, 1000, 1000], [V] * 4, [Q] * 4, [JAM] * 4, nodes=4, step_s=5)
+    barred = Changes(np.array([70.0]), np.array([1]), np.array([BARRED]))
+    flow = drive(roads, together(stream(0.4, 200)), to(2), duration_s=2000, changes=barred, reroute_s=5, record_s=5)
+    assert flow.caught[-1] == 0.0
+    assert flow.arrived[-1, 0] == pytest.approx(80.0, abs=1e-3)
+    # those behind it take 50 s longer; after the last of the first batch has arrived nobody does for that long
+    rising = flow.time_s[1:][np.diff(flow.arrived[:, 0]) > 0.1]
+    assert np.diff(rising).max() == pytest.approx(50.0, abs=2 * 5.0)
 
 
 def test_a_closure_ahead_turns_drivers_to_another_way() -> None:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.science.traffic_steps import BECAUSE, BEGIN, CAUSE, GRAINS, LAST, MOVE, NO_WAY, ON, ORIGIN, ORIGIN_STOP, SOURCE, Course, Net, State, Track, run
+from tocsin.science.traffic_steps import BECAUSE, BEGIN, CAUSE, GRAINS, LAST, MOVE, NO_WAY, ON, ORIGIN, ORIGIN_STOP, SOURCE, Course, Net, State, Track, run, ways_to
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -27,6 +27,7 @@ Bools = NDArray[np.bool_]
 STEPS_MOST = 10_000_000
 CELLS_MOST = 50_000_000
 UNLIMITED = 2.0**40  # vehicles
+BARRED = -1.0
 
 
 def wave_speed(speed: ArrayLike, capacity: ArrayLike, jam: ArrayLike) -> Floats:
@@ -143,6 +144,15 @@ def network(
     )
 
 
+def quickest_s(roads: Network, ends: ArrayLike) -> Floats:
+    """The time from every node to the nearest end on empty streets, s; +inf where no way leads."""
+    is_end = np.zeros(roads.nodes, bool)
+    is_end[np.asarray(ends, np.int64)] = True
+    link, time_s = np.empty(roads.nodes, np.int64), np.empty(roads.nodes)
+    ways_to(roads.net.node, roads.net.tail, roads.free_s[roads.order], is_end, roads.step_s, link, time_s)
+    return time_s
+
+
 class Trips(msgspec.Struct, frozen=True):
     """Who sets out: packets of vehicles, each at a time from an origin for a bound. Origins stand at nodes and shut at `shuts_s` (+inf: never)."""
 
@@ -168,7 +178,10 @@ class Goals(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What becomes of streets: from `time_s` on `edge` has `share` of its dry speed; 0 closes it. A closed street stays closed."""
+    """What becomes of streets: from `time_s` on `edge` has `share` of its dry speed.
+
+    0 closes it, and who is on it is caught: water. BARRED keeps everybody from being sent in, and who is on it drives on: a barrier. Neither ends.
+    """
 
     time_s: Floats
     edge: Ints
@@ -344,7 +357,7 @@ def _course(
 
 def _state(roads: Network, bounds: int, origins: int, places: Floats, threads: int) -> State:
     count, nodes, cells = len(roads), roads.nodes, int(roads.net.link[-1, LAST]) + 1
-    mark, sign = np.zeros((count, 2), np.int64), np.zeros((nodes, 3), np.int64)
+    mark, sign = np.zeros((count, 3), np.int64), np.zeros((nodes, 3), np.int64)
     mark[:, CAUSE], sign[:, BECAUSE] = SOURCE, SOURCE
     return State(
         cell=np.zeros((cells, bounds + 1)),

@@ -36,7 +36,7 @@ NO_WAY, HERE = -1, -2
 SOURCE = -3  # the cause of a queue on a street that has its own capacity to blame
 
 BEGIN, LAST, HEAD, SLOT = range(4)  # of a street: first and last cell, the node that it leads to, its number among those that leave its first node
-CAUSE, BUSY = range(2)
+CAUSE, BUSY, BARRED = range(3)
 MOVE, FLOW, WAVE, ROOM, HELD, ON = range(6)
 IN, IN_STOP, OUT, OUT_STOP, ORIGIN, ORIGIN_STOP = range(6)  # of a node: its streets and origins
 ENTRY, WEIGHT, EXIT = range(3)
@@ -63,7 +63,7 @@ class State(NamedTuple):
     cell: Floats  # (cell, bound + 1) vehicles; the last is their sum
     street: Floats  # (street, 6) share of a cell driven in a step when free, vehicles in a step at capacity, share of a cell that
     # the backward wave crosses in a step, vehicles that a cell holds at standstill, vehicle-steps of waiting not yet booked, vehicles
-    mark: Ints  # (street, 2) the street that holds it up, whether it is in the list of the busy
+    mark: Ints  # (street, 3) the street that holds it up, whether it is in the list of the busy, whether nobody may drive in
     flux: Floats  # (street, 2 bound) what leaves it and what enters it in this step
     next_link: Ints  # (node, bound)
     queue: Floats  # (origin, bound) who waits to set out
@@ -90,7 +90,7 @@ class Course(NamedTuple):
     set_out_vehicles: Floats
     change_step: Ints
     change_link: Ints
-    change_share: Floats  # of the dry speed; 0 closes
+    change_share: Floats  # of the dry speed; 0 closes, below 0 bars
     shut_step: Ints
     shut_origin: Ints
     origin_node: Ints
@@ -525,11 +525,11 @@ def _costs(n: Any, s: Any, dt: Any, heed_jams: Any, cost_s: Any) -> None:
     bounds = s.next_link.shape[1]
     for a in range(cost_s.size):
         cells = n.link[a, LAST] + 1 - n.link[a, BEGIN]
-        cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 else cells * dt / s.street[a, MOVE]
+        cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 or s.mark[a, BARRED] == 1 else cells * dt / s.street[a, MOVE]
     if heed_jams:
         for x in range(s.count[LINKS]):
             a = s.busy_link[x]
-            if s.street[a, FLOW] > 0.0:
+            if cost_s[a] < np.inf:
                 cost = 0.0
                 for c in range(n.link[a, BEGIN], n.link[a, LAST] + 1):
                     speed, total = s.street[a, MOVE], s.cell[c, bounds]
@@ -558,7 +558,9 @@ def _happen(n: Any, s: Any, course: Any, track: Any, dry: Any, at: Any, i: Any) 
         at[0] += 1
         if s.street[a, FLOW] > 0.0 and _is_on_a_way(a, n, s):
             dirty = True
-        if share <= 0.0:
+        if share < 0.0:
+            s.mark[a, BARRED] = 1
+        elif share == 0.0:
             caught += _close(a, n, s, track)
         else:
             _slow(a, share, s, dry)
