@@ -222,7 +222,14 @@ def test_who_still_waits_when_his_origin_shuts_stays() -> None:
 def test_heeding_jams_spreads_traffic_over_two_ways() -> None:
     # a short way that ends in 0.2 veh/s, and one twice as long of 0.8
     roads = network(
-        [0, 1, 4, 1, 2], [1, 4, 3, 2, 3], [200, 500, 500, 1000, 1000], [V] * 5, [0.8, 0.8, 0.2, 0.8, 0.8], [0.2] * 5, nodes=5, step_s=5
+        [0, 1, 4, 1, 2],
+        [1, 4, 3, 2, 3],
+        [200, 500, 500, 1000, 1000],
+        [V] * 5,
+        [0.8, 0.8, 0.2, 0.8, 0.8],
+        [0.2] * 5,
+        nodes=5,
+        step_s=5,
     )
     trips = together(stream(0.6, 1500))
     plain, heeding = (drive(roads, trips, to(3), duration_s=6000, reroute_s=60, heed_jams=h) for h in (False, True))
@@ -258,7 +265,9 @@ def random_town(seed: int) -> tuple[Network, Trips, Goals, Changes]:
     serves = rng.random((bounds, goals)) < 0.6
     places = np.where(rng.random(goals) < 0.5, rng.uniform(1, 200, goals), np.inf)
     count = 15
-    changes = Changes(rng.uniform(0, 2000, count), rng.integers(0, edges, count), np.where(rng.random(count) < 0.5, 0.0, rng.random(count)))
+    changes = Changes(
+        rng.uniform(0, 2000, count), rng.integers(0, edges, count), np.where(rng.random(count) < 0.5, 0.0, rng.random(count))
+    )
     return roads, trips, Goals(where, places, serves, (2, -1, -1)), changes
 
 
@@ -274,7 +283,16 @@ def test_every_vehicle_is_somewhere_to_the_last_bit_and_no_street_holds_more_tha
     there = flow.arrived[-1].sum() + flow.stranded.sum() + flow.caught_on.sum() + flow.stayed.sum() + flow.held_back.sum()
     assert there == asked  # not approximately
     assert flow.left.sum() == flow.set_out[-1]
-    for values in (flow.arrived, flow.stranded, flow.caught_on, flow.stayed, flow.held_back, flow.waiting, flow.on_road, flow.left):
+    for values in (
+        flow.arrived,
+        flow.stranded,
+        flow.caught_on,
+        flow.stayed,
+        flow.held_back,
+        flow.waiting,
+        flow.on_road,
+        flow.left,
+    ):
         assert (values >= 0).all()
     long_enough = np.maximum(roads.length_m, roads.speed_m_per_s * 5)
     assert (flow.stranded <= roads.jam_per_m * long_enough).all()
@@ -341,8 +359,14 @@ def test_the_ways_are_those_that_dijkstra_finds(seed: int) -> None:
 )
 def test_a_street_that_cannot_be_is_refused_with_its_number(what: str, changed: dict[str, Any]) -> None:
     good: dict[str, Any] = {
-        "source": [0], "target": [1], "length_m": [100.0], "speed_m_per_s": [V], "capacity_per_s": [Q], "jam_per_m": [JAM],
-        "nodes": 2, "step_s": 5.0,
+        "source": [0],
+        "target": [1],
+        "length_m": [100.0],
+        "speed_m_per_s": [V],
+        "capacity_per_s": [Q],
+        "jam_per_m": [JAM],
+        "nodes": 2,
+        "step_s": 5.0,
     }
     with pytest.raises(InputError, match=what):
         network(**(good | changed))

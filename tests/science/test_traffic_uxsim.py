@@ -45,16 +45,31 @@ def capacity(speed: float, lanes: int) -> float:
 def by_uxsim(streets: list[Street], demands: list[Demand], seconds: float) -> tuple[np.ndarray, float]:
     """Arrivals in all, each second, and the total travel time, s."""
     world: Any = uxsim.World(
-        name="", deltan=DELTAN, reaction_time=TAU, tmax=seconds, duo_update_time=10 * seconds, duo_noise=0.0, random_seed=1,
-        print_mode=0, save_mode=0, show_mode=0, cpp=True,
+        name="",
+        deltan=DELTAN,
+        reaction_time=TAU,
+        tmax=seconds,
+        duo_update_time=10 * seconds,
+        duo_noise=0.0,
+        random_seed=1,
+        print_mode=0,
+        save_mode=0,
+        show_mode=0,
+        cpp=True,
     )
     nodes = sorted({k for s in streets for k in (s.source, s.target)})
     for k in nodes:
         world.addNode(str(k), float(k % 7), float(k // 7))
     for number, s in enumerate(streets):
         world.addLink(
-            f"link{number}", str(s.source), str(s.target), s.length_m, free_flow_speed=s.speed, jam_density_per_lane=JAM,
-            number_of_lanes=s.lanes, merge_priority=capacity(s.speed, s.lanes),
+            f"link{number}",
+            str(s.source),
+            str(s.target),
+            s.length_m,
+            free_flow_speed=s.speed,
+            jam_density_per_lane=JAM,
+            number_of_lanes=s.lanes,
+            merge_priority=capacity(s.speed, s.lanes),
         )
     for d in demands:
         world.adddemand(str(d.source), str(d.target), 0, d.seconds, d.per_s)
@@ -71,12 +86,21 @@ def by_cells(streets: list[Street], demands: list[Demand], seconds: float, step_
     columns = list(zip(*streets, strict=True))
     q = [capacity(s.speed, s.lanes) for s in streets]
     roads = network(
-        columns[0], columns[1], columns[2], columns[3], q, [JAM * s.lanes for s in streets],
-        nodes=1 + max(max(columns[0]), max(columns[1])), step_s=step_s, entry_weight_per_s=1e6,  # UXsim lets who sets out go first
+        columns[0],
+        columns[1],
+        columns[2],
+        columns[3],
+        q,
+        [JAM * s.lanes for s in streets],
+        nodes=1 + max(max(columns[0]), max(columns[1])),
+        step_s=step_s,
+        entry_weight_per_s=1e6,  # UXsim lets who sets out go first
     )
     starts = [np.arange(0.0, d.seconds) for d in demands]
     trips = Trips(
-        np.array([d.source for d in demands]), np.full(len(demands), np.inf), np.concatenate(starts),
+        np.array([d.source for d in demands]),
+        np.full(len(demands), np.inf),
+        np.concatenate(starts),
         np.repeat(np.arange(len(demands)), [s.size for s in starts]),
         np.repeat([goals.index(d.target) for d in demands], [s.size for s in starts]),
         np.repeat([d.per_s for d in demands], [s.size for s in starts]),

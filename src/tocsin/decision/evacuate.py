@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from tocsin.decision.impact import Ways, closing_s, in_danger
 from tocsin.decision.interpret import Course
 from tocsin.decision.streets import Streets, streets_of
 from tocsin.pack import Harm, Plan
-from tocsin.science.departure import Curve, Readiness, Spreading, either, led, warned
+from tocsin.science.departure import NOBODY, Curve, Readiness, Spreading, either, led, warned
 from tocsin.science.traffic import BARRED, Changes, Flow, Goals, Trips, drive
 from tocsin.vocabulary import Footprint, InputError, Roads, World
 
@@ -50,8 +51,15 @@ class Assumptions(msgspec.Struct, frozen=True):
     persons_per_bus: float = 30.0
     boarding_s: float = 1800.0
     reroute_s: float = 300.0
-    heed_jams: bool = False
-    unverified: tuple[str, ...] = ("persons_per_vehicle", "shelter_share", "persons_per_bus", "boarding_s", "spreading", "readiness")
+    heed_jams: bool = True
+    unverified: tuple[str, ...] = (
+        "persons_per_vehicle",
+        "shelter_share",
+        "persons_per_bus",
+        "boarding_s",
+        "spreading",
+        "readiness",
+    )
 
     def __post_init__(self) -> None:
         shares = {"shelter_share": self.shelter_share, "help_share": self.help_share}
@@ -101,7 +109,7 @@ class Town:
     """A twin prepared for evacuations: made once, asked for many plans and futures, from many threads.
 
     Answers are remembered by what they depend on (who sets out when, what closes when, where it is safe), so plans that do the same to people
-    cost one run. At most KEPT_MOST are kept.
+    cost one run. At most KEPT_MOST are kept. A twin without a street that leads out has no traffic: there people leave as their curves say.
     """
 
     def __init__(
@@ -117,7 +125,7 @@ class Town:
     ) -> None:
         self.world, self.ways, self.harm = world, ways, harm
         self.assume = assumptions or Assumptions()
-        self.streets = streets or streets_of(world, ways, reduced=reduced)
+        self.streets = streets or (streets_of(world, ways, reduced=reduced) if ways.known.any() else None)
         people = world.people(hour)
         self.inhabited = np.flatnonzero(people > 0)
         self.people = people[self.inhabited]
@@ -128,8 +136,10 @@ class Town:
     def left_in_time(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> Left:
         """Who gets out in one future under one plan."""
         curves = self._curves(plan, course, footprint.duration_s)
-        changes, closes_s = self._changes(plan, course, footprint, member)
-        goals, names = self._goals(plan, course, footprint, member)
+        if self.streets is None:
+            return self._without_streets(curves, footprint, member)
+        changes, closes_s = self._changes(self.streets, plan, course, footprint, member)
+        goals, names = self._goals(self.streets, plan, course, footprint, member)
         arrival_s = np.minimum(footprint.arrival_s[member][self.inhabited].astype(np.float64), footprint.duration_s)
         key = _digest(curves, changes, goals, arrival_s, footprint.duration_s)
         with self._lock:
@@ -137,12 +147,42 @@ class Town:
             if found is not None:
                 self._kept.move_to_end(key)
                 return found
-        made = self._play(curves, changes, closes_s, goals, names, arrival_s, footprint.duration_s)
+        made = self._play(self.streets, curves, changes, closes_s, goals, names, arrival_s, footprint.duration_s)
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > KEPT_MOST:
                 self._kept.popitem(last=False)
         return made
+
+    def _without_streets(self, curves: list[tuple[Curve, Curve]], footprint: Footprint, member: int) -> Left:
+        until_s = np.minimum(footprint.arrival_s[member][self.inhabited].astype(np.float64), footprint.duration_s)
+        zone = np.where(self.zone >= 0, self.zone, len(curves) - 1)
+        share, wanted = np.zeros(zone.size), np.zeros(zone.size)
+        for z in np.unique(zone):
+            mine = zone == z
+            share[mine] = self._share(curves[z], until_s[mine])
+            wanted[mine] = self._share(curves[z], np.full(int(mine.sum()), footprint.duration_s))
+        left, asked = float(self.people @ share), float(self.people @ wanted)
+        nothing, nobody = np.zeros(2), np.zeros(0)
+        return Left(
+            share_left=share,
+            wanted=asked,
+            left=left,
+            caught_on_road=0.0,
+            waited=asked - left,
+            stranded=0.0,
+            unhoused=left * self.assume.shelter_share,
+            arrived=left,
+            time_s=np.array([0.0, footprint.duration_s]),
+            arrived_by=np.array([0.0, left]),
+            set_out_by=np.array([0.0, left]),
+            on_road_by=nothing,
+            caught_by=nothing,
+            by_goal={"unknown: no street leads out": left},
+            caught_at=np.zeros(len(self.world.roads)),
+            delay_h=nobody,
+            cleared_s=np.inf,
+        )
 
     # -- what a plan does --------------------------------------------------------------------------------------------
 
@@ -160,9 +200,7 @@ class Town:
                     own[z].append(led(done.start_s, done.end_s, amount=effect.amount, gradual=action.gradual))
                     fetched[z].append(self._by_bus(z, done.start_s, effect.amount))
                 elif effect.verb == "warn_people":
-                    curve = warned(
-                        done.end_s, until_s, self.assume.spreading, self.assume.readiness, amount=effect.amount
-                    )
+                    curve = warned(done.end_s, until_s, self.assume.spreading, self.assume.readiness, amount=effect.amount)
                     for z in range(len(zones) + 1) if effect.target == "all" else [zones.index(effect.target)]:
                         own[z].append(curve)
         return [(either(a), either(b)) for a, b in zip(own, fetched, strict=True)]
@@ -171,7 +209,7 @@ class Town:
         """Those who need help leave a zone as busses come round: as many persons an hour as busses, seats and rounds allow."""
         count = float(self.people[self.zone == zone].sum()) * self.assume.help_share * amount
         if count <= 0 or self.assume.busses == 0:
-            return either([])
+            return NOBODY
         round_s = 2.0 * self._drive_s(zone) + self.assume.boarding_s
         rounds = np.ceil(count / (self.assume.busses * self.assume.persons_per_bus))
         return Curve(np.array([start_s, start_s + rounds * round_s]), np.array([0.0, amount]))
@@ -180,15 +218,17 @@ class Town:
         """The mean time from a zone to the nearest goal on empty streets, s."""
         from tocsin.science.traffic import quickest_s
 
+        if self.streets is None:
+            return 0.0
         ends = np.concatenate([self.streets.out, self.streets.shelters[self.streets.shelters >= 0]])
         at = self.streets.node_of[self.inhabited[self.zone == zone]]
         time_s = quickest_s(self.streets.roads, ends)[at[at >= 0]]
         time_s = time_s[np.isfinite(time_s)]
         return float(time_s.mean()) if time_s.size else 0.0
 
-    def _changes(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> tuple[Changes, Floats]:
+    def _changes(self, streets: Streets, plan: Plan, course: Course, footprint: Footprint, member: int) -> tuple[Changes, Floats]:
         """What becomes of the links, and when each of the twin's edges closes."""
-        roads, curve, graph = self.world.roads, self.harm.road_speed, self.streets.graph
+        roads, curve, graph = self.world.roads, self.harm.road_speed, streets.graph
         arrival_s = footprint.arrival_s[member]
         closes_s = closing_s(roads, self.harm, footprint.peak[member], arrival_s)
         link_closes_s = graph.least(closes_s)
@@ -197,7 +237,7 @@ class Town:
             peak = np.where(np.isfinite(arrival_s), footprint.peak[member], np.float32(0.0))
             lost = curve.share(roads.worst_along(peak))
             slow_s = _first_along(roads, np.where(curve.share(peak) > 0, arrival_s, np.inf).astype(np.float64))
-            dry = self.streets.dry_s
+            dry = streets.dry_s
             slowed = graph.total(dry) / graph.total(dry / np.maximum(1.0 - lost, 0.02))
             parts.append((np.where(slowed < 1.0, graph.least(slow_s), np.inf), slowed))
             worst = roads.worst_along(peak)
@@ -210,7 +250,7 @@ class Town:
         real = np.flatnonzero(time_s < footprint.duration_s)
         return Changes(time_s[real], edge[real], share[real]), closes_s
 
-    def _goals(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> tuple[Goals, list[str]]:
+    def _goals(self, streets: Streets, plan: Plan, course: Course, footprint: Footprint, member: int) -> tuple[Goals, list[str]]:
         """The twin's edge for all, and the shelters that are opened and stay dry, with their places in vehicles."""
         found, danger = self.world.assets("shelters"), in_danger(footprint, self.harm, member)
         places: dict[int, float] = {}
@@ -219,27 +259,39 @@ class Town:
             for effect in action.effects:
                 if effect.verb == "open_shelter" and done.end_s is not None and not done.failed:
                     k = found.id.index(effect.target)
-                    node = int(self.streets.shelters[k])
+                    node = int(streets.shelters[k])
                     if node >= 0 and not danger[found.place[k]]:
                         places[node] = places.get(node, 0.0) + effect.amount / self.assume.persons_per_vehicle
                         names.setdefault(node, []).append(found.name[k] or found.id[k])
-        out = np.setdiff1d(self.streets.out, np.array(list(places), np.int64))
-        node = np.concatenate([np.array(list(places), np.int64), out])
-        is_shelter = np.arange(node.size) < len(places)
-        serves = np.array([~is_shelter, is_shelter])
-        goals = Goals(node, np.concatenate([np.array(list(places.values())), np.full(out.size, np.inf)]), serves, (-1, 0))
+        out = np.setdiff1d(streets.out, np.array(list(places), np.int64))
+        nodes = np.concatenate([np.array(list(places), np.int64), out])
+        is_shelter = np.arange(nodes.size) < len(places)
+        many = np.concatenate([np.array(list(places.values())), np.full(out.size, np.inf)])
+        if places:
+            goals = Goals(nodes, many, np.array([~is_shelter, is_shelter]), (-1, 0))
+        else:  # who asks for a shelter finds none and drives as all do
+            goals = Goals(nodes, many, np.ones((1, nodes.size), bool), (-1,))
         return goals, [", ".join(names[k]) for k in places] + ["out of the twin"] * out.size
 
     # -- one run --------------------------------------------------------------------------------------------------------
 
     def _play(
-        self, curves: list[tuple[Curve, Curve]], changes: Changes, closes_s: Floats, goals: Goals, names: list[str], arrival_s: Floats,
+        self,
+        streets: Streets,
+        curves: list[tuple[Curve, Curve]],
+        changes: Changes,
+        closes_s: Floats,
+        goals: Goals,
+        names: list[str],
+        arrival_s: Floats,
         duration_s: float,
     ) -> Left:
         assume = self.assume
         zone = np.where(self.zone >= 0, self.zone, len(curves) - 1)
-        node = self.streets.node_of[self.inhabited]
-        shuts_s = np.minimum(arrival_s, np.where(node >= 0, self.streets.entry_shuts_s(closes_s)[self.streets.door[self.inhabited]], np.inf))
+        node = streets.node_of[self.inhabited]
+        shuts_s = np.minimum(
+            arrival_s, np.where(node >= 0, streets.entry_shuts_s(closes_s)[streets.door[self.inhabited]], np.inf)
+        )
         shuts_s = np.where(shuts_s < duration_s, np.floor(shuts_s / BIN_S) * BIN_S, np.inf)
         # cells of one node and zone that stop leaving at one time are one origin
         bins = np.where(np.isfinite(shuts_s), shuts_s / BIN_S, -1).astype(np.int64)
@@ -251,25 +303,37 @@ class Town:
             mine = lost[zone[lost] == z]
             share_left[mine] = self._share(curves[z], np.minimum(shuts_s[mine], duration_s))
         mine = np.flatnonzero((node >= 0) & moves[zone])
-        origins, which = np.unique(keys[mine], axis=0, return_inverse=True) if mine.size else (np.empty((0, 3), np.int64), np.empty(0, np.int64))
+        origins, which = (
+            np.unique(keys[mine], axis=0, return_inverse=True)
+            if mine.size
+            else (np.empty((0, 3), np.int64), np.empty(0, np.int64))
+        )
         which = which.reshape(-1)
-        persons = np.bincount(which, self.people[mine], minlength=len(origins))
+        persons = np.bincount(which, self.people[mine], minlength=len(origins)).astype(np.float64)
         shut = np.where(origins[:, 2] >= 0, origins[:, 2] * BIN_S, np.inf)
-        trips, per_vehicle = self._trips(curves, origins, persons, shut, bool(goals.serves[1].any()))
+        trips, per_vehicle = self._trips(curves, origins, persons, shut, has_shelters=goals.serves.shape[0] > 1)
         flow = drive(
-            self.streets.roads, trips, goals, duration_s=duration_s, changes=changes, reroute_s=assume.reroute_s, heed_jams=assume.heed_jams
+            streets.roads,
+            trips,
+            goals,
+            duration_s=duration_s,
+            changes=changes,
+            reroute_s=assume.reroute_s,
+            heed_jams=assume.heed_jams,
         )
         gone = flow.left * per_vehicle
         by_origin = np.bincount(np.arange(gone.size) % max(len(origins), 1), gone, minlength=len(origins))
         share_left[mine] = np.minimum(1.0, (by_origin / np.maximum(persons, 1e-300))[which])
-        return self._told(flow, share_left, trips, per_vehicle, goals, names, float((self.people[lost] * share_left[lost]).sum()))
+        return self._told(
+            streets, flow, share_left, trips, per_vehicle, goals, names, float((self.people[lost] * share_left[lost]).sum())
+        )
 
     def _share(self, curves: tuple[Curve, Curve], until_s: Floats) -> Floats:
         h = self.assume.help_share
         return np.asarray((1.0 - h) * curves[0].at(until_s) + h * curves[1].at(until_s))
 
     def _trips(
-        self, curves: list[tuple[Curve, Curve]], origins: Ints, persons: Floats, shut: Floats, has_shelters: bool
+        self, curves: list[tuple[Curve, Curve]], origins: Ints, persons: Floats, shut: Floats, *, has_shelters: bool
     ) -> tuple[Trips, Floats]:
         """Packets of at most a vehicle: from each origin first its cars, then (as an origin of its own) its busses; and the persons in a vehicle."""
         assume, count = self.assume, len(origins)
@@ -277,12 +341,13 @@ class Town:
         if assume.help_share > 0:
             kinds.append((1, assume.help_share, assume.persons_per_bus / 2.0))  # a bus is two cars
         golden = 0.6180339887498949
+        bounds = [(0, 1.0 - assume.shelter_share), (TO_SHELTER, assume.shelter_share)] if has_shelters else [(0, 1.0)]
         time_s, origin, bound, vehicles = [], [], [], []
         for kind, part, per_vehicle in kinds:
             for z in np.unique(origins[:, 1]):
                 curve = curves[z][kind]
                 mine = np.flatnonzero(origins[:, 1] == z)
-                for b, share in ((0, 1.0 - assume.shelter_share), (TO_SHELTER, assume.shelter_share)):
+                for b, share in bounds:
                     all_vehicles = persons[mine] * part * share * curve.share[-1] / per_vehicle
                     going = mine[all_vehicles > 0]
                     amount = all_vehicles[all_vehicles > 0]
@@ -297,13 +362,25 @@ class Town:
                     vehicles.append((amount / packets)[of])
         together = [np.concatenate(x) if x else np.empty(0) for x in (time_s, origin, bound, vehicles)]
         trips = Trips(
-            np.tile(origins[:, 0], len(kinds)), np.tile(shut, len(kinds)), together[0], together[1].astype(np.int64),
-            together[2].astype(np.int64), together[3],
+            np.tile(origins[:, 0], len(kinds)),
+            np.tile(shut, len(kinds)),
+            together[0],
+            together[1].astype(np.int64),
+            together[2].astype(np.int64),
+            together[3],
         )
         return trips, np.repeat([k[2] for k in kinds], count)
 
     def _told(
-        self, flow: Flow, share_left: Floats, trips: Trips, per_vehicle: Floats, goals: Goals, names: Sequence[str], elsewhere: float
+        self,
+        streets: Streets,
+        flow: Flow,
+        share_left: Floats,
+        trips: Trips,
+        per_vehicle: Floats,
+        goals: Goals,
+        names: Sequence[str],
+        elsewhere: float,
     ) -> Left:
         """From vehicles to persons. On the road cars and busses mix, so what is counted there takes the mean persons of a vehicle that set out."""
         wanted = float((trips.vehicles * per_vehicle[trips.origin]).sum()) if trips.vehicles.size else 0.0
@@ -313,9 +390,12 @@ class Town:
         by_goal: dict[str, float] = {}
         for name, count in zip(names, flow.arrived[-1] * mean, strict=True):
             by_goal[name] = by_goal.get(name, 0.0) + float(count)
-        unhoused = float(flow.arrived_by_bound[~goals.serves[1], TO_SHELTER].sum() * mean)
+        if goals.serves.shape[0] > 1:
+            unhoused = float(flow.arrived_by_bound[~goals.serves[TO_SHELTER], TO_SHELTER].sum() * mean)
+        else:
+            unhoused = float(flow.arrived[-1].sum() * mean) * self.assume.shelter_share
         edges = np.zeros(len(self.world.roads))
-        graph = self.streets.graph
+        graph = streets.graph
         first = graph.member[graph.member_start[:-1]]
         edges[first] = flow.caught_on * mean
         cleared = flow.time_s[np.searchsorted(arrived, 0.9 * arrived[-1])] if arrived[-1] > 0 else np.inf
@@ -378,7 +458,7 @@ def _first_along(roads: Roads, at_s: Floats) -> Floats:
 
 def _digest(curves: list[tuple[Curve, Curve]], changes: Changes, goals: Goals, arrival_s: Floats, duration_s: float) -> bytes:
     told = hashlib.blake2b(digest_size=16)
-    arrays = [a for pair in curves for c in pair for a in (c.time_s, c.share)]
+    arrays: list[NDArray[Any]] = [a for pair in curves for c in pair for a in (c.time_s, c.share)]
     arrays += [changes.time_s, changes.edge, changes.share, goals.node, goals.places, goals.serves, arrival_s]
     for a in arrays:
         told.update(f"{a.dtype}{a.shape}".encode())

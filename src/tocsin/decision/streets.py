@@ -55,7 +55,7 @@ def streets_of(world: World, ways: Ways, *, reduced: bool = True, step_s: float 
 
     `reduced` contracts streets without a junction and takes off short dead ends; what that costs is in docs/science/evacuation.md.
     """
-    roads, grid = world.roads, world.grid
+    roads = world.roads
     if not len(roads):
         raise InputError("evacuation: the twin has no roads; build it with --roads")
     nodes = roads.node_x_m.size
@@ -67,7 +67,9 @@ def streets_of(world: World, ways: Ways, *, reduced: bool = True, step_s: float 
     leads = _leads_to(ends, source, target)
     usable = leads[target] & leads[source] & (source != target)
     if not usable.any():
-        raise InputError("evacuation: no street leads out of the twin or to a shelter; give the twin a larger extent, or shelters")
+        raise InputError(
+            "evacuation: no street leads out of the twin or to a shelter; give the twin a larger extent, or shelters"
+        )
     door = _doors(world, ways, leads)
     inhabited = np.zeros(nodes, bool)
     lived = np.flatnonzero((world.people(3.0) > 0) | (world.people(12.0) > 0))

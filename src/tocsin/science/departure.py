@@ -62,7 +62,9 @@ class Readiness(msgspec.Struct, frozen=True):
     median_s: float = 2.5 * 3600.0
     shape: float = 2.0
     go: float = 0.77
-    source: str = "Lindell's function in the LifeSim manual, eq. 9; Oroville 2017, Sorensen et al. 2018; shape Tweedie et al. 1986"
+    source: str = (
+        "Lindell's function in the LifeSim manual, eq. 9; Oroville 2017, Sorensen et al. 2018; shape Tweedie et al. 1986"
+    )
     unverified: bool = True
 
     def __post_init__(self) -> None:

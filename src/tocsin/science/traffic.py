@@ -17,7 +17,25 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.science.traffic_steps import BECAUSE, BEGIN, CAUSE, GRAINS, LAST, MOVE, NO_WAY, ON, ORIGIN, ORIGIN_STOP, SOURCE, Course, Net, State, Track, run, ways_to
+from tocsin.science.traffic_steps import (
+    BECAUSE,
+    BEGIN,
+    CAUSE,
+    GRAINS,
+    LAST,
+    MOVE,
+    NO_WAY,
+    ON,
+    ORIGIN,
+    ORIGIN_STOP,
+    SOURCE,
+    Course,
+    Net,
+    State,
+    Track,
+    run,
+    ways_to,
+)
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -89,7 +107,9 @@ def network(
     a, b = np.asarray(source, np.int64), np.asarray(target, np.int64)
     long, v, q, k = (np.asarray(x, np.float64) for x in (length_m, speed_m_per_s, capacity_per_s, jam_per_m))
     if len({x.size for x in (a, b, long, v, q, k)}) != 1 or not a.size:
-        raise InputError(f"network: columns of {sorted({x.size for x in (a, b, long, v, q, k)})} edges; wanted one length, 1 or more")
+        raise InputError(
+            f"network: columns of {sorted({x.size for x in (a, b, long, v, q, k)})} edges; wanted one length, 1 or more"
+        )
     if not (0.01 <= step_s <= 600.0):
         raise InputError(f"network: step {step_s} s; wanted 0.01..600")
     if a.min() < 0 or b.min() < 0 or max(a.max(), b.max()) >= nodes:
@@ -97,7 +117,9 @@ def network(
     for name, x in (("length_m", long), ("speed_m_per_s", v), ("capacity_per_s", q), ("jam_per_m", k)):
         bad = np.flatnonzero(~(np.isfinite(x) & (x > 0)))
         if bad.size:
-            raise InputError(f"network: edge {bad[0]} has {name} {x[bad[0]]}; wanted a number above 0 (so have {bad.size - 1} more)")
+            raise InputError(
+                f"network: edge {bad[0]} has {name} {x[bad[0]]}; wanted a number above 0 (so have {bad.size - 1} more)"
+            )
     w = wave_speed(v, q, k)
     bad = np.flatnonzero(~(w > 0))
     if bad.size:
@@ -137,7 +159,13 @@ def network(
     )
     room = np.floor(k * cell_m * GRAINS)[order] / GRAINS
     street = np.column_stack(
-        [np.minimum(1.0, (v * step_s / cell_m)[order]), flow, np.minimum(1.0, (w * step_s / cell_m)[order]), room, *np.zeros((2, a.size))]
+        [
+            np.minimum(1.0, (v * step_s / cell_m)[order]),
+            flow,
+            np.minimum(1.0, (w * step_s / cell_m)[order]),
+            room,
+            *np.zeros((2, a.size)),
+        ]
     )
     return Network(
         a, b, long, v, q, k, nodes, step_s, float(modelled.sum() / long.sum() - 1.0), order.astype(np.int64), net, street
@@ -242,6 +270,8 @@ def drive(
         raise InputError(f"traffic: {duration_s} s in steps of {dt} s is {steps:,} steps; wanted 1..{STEPS_MOST:,}")
     if not (record_s >= dt and reroute_s >= dt):
         raise InputError(f"traffic: records every {record_s} s, ways every {reroute_s} s; wanted no less than the step, {dt} s")
+    if not 1 <= threads <= 64:
+        raise InputError(f"traffic: {threads} threads; wanted 1..64")
     _check(roads, trips, goals, changes)
     nodes, count, bounds = roads.nodes, len(roads), goals.serves.shape[0]
     by_node = np.argsort(trips.origin_node, kind="stable")
@@ -266,15 +296,25 @@ def drive(
     every = max(1, round(record_s / dt))
     records = np.append(np.arange(every, steps, every), steps).astype(np.int64)
     track = Track(
-        records, *(np.zeros(records.size) for _ in range(4)), np.zeros((records.size, course.end_node.size)),
-        np.zeros(count), np.zeros(by_node.size), np.zeros(3, np.int64),
+        step=records,
+        set_out=np.zeros(records.size),
+        on_road=np.zeros(records.size),
+        waiting=np.zeros(records.size),
+        caught=np.zeros(records.size),
+        arrived=np.zeros((records.size, course.end_node.size)),
+        caught_on=np.zeros(count),
+        stayed=np.zeros(by_node.size),
+        counts=np.zeros(3, np.int64),
     )
     arguments = (net, state, course, track, dt, steps, max(1, round(reroute_s / dt)), heed_jams)
-    with ThreadPoolExecutor(threads) as pool:
-        others = [pool.submit(run, *arguments, number, threads) for number in range(1, threads)]
-        run(*arguments, 0, threads)
-        for other in others:
-            other.result()
+    if threads == 1:
+        run(*arguments, 0, 1)
+    else:
+        with ThreadPoolExecutor(threads - 1) as pool:
+            others = [pool.submit(run, *arguments, number, threads) for number in range(1, threads)]
+            run(*arguments, 0, threads)
+            for other in others:
+                other.result()
 
     def by_edge(of_link: Floats) -> Floats:
         made = np.empty(count)
@@ -304,7 +344,9 @@ def drive(
 def _check(roads: Network, trips: Trips, goals: Goals, changes: Changes) -> None:
     bounds = goals.serves.shape[0]
     if goals.serves.shape != (bounds, goals.node.size) or len(goals.instead) != bounds or goals.places.size != goals.node.size:
-        raise InputError(f"goals: {goals.node.size} goals, serves {goals.serves.shape}, {len(goals.instead)} instead; wanted (bound, goal)")
+        raise InputError(
+            f"goals: {goals.node.size} goals, serves {goals.serves.shape}, {len(goals.instead)} instead; wanted (bound, goal)"
+        )
     if np.unique(goals.node).size != goals.node.size:
         raise InputError("goals: two goals at one node; add them up into one")
     for what, values, low, high in (
@@ -317,7 +359,9 @@ def _check(roads: Network, trips: Trips, goals: Goals, changes: Changes) -> None
         if values.size and not (values.min() >= low and values.max() < high):
             raise InputError(f"traffic: {what} is in {values.min()}..{values.max()}; wanted {low}..{high - 1}")
     if not (np.isfinite(trips.time_s).all() and np.isfinite(trips.vehicles).all() and (trips.vehicles >= 0).all()):
-        raise InputError("trips: a time or a number of vehicles is not finite or below 0; wanted times in s and vehicles of 0 or more")
+        raise InputError(
+            "trips: a time or a number of vehicles is not finite or below 0; wanted times in s and vehicles of 0 or more"
+        )
     if trips.vehicles.sum() > 2.0**31:
         raise InputError(f"trips: {trips.vehicles.sum():g} vehicles; wanted fewer than 2^31")
     for d, other in enumerate(goals.instead):
@@ -326,7 +370,15 @@ def _check(roads: Network, trips: Trips, goals: Goals, changes: Changes) -> None
 
 
 def _course(
-    trips: Trips, changes: Changes, goals: Goals, rank: Ints, origin_node: Ints, edge_link: Ints, is_end: Bools, steps: int, dt: float
+    trips: Trips,
+    changes: Changes,
+    goals: Goals,
+    rank: Ints,
+    origin_node: Ints,
+    edge_link: Ints,
+    is_end: Bools,
+    steps: int,
+    dt: float,
 ) -> Course:
     shuts = np.minimum(np.ceil(np.maximum(trips.shuts_s, 0.0) / dt), steps + 1)
     begins = np.ceil(np.maximum(trips.time_s, 0.0) / dt)
@@ -375,7 +427,7 @@ def _state(roads: Network, bounds: int, origins: int, places: Floats, threads: i
         busy_link=np.zeros(count, np.int64),
         busy_node=np.zeros(nodes, np.int64),
         queue_node=np.zeros(nodes, np.int64),
-        count=np.zeros(8, np.int64),
+        counter=np.zeros(8, np.int64),
         moved=np.zeros(threads),
         sync=np.zeros(3, np.int64),
     )

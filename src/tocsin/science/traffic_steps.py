@@ -35,7 +35,9 @@ SORTED_EVERY = 32  # steps
 NO_WAY, HERE = -1, -2
 SOURCE = -3  # the cause of a queue on a street that has its own capacity to blame
 
-BEGIN, LAST, HEAD, SLOT = range(4)  # of a street: first and last cell, the node that it leads to, its number among those that leave its first node
+BEGIN, LAST, HEAD, SLOT = range(
+    4
+)  # of a street: first and last cell, the node that it leads to, its number among those that leave its first node
 CAUSE, BUSY, BARRED = range(3)
 MOVE, FLOW, WAVE, ROOM, HELD, ON = range(6)
 IN, IN_STOP, OUT, OUT_STOP, ORIGIN, ORIGIN_STOP = range(6)  # of a node: its streets and origins
@@ -76,7 +78,7 @@ class State(NamedTuple):
     busy_link: Ints
     busy_node: Ints
     queue_node: Ints
-    count: Ints
+    counter: Ints
     moved: Floats  # (thread,)
     sync: Ints
 
@@ -146,7 +148,15 @@ def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
     """
     links, node, out_link, door = n.link, n.node, n.out_link, n.door
     cell, street, mark, flux, next_link = s.cell, s.street, s.mark, s.flux, s.next_link
-    queue, set_out, waiting, gate, sign, arrived, busy_node = s.queue, s.set_out, s.waiting, s.gate, s.sign, s.arrived, s.busy_node
+    queue, set_out, waiting, gate, sign, arrived, busy_node = (
+        s.queue,
+        s.set_out,
+        s.waiting,
+        s.gate,
+        s.sign,
+        s.arrived,
+        s.busy_node,
+    )
     bounds = next_link.shape[1]
     size = n.degree_most + 2
     out_sum, out_can, in_can, in_go, weight = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
@@ -276,7 +286,17 @@ def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
 
 @_plain
 def share_out(
-    comes: Any, goes: Any, out_sum: Any, out_can: Any, out_weight: Any, in_can: Any, in_go: Any, in_full: Any, weight: Any, part: Any, done: Any
+    comes: Any,
+    goes: Any,
+    out_sum: Any,
+    out_can: Any,
+    out_weight: Any,
+    in_can: Any,
+    in_go: Any,
+    in_full: Any,
+    weight: Any,
+    part: Any,
+    done: Any,
 ) -> None:
     """Where a street that goes out cannot take all: the most contested one is shared by weight, and so on until all are settled.
 
@@ -379,7 +399,15 @@ def root_of(a: Any, mark: Any) -> Any:
 @_plain
 def _list_busy_nodes(n: Any, s: Any) -> None:
     """The heads of busy streets, and the nodes where somebody waits to set out."""
-    links, busy_link, busy_node, sign, gate, queue_node, count = n.link, s.busy_link, s.busy_node, s.sign, s.gate, s.queue_node, s.count
+    links, busy_link, busy_node, sign, gate, queue_node, count = (
+        n.link,
+        s.busy_link,
+        s.busy_node,
+        s.sign,
+        s.gate,
+        s.queue_node,
+        s.counter,
+    )
     count[STAMPS] += 1
     now, nodes = count[STAMPS], 0
     if now % SORTED_EVERY == 0:  # in the order of memory
@@ -408,7 +436,7 @@ def _list_busy_nodes(n: Any, s: Any) -> None:
 @_plain
 def _list_entered(s: Any) -> None:
     """Streets that were empty and are entered now join the busy ones."""
-    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.count
+    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.counterer
     bounds = next_link.shape[1]
     links = count[LINKS]
     for x in range(count[NODES]):
@@ -427,7 +455,7 @@ def _list_entered(s: Any) -> None:
 @_plain
 def _drop_empty(s: Any) -> None:
     """Streets that are empty leave the list; the waiting on them is booked to its cause."""
-    busy_link, street, mark, caused, count = s.busy_link, s.street, s.mark, s.caused, s.count
+    busy_link, street, mark, caused, count = s.busy_link, s.street, s.mark, s.caused, s.counter
     kept = 0
     for x in range(count[LINKS]):
         a = busy_link[x]
@@ -527,7 +555,7 @@ def _costs(n: Any, s: Any, dt: Any, heed_jams: Any, cost_s: Any) -> None:
         cells = n.link[a, LAST] + 1 - n.link[a, BEGIN]
         cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 or s.mark[a, BARRED] == 1 else cells * dt / s.street[a, MOVE]
     if heed_jams:
-        for x in range(s.count[LINKS]):
+        for x in range(s.counter[LINKS]):
             a = s.busy_link[x]
             if cost_s[a] < np.inf:
                 cost = 0.0
@@ -541,11 +569,10 @@ def _costs(n: Any, s: Any, dt: Any, heed_jams: Any, cost_s: Any) -> None:
 
 @_plain
 def _is_on_a_way(a: Any, n: Any, s: Any) -> Any:
-    k = n.tail[a]
+    k, found = n.tail[a], False
     for d in range(s.next_link.shape[1]):
-        if s.next_link[k, d] == a:
-            return True
-    return False
+        found = found or s.next_link[k, d] == a
+    return found
 
 
 @_plain
@@ -583,8 +610,8 @@ def _happen(n: Any, s: Any, course: Any, track: Any, dry: Any, at: Any, i: Any) 
         s.gate[k, WAITING] += amount
         if s.sign[k, QUEUED] == 0:
             s.sign[k, QUEUED] = 1
-            s.queue_node[s.count[QUEUES]] = k
-            s.count[QUEUES] += 1
+            s.queue_node[s.counter[QUEUES]] = k
+            s.counter[QUEUES] += 1
     return caught, dirty
 
 
@@ -605,13 +632,13 @@ def _is_a_goal_newly_full(s: Any, course: Any) -> Any:
 def _write_down(s: Any, course: Any, track: Any, record: Any, span: Any, caught: Any) -> None:
     """One record; the waiting since the last one is booked to its causes."""
     on, waits, total = 0.0, 0.0, 0.0
-    for x in range(s.count[LINKS]):
+    for x in range(s.counter[LINKS]):
         a = s.busy_link[x]
         on += s.street[a, ON]
         if s.street[a, HELD] > 0.0:
             s.caused[root_of(a, s.mark)] += s.street[a, HELD]
             s.street[a, HELD] = 0.0
-    for x in range(s.count[QUEUES]):
+    for x in range(s.counter[QUEUES]):
         k = s.queue_node[x]
         if s.gate[k, WAITING] > 0.0:
             waits += s.gate[k, WAITING]
@@ -629,7 +656,7 @@ def _write_down(s: Any, course: Any, track: Any, record: Any, span: Any, caught:
 def _what_next(s: Any, course: Any, at: Any, i: Any, steps: Any, find_at: Any) -> Any:
     """The step to go on with where nothing stirs: when next something happens from outside."""
     following = IDLE
-    somebody = s.count[LINKS] > 0 or s.count[QUEUES] > 0
+    somebody = s.counter[LINKS] > 0 or s.counter[QUEUES] > 0
     to_come = at[2] < course.set_out_step.size
     if to_come:
         following = min(following, course.set_out_step[at[2]])
@@ -643,9 +670,11 @@ def _what_next(s: Any, course: Any, at: Any, i: Any, steps: Any, find_at: Any) -
 
 
 @_plain
-def run(n: Any, s: Any, course: Any, track: Any, dt: Any, steps: Any, find_every: Any, heed_jams: Any, thread: Any, threads: Any) -> None:
+def run(
+    n: Any, s: Any, course: Any, track: Any, dt: Any, steps: Any, find_every: Any, heed_jams: Any, thread: Any, threads: Any
+) -> None:
     """Play all steps. Every thread calls this; the first leads, the others help at junctions and streets."""
-    count, sync = s.count, s.sync
+    count, sync = s.counter, s.sync
     nodes, bounds = n.node.shape[0], s.next_link.shape[1]
     cost_s, time_s = np.empty(n.tail.size), np.empty(nodes)
     column, open_end = np.empty(nodes, np.int64), np.empty(nodes, np.bool_)
