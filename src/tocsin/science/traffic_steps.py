@@ -436,7 +436,7 @@ def _list_busy_nodes(n: Any, s: Any) -> None:
 @_plain
 def _list_entered(s: Any) -> None:
     """Streets that were empty and are entered now join the busy ones."""
-    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.counterer
+    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.counter
     bounds = next_link.shape[1]
     links = count[LINKS]
     for x in range(count[NODES]):
