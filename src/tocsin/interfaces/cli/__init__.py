@@ -19,6 +19,7 @@ from tocsin.interfaces.cli import (
     demo,
     dispatch,
     edge,
+    evacuation,
     ledger,
     observations,
     pack,
@@ -50,6 +51,7 @@ app.add_typer(twin.app, name="twin")
 app.add_typer(plan.app, name="plan")
 app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(chain.app, name="chain")
+app.add_typer(evacuation.app, name="evacuation")
 app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")
