@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ingest import HIGH, LEVEL, NODE, STREAMS, Scenario, Source
 
+from ingest import HIGH, LEVEL, NODE, STREAMS, Scenario, Source
 from tocsin.edge import Check, Latest, Node, Watch, incoming
-from tocsin.edge.ingest import Ingest, Message
+from tocsin.edge.ingest import Ingest
 from tocsin.edge.mqtt.endpoint import Endpoint, Settings
 from tocsin.edge.mqtt.wire import V5, Parser, Publish, encode
 from tocsin.edge.spool import encode_block

@@ -13,7 +13,7 @@ from tocsin.edge.check import Location, Test, pack
 from tocsin.edge.ring import Ring, Rows, shifted
 from tocsin.science import quality
 
-CELLS_AT_ONCE = 4_000_000
+CELLS_AT_ONCE = 250_000  # numbers of a step: small enough for the cache, and for an edge node
 NOT_STUCK = np.iinfo(np.int64).max
 
 

@@ -19,7 +19,7 @@ from tocsin.edge.ring import COUNTED, NEVER, Appended, Number, Ring, Rows
 from tocsin.science import quality
 from tocsin.vocabulary import Flag, Observations, column
 
-CELLS_AT_ONCE = 4_000_000
+CELLS_AT_ONCE = 250_000  # numbers of a step: small enough for the cache, and for an edge node
 SPIKE_BITS = np.uint32(3 << 2 * Test.SPIKE)
 
 Mask = NDArray[np.bool_]
