@@ -26,6 +26,7 @@ from tocsin.edge.collect import CONVERSIONS, convert
 from tocsin.edge.latest import microseconds
 from tocsin.edge.mqtt.wire import NOTHING, Properties
 from tocsin.edge.node import STORAGE, Node, Stored
+from tocsin.edge.sound import SITE_CHARACTERS_MOST, TIME_US_MOST, what_is_wrong
 from tocsin.edge.spool import MARK, decode_blocks
 from tocsin.host import Clock
 from tocsin.security.actor import Actor
@@ -33,8 +34,6 @@ from tocsin.vocabulary import Flag, InputError, Observations, Quantity, Unavaila
 
 log = logging.getLogger(__name__)
 
-TIME_US_MOST = 253_402_300_800_000_000  # the year 10000: what comes after it has no date
-SITE_CHARACTERS_MOST = 200
 CLIENTS_COUNTED = 10_000
 TOGETHER = 64  # messages that are decoded in one piece; one that is bad has so many decoded one by one
 SINGLE_BYTES_MOST = 500  # a message of one reading has about 80: longer ones are columns, and are not tried together
@@ -42,7 +41,6 @@ LEDGER = "ledger"
 # The rules rest for half the time that they took: with 10,000 streams a look takes 20 ms of a core alone, and without a rest the
 # threads that receive and store get no turn in time. Measured with benchmarks/ingest.py: half the wait for an acknowledgement.
 REST_SHARE = 0.5
-_FLAGS = np.array(sorted(Flag), np.uint8)
 
 
 class Outcome(IntEnum):
@@ -369,14 +367,9 @@ class Ingest:
 
     def _block(self, batch: Observations, source: str) -> NDArray[np.float64]:
         """The values of a block in our unit, if all of it can be used."""
-        if len(batch) > self._limits.rows_most:
-            raise _Bad("shape", f"a block of {len(batch)} rows; wanted at most {self._limits.rows_most}")
-        if len(batch) and not (int(batch.time_us.min()) >= 0 and int(batch.time_us.max()) < TIME_US_MOST):
-            raise _Bad("time", "wanted times from 1970 on")
-        if not np.isin(batch.flag, _FLAGS).all():
-            raise _Bad("shape", "a flag that QARTOD does not have; wanted 1, 2, 3, 4 or 9")
-        if not all(0 < len(site) <= SITE_CHARACTERS_MOST for site in batch.sites):
-            raise _Bad("site", f"a site without a name, or with one of more than {SITE_CHARACTERS_MOST} characters")
+        wrong = what_is_wrong(batch, rows_most=self._limits.rows_most)
+        if wrong is not None:
+            raise _Bad(*wrong)
         value = self._converted(batch.value, batch.quantity.unit, self._quantity(batch.quantity.name))
         self._admit(batch.sites, source)
         return value

@@ -173,6 +173,12 @@ class Latest:
         """Name sites that ought to speak, so that one which never does is seen to be blind."""
         self._ring(quantity).add(sites)
 
+    @_one_at_a_time
+    def unknown(self, quantity: str, sites: Iterable[str]) -> list[str]:
+        """Which of these sites have never been heard of; all of them where the quantity has not."""
+        ring = self._rings.get(quantity)
+        return [site for site in sites if ring is None or site not in ring.index]
+
     def quantities(self) -> tuple[Quantity, ...]:
         """What is measured here."""
         return tuple(ring.quantity for ring in self._rings.values())
