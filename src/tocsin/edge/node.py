@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.edge.collect import Batch, Collector
-from tocsin.edge.latest import Checked, Latest, microseconds
+from tocsin.edge.incoming import Checked
+from tocsin.edge.latest import Latest, microseconds
 from tocsin.edge.spool import NOBODY, Origin, Spool
 from tocsin.edge.watch import Watch
 from tocsin.host import Host

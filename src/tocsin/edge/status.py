@@ -11,7 +11,8 @@ import numpy as np
 
 from tocsin.edge.actions import ActionStatus
 from tocsin.edge.check import Test, code_of
-from tocsin.edge.latest import NEVER, Latest, microseconds
+from tocsin.edge.latest import Latest, microseconds
+from tocsin.edge.ring import NEVER
 from tocsin.edge.spool import Spool, write_whole
 from tocsin.edge.uplink import UplinkStatus
 from tocsin.edge.watch import Watch

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 from tocsin import __version__
 from tocsin.edge.actions import Actions, Message, Worker
+from tocsin.edge.collectors import find_collectors
 from tocsin.edge.latest import Latest
 from tocsin.edge.node import STORAGE, Node
 from tocsin.edge.reserve import Reserve
-from tocsin.edge.settings import Settings
+from tocsin.edge.settings import Settings, read_settings
 from tocsin.edge.spool import Spool
 from tocsin.edge.status import EdgeStatus, counts, sources, storage, write_status
 from tocsin.edge.uplink import HttpLine, Line, Uplink
 from tocsin.edge.watch import Watch
-from tocsin.host import Clock, Entry
+from tocsin.host import Clock, Entry, WallClock
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
@@ -280,6 +281,20 @@ def run_edge(
         asyncio.run(main())
     finally:
         edge.close()
+
+
+def run_file(file: Path, *, note: Callable[[str], None], run_for_s: float | None = None) -> str:
+    """Run the node of a settings file as a program: log lines go to stderr; return the node's name when it has stopped."""
+    settings = read_settings(file, kinds=find_collectors())
+    log_to_stderr()
+    os.chdir(settings.path.parent)
+
+    def ready() -> None:
+        where = "no uplink" if settings.uplink is None else f"uplink {settings.uplink.url}"
+        note(f"edge {settings.node.name}: {len(settings.collectors)} collectors, {len(settings.actions)} actions, {where}")
+
+    run_edge(settings, clock=WallClock(), run_for_s=run_for_s, on_ready=ready)
+    return settings.node.name
 
 
 class _Lines(logging.Formatter):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,20 +48,10 @@ def run(
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C. Log lines go to stderr. Example: tocsin edge run edge.toml"""
     with desk(as_json=as_json) as at:
-        from tocsin.host import WallClock
-        from tocsin.interfaces.edge import log_to_stderr, run_edge
+        from tocsin.interfaces.edge import run_file
 
-        settings = _read(file)
-        log_to_stderr()
-        os.chdir(settings.path.parent)
-
-        def ready() -> None:
-            where = "no uplink" if settings.uplink is None else f"uplink {settings.uplink.url}"
-            words = f"edge {settings.node.name}: {len(settings.collectors)} collectors, {len(settings.actions)} actions, {where}"
-            at.note(words)
-
-        run_edge(settings, clock=WallClock(), run_for_s=run_for, on_ready=ready)
-        at.answer({"node": settings.node.name, "stopped": True}, lambda console: console.print("stopped in order"))
+        name = run_file(file, note=at.note, run_for_s=run_for)
+        at.answer({"node": name, "stopped": True}, lambda console: console.print("stopped in order"))
 
 
 @app.command("check")
@@ -269,16 +255,3 @@ def _edges(data: Path, by: str) -> Iterator[tuple[Edges, Actor]]:
 
 def _row(node: EdgeNode) -> dict[str, Any]:
     return {"name": node.name, "public_key": node.public_key, "since": node.since, "ended": node.ended}
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)
-
-
-def main() -> None:
-    """The program `tocsin-edge`."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
