@@ -64,7 +64,6 @@ def test_a_patch_that_holds_new_entities_is_refused(full: Sta, path: str, body: 
         ("Things(1)", {"name": None}),
         ("Things(1)", {"name": 1}),
         ("Things(1)", {"colour": 1}),
-        ("Things(1)", {"@iot.id": 2}),
         ("Datastreams(1)", {"Thing": {"@iot.id": 99}}),
         ("Datastreams(1)", {"Thing": None}),
         ("Observations(1)", {"phenomenonTime": "x"}),

@@ -147,6 +147,11 @@ def link_id(value: object, *, where: str) -> int | None:
     return None
 
 
+def is_whole(value: object) -> bool:
+    """True if what stands inside says more of an entity than which one it is."""
+    return isinstance(value, Mapping) and any(name != ID and not name.endswith(CONTROL) for name in value)
+
+
 def link_items(link: Link, value: object, *, where: str) -> Sequence[Any]:
     """What a link holds: one, or a list."""
     if link.many:

@@ -65,6 +65,10 @@ class EntityType(msgspec.Struct, frozen=True):
     def link(self, name: str) -> Link | None:
         return next((k for k in self.links if k.name == name), None)
 
+    def way(self, name: str) -> Link | None:
+        """The relation that a path in a filter means: one and many may be mixed up, as the standard's own Datastreams/id of an Observation."""
+        return self.link(name) or next((k for k in self.links if name in (k.target, BY_NAME[k.target].plural)), None)
+
     @property
     def words(self) -> str:
         """Every name that a query may use of it."""

@@ -136,7 +136,7 @@ def keys(*wanted: str) -> Check:
 
     def check(response: httpx.Response) -> None:
         found = response.json()
-        for one in found["value"] if "value" in found else [found]:
+        for one in found.get("value", [found]):
             assert sorted(one) == sorted(wanted)
 
     return check

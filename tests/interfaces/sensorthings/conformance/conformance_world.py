@@ -70,9 +70,7 @@ def build(folder: Path) -> Sta:
         sta.made("Datastreams(2)/Observations", {"result": 6 + step, "phenomenonTime": span, "validTime": span})
     for step, state in enumerate(STATES):
         quality = {"qartod": 1 + step}
-        sta.made(
-            "Datastreams(3)/Observations", {"result": state, "phenomenonTime": hour(3, step), "resultQuality": quality}
-        )
+        sta.made("Datastreams(3)/Observations", {"result": state, "phenomenonTime": hour(3, step), "resultQuality": quality})
     for step in range(2):
         result = [3.5 + step, 180 + 10 * step]
         sta.made("MultiDatastreams(1)/Observations", {"result": result, "phenomenonTime": hour(4, step)})

@@ -7,7 +7,9 @@ from conformance_row import Check, Row, get, ids, names, params, refused, result
 from conformance_world import hour
 from sta_place import Sta
 
-FILTER, OPERATION, FUNCTION = (f"request-data/{name}" for name in ("filter", "built-in-filter-operations", "built-in-query-functions"))
+FILTER, OPERATION, FUNCTION = (
+    f"request-data/{name}" for name in ("filter", "built-in-filter-operations", "built-in-query-functions")
+)
 AREA = "geography'POLYGON ((30 10, 34 10, 34 14, 30 14, 30 10))'"
 SPAN = f"{hour(2, 1)}/{hour(2, 2)}"
 

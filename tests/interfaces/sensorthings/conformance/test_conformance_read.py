@@ -5,7 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conformance_row import Row, absent, anything, at, both, empty, equals, get, header, ids, keys, names, params, refused, text, values
+from conformance_row import (
+    Row,
+    absent,
+    anything,
+    at,
+    both,
+    empty,
+    equals,
+    get,
+    header,
+    ids,
+    keys,
+    names,
+    params,
+    refused,
+    text,
+    values,
+)
 from conformance_world import SHAPES, hour
 from sta_place import METRE, ROOT, Sta
 
@@ -14,11 +31,16 @@ from tocsin.platform.things import BY_NAME, TYPES, EntityType
 PATHS = "resource-path/resource-path-to-entities"
 CONTROL = "datamodel/entity-control-information/common-control-information"
 STATUS = "request-data/status-code"
-SETS = {
-    "Things": "thing", "Locations": "location", "HistoricalLocations": "historical-location", "Datastreams": "datastream", "Sensors": "sensor",
-    "ObservedProperties": "observed-property", "Observations": "observation", "FeaturesOfInterest": "feature-of-interest",
-}  # fmt: skip
-MULTI = "multi-datastream"
+SETS = (
+    "Things",
+    "Locations",
+    "HistoricalLocations",
+    "Datastreams",
+    "Sensors",
+    "ObservedProperties",
+    "Observations",
+    "FeaturesOfInterest",
+)
 
 ROWS: list[Row] = [
     # -- 9.2.1: no resource path
