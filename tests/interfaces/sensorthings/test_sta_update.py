@@ -183,7 +183,7 @@ def test_a_changed_observation_changes_what_its_stream_says(full: Sta) -> None:
     full.patch("Observations(1)", {"phenomenonTime": "2015-06-01T00:00:00Z"})
     assert full.get("Datastreams(1)")["phenomenonTime"] == "2015-06-01T00:00:00Z/2016-01-01T00:00:00Z"
     full.patch("FeaturesOfInterest(1)", {"feature": {"type": "Point", "coordinates": [1, 2]}})
-    assert full.get("Datastreams(1)")["observedArea"] == {"type": "Point", "coordinates": [1, 2]}
+    assert full.get("Datastreams(1)")["observedArea"] == {"type": "Polygon", "coordinates": [[[1, 2]] * 5]}
 
 
 def test_a_json_patch_tests_and_replaces_a_link_to_one(full: Sta) -> None:

@@ -202,8 +202,8 @@ def _halved(operator: str, row: Sequence[Node], places: Sequence[str], begin: in
     if end - begin == 1:
         return row[begin]
     middle = (begin + end) // 2
-    halves = (_halved(operator, row, places, *half) for half in ((begin, middle), (middle, end)))
-    return Binary(operator, *halves, places[middle])
+    left, right = _halved(operator, row, places, begin, middle), _halved(operator, row, places, middle, end)
+    return Binary(operator, left, right, places[middle])
 
 
 def _plus(text: str) -> str:

@@ -82,7 +82,7 @@ READ: list[Row] = [
     Row(ARRAY, "GET", "CreateObservations", refused, 405),
     get(RULES, "MultiDatastreams(1)", at("multiObservationDataTypes", is_=[MEASUREMENT, MEASUREMENT])),
     get(MULTI, "MultiDatastreams(1)", at("phenomenonTime", is_=f"{hour(4, 0)}/{hour(4, 1)}")),
-    get(MULTI, "MultiDatastreams(1)", at("observedArea", is_={"type": "Point", "coordinates": [9, 52]})),
+    get(MULTI, "MultiDatastreams(1)", at("observedArea", is_={"type": "Polygon", "coordinates": [[[9, 52]] * 5]})),
     get(RELATIONS, "MultiDatastreams(1)", both(at("Thing", "name", is_="Wind Mast"), at("Sensor", "name", is_="radar")), expand="Thing,Sensor"),
     get(RELATIONS, "Things", ids(4), filter="MultiDatastreams/name eq 'wind'"),
     get(RELATIONS, "Things(4)/MultiDatastreams(1)/Observations(18)/result[1]", equals({"result[1]": 190})),

@@ -145,6 +145,7 @@ FILTERS: list[Row] = [
         ("startswith(HistoricalLocations/Locations/name,'quay')", ids(1)),
         ("HistoricalLocations/time gt 2026-01-01T00:00:00Z", ids(1, 2, 4)),
         ("geo.distance(Locations/location, geography'POINT(8 50)') gt 1.1", ids(2, 4)),
+        ("geo.distance(Locations/location, geography'POINT(8, 50)') gt 1.1", ids(2, 4)),
         ("st_within(Locations/location, geography'POLYGON((7 50, 8.5 50, 8.5 52, 7 52, 7 50))')", ids(1)),
     ]),
     *(get(FILTER, "Datastreams", check, filter=condition) for condition, check in [

@@ -68,7 +68,7 @@ ROWS: list[Row] = [
     get("datamodel/datastream/properties", "Datastreams(2)", at("phenomenonTime", is_=f"{hour(2, 0)}/{hour(2, 4)}")),
     get("datamodel/datastream/properties", "Datastreams(1)", at("resultTime", is_=f"{hour(1, 0, 5)}/{hour(1, 5, 5)}")),
     get("datamodel/datastream/properties", "Datastreams(2)", absent("resultTime")),
-    get("datamodel/datastream/properties", "Datastreams(1)", at("observedArea", is_={"type": "Point", "coordinates": [8, 51]})),
+    get("datamodel/datastream/properties", "Datastreams(1)", at("observedArea", is_={"type": "Polygon", "coordinates": [[[8, 51]] * 5]})),
     get("datamodel/datastream/properties", "Datastreams(3)", at("properties", is_={"every_s": 600})),
     get("datamodel/sensor/properties", "Sensors(1)", at("metadata", is_="http://example.org/radar.pdf")),
     get("datamodel/observed-property/properties", "ObservedProperties(1)", at("definition", is_="http://example.org/level")),

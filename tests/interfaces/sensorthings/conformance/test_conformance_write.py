@@ -239,10 +239,16 @@ STORIES: dict[str, list[Row]] = {
         get("datamodel/datastream/properties", "Datastreams(1)", at("observedArea", "coordinates", 0, is_=[[8, 10], [30, 10], [30, 51], [8, 51], [8, 10]])),
         delete("Observations(19)"),
         get("datamodel/datastream/properties", "Datastreams(1)", at("phenomenonTime", is_=f"{hour(1, 0)}/{hour(1, 5)}")),
-        get("datamodel/datastream/properties", "Datastreams(1)", at("observedArea", is_={"type": "Point", "coordinates": [8, 51]})),
+        get("datamodel/datastream/properties", "Datastreams(1)", at("observedArea", is_={"type": "Polygon", "coordinates": [[[8, 51]] * 5]})),
         *(delete(f"Observations({n})") for n in range(1, 7)),
         get("datamodel/datastream/properties", "Datastreams(1)", both(absent("phenomenonTime"), absent("resultTime"))),
         get("datamodel/datastream/properties", "Datastreams(1)/phenomenonTime", empty, 204),
+    ],
+    "an observed area that was read may be sent back and is still found": [
+        patch("Datastreams(1)", {"observedArea": {"type": "Polygon", "coordinates": [[[8, 51]] * 5]}}, at("observedArea", "type", is_="Polygon")),
+        get("datamodel/datastream/properties", "Datastreams", ids(1, 2), filter="st_equals(observedArea, geography'POINT(8 51)')"),
+        patch("Datastreams(1)", {"observedArea": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}}),
+        get("datamodel/datastream/properties", "Datastreams", ids(1), filter="st_contains(observedArea, geography'POINT(0.5 0.5)')"),
     ],
     "computed times of a Datastream cannot be given": [
         post(CREATE, "Things(1)/Datastreams", STREAM | {"phenomenonTime": f"{hour(1, 0)}/{hour(2, 0)}"}, absent("phenomenonTime")),
