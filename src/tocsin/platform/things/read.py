@@ -12,6 +12,7 @@ import msgspec
 from tocsin.platform.things.jsontext import decode
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
 from tocsin.platform.things.query import Binary, Call, Expand, Node, Path, Query, Unary
+from tocsin.platform.things.streams import shown_area
 from tocsin.platform.things.times import format_us, format_when
 from tocsin.platform.things.translate import Translator
 
@@ -342,7 +343,8 @@ class _Shape:
             if chosen is not None and prop.name not in chosen:
                 continue
             columns = columns_of(prop)
-            self._parts.append((prop.name, READERS[prop.kind], len(names), len(names) + len(columns)))
+            reader = shown_area if prop.is_box else READERS[prop.kind]
+            self._parts.append((prop.name, reader, len(names), len(names) + len(columns)))
             names += columns
         self._names = names
 
