@@ -56,7 +56,8 @@ __all__ = [
 class Case(msgspec.Struct, frozen=True):
     """A past event: what was seen, what was done, what it cost, who says so. A pack's memory, and its regression test.
 
-    `forcing` is the event as a model of the pack can play it ("rain", "level@Guaíba"), where the sources tell enough for that.
+    `forcing` is the event as a model of the pack can play it ("rain", "level@Guaíba"), where the sources tell enough for that. `strategies` are
+    names of the pack's plans that the lessons speak for: the reading of whoever wrote the case down.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Case(msgspec.Struct, frozen=True):
     impact: Mapping[str, float]
     lessons: tuple[str, ...] = ()
     forcing: Mapping[str, Series] = {}
+    strategies: tuple[str, ...] = ()
 
 
 class Harm(msgspec.Struct, frozen=True):

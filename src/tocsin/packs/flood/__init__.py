@@ -34,6 +34,7 @@ PACK = Pack(
             ("red warnings were not bound to mandatory actions",),
             # its worst hour by itself: how the rest of the three days fell is not in these sources
             {"rain": Series.of([0.0, 3600.0], [201.9, 0.0])},
+            ("close roads and open shelters",),
         ),
         Case(
             "Ahr valley flash flood",
@@ -42,6 +43,7 @@ PACK = Pack(
             {"last_reading_altenahr_m": 5.75, "record_2016_m": 3.71},
             {"deaths_valley": 134.0},
             ("the forecast level was known hours before evacuation was ordered for the district",),
+            strategies=("evacuate",),
         ),
         Case(
             "Porto Alegre flood",
@@ -54,6 +56,7 @@ PACK = Pack(
             {
                 "level@Guaíba": Series.constant(5.35)
             },  # its highest level held: the rise is not in these sources, so there is less time here
+            ("raise barriers and evacuate",),
         ),
     ),
 )
