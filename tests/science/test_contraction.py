@@ -65,6 +65,14 @@ def test_a_dead_end_without_people_is_taken_off_and_one_with_people_stays_if_it_
     assert made.kept.tolist() == [0, 1, 2, 3]
 
 
+def test_of_each_link_the_edge_with_the_least_value_is_known() -> None:
+    source, target = both([(0, 1), (1, 2), (2, 3)])
+    made = shrink(source, target, np.tile([100.0, 200.0, 300.0], 2), 4, keep=[0, 3], lived=[], access_m=0.0)
+    closes_s = np.array([9.0, 5.0, 7.0, 4.0, 8.0, 6.0])
+    assert made.least(closes_s).tolist() == [5.0, 4.0]
+    assert made.least_at(closes_s).tolist() == [1, 3]
+
+
 def test_a_one_way_street_stays_one_way() -> None:
     source, target = np.array([0, 1, 2]), np.array([1, 2, 0])
     made = shrink(source, target, np.array([10.0, 20.0, 30.0]), 3, keep=[0, 2], lived=[], access_m=0.0)

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BIN_S = 600.0  # cells of one node that the hazard reaches within this span stop leaving together, at its start
-KEPT_MOST = 256
+KEPT_MOST = 64  # answers; one of a city is about a megabyte
 TO_SHELTER = 1  # bounds: 0 drives out of the twin, 1 to a shelter
 
 
@@ -109,7 +109,7 @@ class Town:
     """A twin prepared for evacuations: made once, asked for many plans and futures, from many threads.
 
     Answers are remembered by what they depend on (who sets out when, what closes when, where it is safe), so plans that do the same to people
-    cost one run. At most KEPT_MOST are kept. A twin without a street that leads out has no traffic: there people leave as their curves say.
+    cost one run. At most `kept_most` are kept. A twin without a street that leads out has no traffic: there people leave as their curves say.
     """
 
     def __init__(
@@ -122,6 +122,7 @@ class Town:
         assumptions: Assumptions | None = None,
         reduced: bool = True,
         streets: Streets | None = None,
+        kept_most: int = KEPT_MOST,
     ) -> None:
         self.world, self.ways, self.harm = world, ways, harm
         self.assume = assumptions or Assumptions()
@@ -131,7 +132,7 @@ class Town:
         self.people = people[self.inhabited]
         self.zone = world.zones.zone_of[self.inhabited].astype(np.int64)
         self._kept: OrderedDict[bytes, Left] = OrderedDict()
-        self._lock = Lock()
+        self._lock, self._kept_most = Lock(), kept_most
 
     def left_in_time(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> Left:
         """Who gets out in one future under one plan."""
@@ -150,7 +151,7 @@ class Town:
         made = self._play(self.streets, curves, changes, closes_s, goals, names, arrival_s, footprint.duration_s)
         with self._lock:
             self._kept[key] = made
-            while len(self._kept) > KEPT_MOST:
+            while len(self._kept) > self._kept_most:
                 self._kept.popitem(last=False)
         return made
 
@@ -325,7 +326,15 @@ class Town:
         by_origin = np.bincount(np.arange(gone.size) % max(len(origins), 1), gone, minlength=len(origins))
         share_left[mine] = np.minimum(1.0, (by_origin / np.maximum(persons, 1e-300))[which])
         return self._told(
-            streets, flow, share_left, trips, per_vehicle, goals, names, float((self.people[lost] * share_left[lost]).sum())
+            streets,
+            flow,
+            closes_s,
+            share_left,
+            trips,
+            per_vehicle,
+            goals,
+            names,
+            float((self.people[lost] * share_left[lost]).sum()),
         )
 
     def _share(self, curves: tuple[Curve, Curve], until_s: Floats) -> Floats:
@@ -375,6 +384,7 @@ class Town:
         self,
         streets: Streets,
         flow: Flow,
+        closes_s: Floats,
         share_left: Floats,
         trips: Trips,
         per_vehicle: Floats,
@@ -396,8 +406,7 @@ class Town:
             unhoused = float(flow.arrived[-1].sum() * mean) * self.assume.shelter_share
         edges = np.zeros(len(self.world.roads))
         graph = streets.graph
-        first = graph.member[graph.member_start[:-1]]
-        edges[first] = flow.caught_on * mean
+        edges[graph.least_at(closes_s)] = flow.caught_on * mean  # the piece that closes first is where nothing goes on
         cleared = flow.time_s[np.searchsorted(arrived, 0.9 * arrived[-1])] if arrived[-1] > 0 else np.inf
         return Left(
             share_left=share_left,

@@ -44,6 +44,7 @@ class Streets(msgspec.Struct, frozen=True):
     shelters: Ints
     whole_length_m: float
     dry_s: Floats  # (edge,) of the twin, when free
+    capacity_per_s: Floats  # (edge,) of the twin
 
     def entry_shuts_s(self, closes_s: Floats) -> Floats:
         """Until when the people of each node of the twin come from their door to the graph, (node,)."""
@@ -78,7 +79,8 @@ def streets_of(world: World, ways: Ways, *, reduced: bool = True, step_s: float 
     graph = contract(
         source, target, roads.length_m, keep=keep, inhabited=inhabited, usable=usable, access_m=ACCESS_M if reduced else 0.0
     )
-    made = _network(world, graph, step_s)
+    lanes, per_s = _lanes(world)
+    made = _network(world, graph, lanes, per_s, step_s)
     new = np.full(nodes, -1, np.int64)
     new[graph.kept] = np.arange(graph.kept.size)
     return Streets(
@@ -90,20 +92,23 @@ def streets_of(world: World, ways: Ways, *, reduced: bool = True, step_s: float 
         shelters=np.where(shelters >= 0, new[shelters], -1),
         whole_length_m=float(roads.length_m[usable].sum()),
         dry_s=roads.length_m / (roads.speed_km_per_h / 3.6),
+        capacity_per_s=lanes * per_s,
     )
 
 
 def _goal_nodes(world: World, ways: Ways) -> tuple[Ints, Ints]:
-    """The node of each shelter, -1 where it lies outside, and those where streets leave the twin."""
+    """The node of each shelter, -1 where it lies outside, and those where streets leave the twin. No shelter takes the place of a way out."""
     from scipy.spatial import cKDTree
 
     found = world.assets("shelters")
     shelters = np.full(len(found), -1, np.int64)
     inside = found.place >= 0
-    if inside.any():
-        tree = cKDTree(np.column_stack([world.roads.node_x_m, world.roads.node_y_m]))
-        shelters[inside] = tree.query(np.column_stack([found.x_m[inside], found.y_m[inside]]))[1]
-    return shelters, np.unique(ways.exits[: ways.edges])
+    out = np.unique(ways.exits[: ways.edges])
+    within = np.setdiff1d(np.arange(world.roads.node_x_m.size), out)
+    if inside.any() and within.size:
+        tree = cKDTree(np.column_stack([world.roads.node_x_m[within], world.roads.node_y_m[within]]))
+        shelters[inside] = within[tree.query(np.column_stack([found.x_m[inside], found.y_m[inside]]))[1]]
+    return shelters, out
 
 
 def _leads_to(ends: Bools, source: Ints, target: Ints) -> Bools:
@@ -135,21 +140,24 @@ def _doors(world: World, ways: Ways, leads: Bools) -> Ints:
     return np.where(ways.known, door, -1)
 
 
-def _network(world: World, graph: Contracted, step_s: float) -> Network:
+def _lanes(world: World) -> tuple[Floats, Floats]:
+    """Lanes and vehicles a second and lane of each edge, by its class."""
+    kinds = sorted(set(world.roads.highway))
+    table = np.array([LANES_AND_CAPACITY.get(kind, USUAL) for kind in kinds])
+    row = np.searchsorted(kinds, world.roads.highway)
+    return table[row, 0], table[row, 1] / 3600.0
+
+
+def _network(world: World, graph: Contracted, lanes: Floats, per_s: Floats, step_s: float) -> Network:
     """Cells for the links of the smaller graph: lengths, times and room add up, the narrowest edge is the capacity."""
     roads = world.roads
-    kinds = sorted(set(roads.highway))
-    table = np.array([LANES_AND_CAPACITY.get(kind, USUAL) for kind in kinds])
-    row = np.searchsorted(kinds, roads.highway)
-    lanes, per_lane = table[row, 0], table[row, 1]
     length_m = graph.total(roads.length_m)
-    time_s = graph.total(roads.length_m / (roads.speed_km_per_h / 3.6))
     return network(
         graph.source,
         graph.target,
         length_m,
-        length_m / time_s,
-        graph.least(lanes * per_lane / 3600.0),
+        length_m / graph.total(roads.length_m / (roads.speed_km_per_h / 3.6)),
+        graph.least(lanes * per_s),
         graph.total(lanes * JAM_PER_M * roads.length_m) / length_m,
         nodes=graph.kept.size,
         step_s=step_s,

@@ -124,7 +124,7 @@ def _told(result: ForecastResult, town: Town, left: Left, zones: tuple[str, ...]
     delay_h = np.zeros(len(roads))
     if town.streets is not None:
         graph = town.streets.graph
-        delay_h[graph.member[graph.member_start[:-1]]] = left.delay_h
+        delay_h[graph.least_at(town.streets.capacity_per_s)] = left.delay_h  # the narrowest piece of it
     worst = [int(e) for e in np.argsort(-delay_h, kind="stable")[:BOTTLENECKS_TOLD] if delay_h[e] > 0.05]
     caught: dict[str, float] = {}
     for e in np.flatnonzero(left.caught_at > 0).tolist():

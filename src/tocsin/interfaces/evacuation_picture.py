@@ -33,11 +33,9 @@ def evacuation_picture(result: ForecastResult, evacuated: Evacuated) -> bytes:
     picture[wet] = (0.4 * picture[wet] + 0.6 * np.array(WATER)).astype(np.uint8)
     scale = max(1, -(-1000 // grid.cols))
     base = Image.fromarray(picture).resize((grid.cols * scale, grid.rows * scale), Image.Resampling.NEAREST)
-    sheet = Image.new("RGB", (base.width, base.height + 70), "white")
-    sheet.paste(base, (0, 36))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
+    draw, font = ImageDraw.Draw(base), ImageFont.load_default(size=16)
     x = (roads.line_x_m - grid.x_min_m) / grid.cell_m * scale
-    y = (grid.y_max_m - roads.line_y_m) / grid.cell_m * scale + 36
+    y = (grid.y_max_m - roads.line_y_m) / grid.cell_m * scale
     most = float(evacuated.delay_h.max()) if len(roads) else 0.0
 
     def line(e: int, colour: tuple[int, int, int], width: int) -> None:
@@ -51,6 +49,9 @@ def evacuation_picture(result: ForecastResult, evacuated: Evacuated) -> bytes:
             line(e, SLOW, 2 + round(6 * float(np.sqrt(evacuated.delay_h[e] / most))))
     for e in np.flatnonzero(evacuated.caught_at > 0.5).tolist():
         line(e, CAUGHT, 4)
+    sheet = Image.new("RGB", (base.width, base.height + 70), "white")
+    sheet.paste(base, (0, 36))
+    draw = ImageDraw.Draw(sheet)
     title = f"{report.place}{' | MADE UP' if report.made_up else ''} | {report.arrived:,.0f} of {report.wanted:,.0f} who leave arrive, {report.caught_on_road:,.0f} are caught"
     draw.text((10, 8), title, fill="black", font=font)
     at_x = 10

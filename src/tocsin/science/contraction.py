@@ -34,6 +34,11 @@ class Contracted(msgspec.Struct, frozen=True):
         """The least of an edge's values over each link, (link,)."""
         return np.asarray(np.minimum.reduceat(of_edge[self.member], self.member_start[:-1])) if self.source.size else np.empty(0)
 
+    def least_at(self, of_edge: Floats) -> Ints:
+        """Which edge of each link has the least value, (link,); of several the first."""
+        link = np.repeat(np.arange(self.source.size), np.diff(self.member_start))
+        return np.asarray(self.member[np.lexsort((of_edge[self.member], link))[self.member_start[:-1]]])
+
     def total(self, of_edge: Floats) -> Floats:
         """The sum of an edge's values over each link, (link,)."""
         return np.asarray(np.add.reduceat(of_edge[self.member], self.member_start[:-1])) if self.source.size else np.empty(0)
