@@ -86,7 +86,7 @@ class Edge:
 
     def _node(self) -> Node:
         settings = self.settings
-        latest = Latest(settings.checks)
+        latest = Latest(settings.checks, depth=settings.node.depth)
         for expected in settings.expected:
             latest.expect(expected.quantity, expected.sites)
         watch = Watch(settings.rules, latest, since=self._clock.now(), grace_s=settings.node.grace_s)
@@ -211,7 +211,7 @@ class Edge:
         """Warn, collect and send until `stop` is set. What was pending is delivered first, before old readings are looked at."""
         copying = contextlib.nullcontext() if self.copier is None else self.copier.running()
         with self.actions.running(), copying, self._sending() as send:
-            await asyncio.to_thread(self.node.restore, hours=self.settings.node.remember_h)
+            await asyncio.to_thread(self.node.restore, hours=self.settings.remember_h)
             self._look()
             self.reserve.keep()
             send()
