@@ -44,21 +44,17 @@ def _own(quantity: Quantity) -> str:
     return quantity.unit
 
 
-def _plain(quantity: Quantity) -> str:
-    return "1"
-
-
 VALUES = ("instant", "max", "min", "mean")
 RULE_KINDS: Mapping[str, RuleKind] = {
     "threshold": RuleKind(threshold, _own, statistics=VALUES),
     "rise": RuleKind(rise, lambda quantity: f"{quantity.unit}/h"),
     "accumulation": RuleKind(accumulation, lambda quantity: quantity.unit.removesuffix("/h"), "hours", ("sum",)),
     "k_of_n": RuleKind(k_of_n, _own, statistics=VALUES),
-    "sta_lta": RuleKind(sta_lta, _plain),
-    "cusum": RuleKind(cusum, _plain),
-    "ewma": RuleKind(ewma, _plain),
-    "ears": RuleKind(ears, _plain),
-    "farrington": RuleKind(farrington, _plain),
+    "sta_lta": RuleKind(sta_lta, lambda _: "1"),
+    "cusum": RuleKind(cusum, lambda _: "1"),
+    "ewma": RuleKind(ewma, lambda _: "1"),
+    "ears": RuleKind(ears, lambda _: "1"),
+    "farrington": RuleKind(farrington, lambda _: "1"),
     "step_change": RuleKind(step_change, _own),
 }
 COMPOUND = "compound"

@@ -22,7 +22,7 @@ from tocsin.edge.node import STORAGE, Node
 from tocsin.edge.reserve import Reserve
 from tocsin.edge.settings import Settings, read_settings
 from tocsin.edge.spool import Spool
-from tocsin.edge.status import EdgeStatus, counts, sources, storage, write_status
+from tocsin.edge.status import EdgeStatus, collectors, counts, sources, storage, write_status
 from tocsin.edge.uplink import HttpLine, Line, Uplink
 from tocsin.edge.watch import Watch
 from tocsin.host import Clock, Entry, WallClock
@@ -195,6 +195,7 @@ class Edge:
             storage=storage(self.spool),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),
+            collectors=collectors(self.settings.collectors, self.node.broken),
             postgres=None if self.copier is None else self.copier.status(),
         )
 

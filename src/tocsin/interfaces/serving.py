@@ -17,6 +17,7 @@ import msgspec
 import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
+from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
@@ -147,7 +148,9 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
         )
-        centre.sources = lambda: Sources(sources(latest, watch, rules, clock.now()), counts(node.counted))
+        centre.sources = lambda: Sources(
+            sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
+        )
         centre.receiver = open_receiver(host, ledger, node, spool)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
         things, trouble = things_or_new(folder / FILE_NAME, clock=clock, places=places)
