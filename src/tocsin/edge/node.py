@@ -279,6 +279,13 @@ class Node:
             await self._host.clock.sleep(delay_s)
             delay_s = min(2.0 * delay_s, self._backoff_s[1])
 
+    def _take_bulletins(self, records: Sequence[Record]) -> None:
+        """Write down what agencies say, and then what follows from it."""
+        if records:
+            with self._judging:
+                self._tell(records)
+                self._tell(self.watch.bulletins.look(self._host.clock.now()))
+
     def _report(self, name: str, reason: str | None) -> None:
         """Tell the ledger once when a part breaks, and once when it works again."""
         if (reason is None) == (name not in self.broken):
@@ -336,7 +343,7 @@ class Node:
         delay_s = self._backoff_s[0]
         while True:
             try:
-                self._tell(records)
+                self._take_bulletins(records)
                 self.take(*readings)
                 self._report(STORAGE, None)
                 return

@@ -14,19 +14,22 @@ import msgspec
 
 from tocsin.edge.actions import KINDS as ACTION_KINDS
 from tocsin.edge.actions import Command, LogLine, MqttTopic, Webhook, decode_action
+from tocsin.edge.bulletin_settings import BULLETIN_KINDS
 from tocsin.edge.check import Check
 from tocsin.edge.collect import Collector
 from tocsin.edge.collectors.files import Files
 from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS, Compound, readings_least, rule_form, rule_of
 from tocsin.pack import Rule, find_pack
+from tocsin.pack.ready_rules.bulletin import BulletinRule
 from tocsin.vocabulary import InputError, NotFound, Quantity, TocsinError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 FILE_BYTES_MOST = 4 << 20
-DEPTH_LEAST, DEPTH_MOST = 24, 100_000
+DEPTH_LEAST, DEPTH_USUAL, DEPTH_MOST = 24, 300, 100_000
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SECTIONS = ("packs", "node", "spool", "uplink", "postgres", "quantity", "expect", "collector", "check", "rule", "action")
+SENSING = ("quantity", "expect", "collector", "check", "rule")
+SECTIONS = ("packs", "node", "spool", "uplink", "postgres", *SENSING, "action")
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     tick_s: float = 60.0
     grace_s: float = 1800.0
     remember_h: float = 48.0
-    depth: int = 300
+    depth: int = DEPTH_USUAL
     purpose: Literal["actual", "exercise", "demo"] = "actual"
 
     def __post_init__(self) -> None:
@@ -103,25 +106,52 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     sites: tuple[str, ...]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole edge.toml, checked: everything in it can be used as it is."""
+class Sensing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured, from where, and when to warn. `depth` is how many readings of each stream are remembered."""
 
     path: Path
-    node: NodeSettings
-    spool: SpoolSettings
-    uplink: UplinkSettings | None
-    postgres: PostgresSettings | None
+    depth: int
     quantities: Mapping[str, Quantity]
     expected: tuple[Expected, ...]
     collectors: tuple[Collector, ...]
     checks: tuple[Check, ...]
     rules: Mapping[str, tuple[Rule, ...]]
+    bulletin_rules: Mapping[str, tuple[BulletinRule, ...]]
+
+    @classmethod
+    def nothing(cls) -> Sensing:
+        """Of a platform that has no such file."""
+        none: Mapping[str, Any] = {}
+        return cls(
+            path=Path(),
+            depth=DEPTH_USUAL,
+            quantities=none,
+            expected=(),
+            collectors=(),
+            checks=(),
+            rules=none,
+            bulletin_rules=none,
+        )
+
+    @property
+    def looks_back_h(self) -> float:
+        """How far the rules look back."""
+        return max((rule.span_s / 3600.0 for several in self.rules.values() for rule in several), default=0.0)
+
+
+class Settings(Sensing, frozen=True, kw_only=True):
+    """A whole edge.toml, checked: everything in it can be used as it is."""
+
+    node: NodeSettings
+    spool: SpoolSettings
+    uplink: UplinkSettings | None
+    postgres: PostgresSettings | None
     actions: tuple[LogLine | Webhook | MqttTopic | Command, ...]
 
     @property
     def remember_h(self) -> float:
         """How much of the log is read again at a start: at least what the rules look back at."""
-        return max([self.node.remember_h, *(rule.span_s / 3600.0 for several in self.rules.values() for rule in several)])
+        return max(self.node.remember_h, self.looks_back_h)
 
     @property
     def data(self) -> Path:
@@ -131,6 +161,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_settings(path: Path, *, kinds: Mapping[str, type[Any]] | None = None) -> Settings:
     """Read and check an edge.toml. `kinds` are the collectors that there are. Raises InputError with all that a person needs."""
+    return _opened(path).settings({"files": Files} if kinds is None else kinds)
+
+
+def read_sensing(
+    path: Path,
+    *,
+    kinds: Mapping[str, type[Any]],
+    quantities: Sequence[Quantity] = (),
+    rules: Sequence[Rule] = (),
+    box: tuple[float, float, float, float] | None = None,
+) -> Sensing:
+    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule.
+
+    `quantities` and `rules` are there already; `box` is that of the twin: west, south, east, north.
+    """
+    return _opened(path).sensing(kinds, quantities, rules, box)
+
+
+def _opened(path: Path) -> _File:
     try:
         raw = path.read_bytes()
         if len(raw) > FILE_BYTES_MOST:
@@ -138,10 +187,10 @@ def read_settings(path: Path, *, kinds: Mapping[str, type[Any]] | None = None) -
         text = raw.decode()
         table = tomllib.loads(text)
     except FileNotFoundError as fault:
-        raise NotFound(f"{path}: there is no such file; wanted an edge.toml") from fault
+        raise NotFound(f"{path}: there is no such file; wanted a file of settings, as docs/guide/edge.toml") from fault
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as fault:
         raise InputError(f"{path}: cannot be read as TOML: {fault}") from fault
-    return _File(path.absolute(), text, table).settings({"files": Files} if kinds is None else kinds)
+    return _File(path.absolute(), text, table)
 
 
 class _Told(NamedTuple):
@@ -149,7 +198,7 @@ class _Told(NamedTuple):
 
     where: tuple[str, int]
     told: Any
-    rule: Rule | None
+    rule: Rule | BulletinRule | None
 
 
 class _File:
@@ -158,12 +207,13 @@ class _File:
     def __init__(self, path: Path, text: str, table: dict[str, Any]) -> None:
         self._path, self._table, self._lines = path, table, text.splitlines()
         self._quantities: dict[str, Quantity] = {}
-        self._depth = 0
+        self._depth = self._depth_least = 0
+        self._box: tuple[float, float, float, float] | None = None
+        self._bulletin_rules: dict[str, list[BulletinRule]] = {}
 
     def settings(self, kinds: Mapping[str, type[Any]]) -> Settings:
-        for section in self._table:
-            if section not in SECTIONS:
-                raise self._fault((section, -1), "", f"unknown section{_nearest(section, SECTIONS)}")
+        """All of an edge.toml."""
+        self._only(SECTIONS)
         rules: dict[str, list[Rule]] = {}
         for number, hazard in enumerate(self._names("packs")):
             try:
@@ -172,33 +222,64 @@ class _File:
                 raise self._fault(("packs", number), "packs", str(fault)) from fault
             rules[pack.hazard] = list(pack.rules)
             self._quantities.update({quantity.name: quantity for quantity in pack.observes})
+        node = self._one("node", NodeSettings)
+        if node is None:
+            raise InputError(f"{self._path}: no [node]; wanted one with name and data")
+        self._depth = node.depth
+        told = self._sensing(kinds, rules, rules)
+        settings = Settings(
+            **{field: getattr(told, field) for field in told.__struct_fields__},
+            node=node,
+            spool=self._one("spool", SpoolSettings) or SpoolSettings(),
+            uplink=self._one("uplink", UplinkSettings),
+            postgres=self._one("postgres", PostgresSettings),
+            actions=tuple(self._action(("action", n), table) for n, table in self._tables("action")),
+        )
+        self._unique("action", [action.name for action in settings.actions], "name")
+        return settings
+
+    def sensing(
+        self,
+        kinds: Mapping[str, type[Any]],
+        quantities: Sequence[Quantity],
+        rules: Sequence[Rule],
+        box: tuple[float, float, float, float] | None,
+    ) -> Sensing:
+        """Those sections that a platform takes; it remembers as many readings as its rules look at."""
+        self._only(SENSING)
+        self._quantities.update({quantity.name: quantity for quantity in quantities})
+        self._box, self._depth = box, DEPTH_MOST
+        told = self._sensing(kinds, {}, {"": list(rules)})
+        return msgspec.structs.replace(told, depth=max(DEPTH_USUAL, self._depth_least))
+
+    def _only(self, sections: Sequence[str]) -> None:
+        for section in self._table:
+            if section not in sections:
+                raise self._fault((section, -1), "", f"unknown section{_nearest(section, sections)}")
+
+    def _sensing(
+        self, kinds: Mapping[str, type[Any]], rules: dict[str, list[Rule]], there: Mapping[str, Sequence[Rule]]
+    ) -> Sensing:
+        """What both kinds of file have; `rules` are added to, and a compound may be made of those that are `there`."""
         for number, table in self._tables("quantity"):
             quantity = self._decode(("quantity", number), table, Quantity)
             if quantity.name in self._quantities:
                 raise self._fault(("quantity", number), "name", f"{quantity.name!r} is named twice, or a pack has it already")
             self._quantities[quantity.name] = quantity
-        node = self._one("node", NodeSettings)
-        if node is None:
-            raise InputError(f"{self._path}: no [node]; wanted one with name and data")
-        self._depth = node.depth
-        self._rules(rules)
-        settings = Settings(
+        self._rules(rules, {rule.name: rule for several in there.values() for rule in several})
+        told = Sensing(
             path=self._path,
-            node=node,
-            spool=self._one("spool", SpoolSettings) or SpoolSettings(),
-            uplink=self._one("uplink", UplinkSettings),
-            postgres=self._one("postgres", PostgresSettings),
+            depth=self._depth,
             quantities=dict(self._quantities),
             expected=tuple(self._decode(("expect", n), table, Expected) for n, table in self._tables("expect")),
             collectors=tuple(self._collector(("collector", n), table, kinds) for n, table in self._tables("collector")),
             checks=tuple(self._decode(("check", n), table, Check) for n, table in self._tables("check")),
             rules={hazard: tuple(several) for hazard, several in rules.items()},
-            actions=tuple(self._action(("action", n), table) for n, table in self._tables("action")),
+            bulletin_rules={hazard: tuple(several) for hazard, several in self._bulletin_rules.items()},
         )
-        self._unique("check", [check.quantity.name for check in settings.checks], "quantity")
-        self._unique("action", [action.name for action in settings.actions], "name")
-        self._unique("collector", [collector.name for collector in settings.collectors], "name")
-        return settings
+        self._unique("check", [check.quantity.name for check in told.checks], "quantity")
+        self._unique("collector", [collector.name for collector in told.collectors], "name")
+        return told
 
     def _unique(self, section: str, names: Sequence[str], key: str) -> None:
         for number, name in enumerate(names):
@@ -262,35 +343,44 @@ class _File:
     def _rule(self, where: tuple[str, int], table: Mapping[str, Any]) -> _Told:
         """A table with `kind`, in the form of its kind; the rule of it too, unless it is made of others."""
         kind = table.get("kind")
-        kinds = (*RULE_KINDS, COMPOUND)
+        kinds = (*RULE_KINDS, COMPOUND, *BULLETIN_KINDS)
         if not isinstance(kind, str) or kind not in kinds:
             raise self._fault(where, "kind", f"kind = {kind!r}; wanted one of {', '.join(kinds)}")
         rest = {key: value for key, value in table.items() if key != "kind"}
         if kind == COMPOUND:
             return _Told(where, self._decode(where, rest, Compound), None)
+        if kind in BULLETIN_KINDS:
+            told_of: Any = self._decode(where, rest, BULLETIN_KINDS[kind])
+            try:
+                return _Told(where, told_of, told_of.made(self._box))
+            except TocsinError as fault:
+                raise self._about(where, rest, fault) from fault
         told: Any = self._decode(where, rest, rule_form(kind))
         try:
             rule = rule_of(kind, told)
         except (TocsinError, ValueError) as fault:
             raise self._about(where, rest, fault) from fault
         least = readings_least(kind, told)
+        self._depth_least = max(self._depth_least, least)
         if least > self._depth:
             words = f"it looks at {least} readings of each site, and {self._depth} are remembered; wanted [node] depth = {least} or more"
             raise self._fault(where, "kind", words)
         return _Told(where, told, rule)
 
-    def _rules(self, rules: dict[str, list[Rule]]) -> None:
-        """Add the rules of the file to those of its packs, by hazard, in the order of the file."""
+    def _rules(self, rules: dict[str, list[Rule]], parts: dict[str, Rule]) -> None:
+        """Add the rules of the file to others, by hazard, in the order of the file. `parts` are those that there are already, by name."""
         read = [self._rule(("rule", number), table) for number, table in self._tables("rule")]
-        parts = {rule.name: rule for several in rules.values() for rule in several}
         names = [*parts, *(one.told.name for one in read)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise InputError(f"{self._path}: two rules are named {twice!r}; a warning must name its rule, so rename one")
-        parts |= {one.rule.name: one.rule for one in read if one.rule is not None}
+        parts |= {one.rule.name: one.rule for one in read if isinstance(one.rule, Rule)}
         used = {name for one in read if isinstance(one.told, Compound) for name in one.told.of}
         for one in read:
             rule = one.rule
+            if isinstance(rule, BulletinRule):
+                self._bulletin_rules.setdefault(one.told.hazard, []).append(rule)
+                continue
             if isinstance(one.told, Compound):
                 try:
                     rule = one.told.made_of(parts)
@@ -306,7 +396,7 @@ class _File:
 
     def _about(self, where: tuple[str, int], table: Mapping[str, Any], fault: Exception) -> InputError:
         """A fault that a rule's function told, at the key that it names."""
-        named = (word for word in re.findall(r"[a-z_]+(?= (?:=|is missing))", str(fault)) if word in table)
+        named = (word for word in re.findall(r"[a-z_]+(?=: | = | is missing)", str(fault)) if word in table)
         key = next(named, "groups" if "groups" in table and ": groups " in str(fault) else "")
         return self._fault(where, key, str(fault))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tocsin import __version__
 from tocsin.edge.actions import Actions, Message, Worker
+from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
 from tocsin.edge.collectors import find_collectors
 from tocsin.edge.latest import Latest
 from tocsin.edge.node import STORAGE, Node
@@ -86,10 +87,11 @@ class Edge:
 
     def _node(self) -> Node:
         settings = self.settings
-        latest = Latest(settings.checks, depth=settings.node.depth)
+        latest = Latest(settings.checks, depth=settings.depth)
         for expected in settings.expected:
             latest.expect(expected.quantity, expected.sites)
-        watch = Watch(settings.rules, latest, since=self._clock.now(), grace_s=settings.node.grace_s)
+        bulletins = BulletinWatch(settings.bulletin_rules, statuses=judged_statuses(settings.node.purpose))
+        watch = Watch(settings.rules, latest, since=self._clock.now(), grace_s=settings.node.grace_s, bulletins=bulletins)
         return Node(
             self.host,
             self.actor,

@@ -163,6 +163,7 @@ def _read(file: Path) -> Settings:
 
 def _described(settings: Settings) -> dict[str, list[Any]]:
     rules = [f"{rule.name} ({hazard})" for hazard, several in settings.rules.items() for rule in several]
+    rules += [f"{rule.name} ({hazard})" for hazard, told in settings.bulletin_rules.items() for rule in told]
     return {
         "node": [settings.node.name],
         "data": [str(settings.data)],
