@@ -218,14 +218,16 @@ class Node:
             return told + self._tell_dropped(now)
 
     def _tell_dropped(self, now: datetime) -> tuple[str, ...]:
-        """Say which readings the spool had to drop before they were sent on."""
+        """Say which readings the spool had to drop before they were sent on, or were in the history."""
         if self._spool is None or not self._spool.news:
             return ()
         gone = tuple(self._spool.news)
         dropped = functools.reduce(operator.add, gone)
+        sends = self._spool.sent is not None
+        before, wanted = ("they were sent", "an uplink") if sends else ("they were in the history", "a compaction in time")
         reason = (
-            f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before they were sent "
-            f"(blocks {dropped.first} to {dropped.last}): the log is full; wanted an uplink, or more room for it"
+            f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before {before} "
+            f"(blocks {dropped.first} to {dropped.last}): the log is full; wanted {wanted}, or more room for it"
         )
         records = [SensorFault(time=now, subject=self._actor.name, quantity="all", check=SPOOL, reason=reason)]
         told = self._tell(records)

@@ -245,7 +245,7 @@ def storage(spool: Spool) -> Storage:
         spool.number,
         spool.dropped_segments,
         spool.dropped_readings,
-        0 if lost is None else lost.readings,
+        (0 if lost is None else lost.readings) + spool.unkept_readings,
         tuple(spool.damage),
     )
 

@@ -19,6 +19,7 @@ import uvicorn
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
 from tocsin.edge.settings import Sensing
+from tocsin.edge.spool import HISTORY
 from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
@@ -138,7 +139,7 @@ def open_platform(
         rules = {hazard: (*usual.get(hazard, ()), *own.rules.get(hazard, ())) for hazard in {**usual, **own.rules}}
         bulletins = BulletinWatch(own.bulletin_rules, statuses=judged_statuses(purpose))
         watch = Watch(rules, latest, since=clock.now(), bulletins=bulletins)
-        spool = Spool(folder / "readings")
+        spool = Spool(folder / "readings", history=folder / HISTORY)
         node = Node(host, EDGE, latest=latest, watch=watch, spool=spool, collectors=collectors)
         node.restore(hours=max(REMEMBER_H, own.looks_back_h))
         wall = WallClock()  # people sign in by the clock on their wall, also where a drill runs faster
