@@ -35,7 +35,7 @@ SECTIONS = ("packs", "node", "spool", "uplink", "postgres", *SENSING, "action")
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who the node is and where its data lie. `grace_s`: for so long after the start no site is called blind.
 
-    `depth` is how many readings of each stream are remembered for the rules, 33 bytes each.
+    `depth` is how many readings of each stream are remembered for the rules, some 40 bytes each.
     """
 
     name: str
