@@ -340,15 +340,34 @@ def sources() -> dict[str, Any]:
     """Two streams: one that works, and one that has been silent for three hours."""
     works = {
         "quantity": "river_level", "site": "level-quay", "unit": "m", "value": 3.42, "time": iso(START), "age_s": 240.0, "lag_s": 2.5,
-        "per_hour": 12.0, "good_share": 1.0, "faults": [], "blind": [], "level": "red",
+        "per_hour": 12.0, "good_share": 0.958, "faults": [], "blind": [], "level": "red", "state": "warns", "why": "red",
+        "arrived": iso(START), "lag_spread_s": 0.5, "clock_ahead_s": 45.0, "shares": {"good": 0.958, "suspect": 0.042},
+        "dropped": {"known already": 3},
     }  # fmt: skip
     silent = works | {
         "site": "level-end", "value": None, "age_s": 10_800.0, "lag_s": None, "per_hour": None, "good_share": 0.5, "faults": ["gap"],
-        "blind": ["river_level_high"], "level": "blind",
+        "blind": ["river_level_high"], "level": "blind", "state": "blind", "why": "gap; river_level_high sees nothing",
+        "arrived": None, "lag_spread_s": None, "clock_ahead_s": None, "shares": {}, "dropped": {},
     }  # fmt: skip
     return {
-        "sources": [works, silent],
+        "sources": [silent, works],
         "counted": {"river_level": {"stored": 812, "known already": 3, "late": 0, "of the future": 1}},
+        "collectors": [
+            {
+                "name": "weir logger",
+                "kind": "Mqtt",
+                "broken": "",
+                "tally": {
+                    "received": 815,
+                    "taken": 812,
+                    "lost": 0,
+                    "dropped": {"no number": 3},
+                    "last": iso(START),
+                    "said": {"no number": "value = 'n/a'"},
+                },
+            }
+        ],
+        "refused": {"pump-house": {"unit": 7}},
     }
 
 

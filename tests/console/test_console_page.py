@@ -607,8 +607,13 @@ def test_each_source_is_shown_with_its_age_rate_and_quality_and_a_silent_one_fir
     expect(rows.first).to_contain_text("gap")
     expect(desk.see("source-level-quay")).to_contain_text("3.42")
     expect(desk.see("source-level-quay")).to_contain_text("12.0/h")
-    expect(desk.see("source-level-quay")).to_contain_text("works")
+    expect(desk.see("source-level-quay")).to_contain_text("suspect 4 %")
+    expect(desk.see("source-level-quay")).to_contain_text("ahead")
+    expect(desk.see("source-level-quay")).to_contain_text("3 known already")
+    expect(desk.see("sources-in-need")).to_contain_text("1 of 2 sources need a look")
     expect(desk.see("sources-dropped")).to_contain_text("3 known already, 1 of the future")
+    expect(desk.see("collectors")).to_contain_text("3 no number: value = 'n/a'")
+    expect(desk.see("sources-refused")).to_contain_text("pump-house: 7 unit")
     assert desk.page.url.endswith("#/sources")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.edge.across import NOT_STUCK
+from tocsin.edge.bulletin_watch import BulletinWatch
 from tocsin.edge.check import Check, Test, code_of
 from tocsin.edge.latest import LOOKED_AT, Latest, Streams, microseconds
 from tocsin.pack.rule import Rule, Verdict
@@ -45,13 +46,28 @@ Mask = NDArray[np.bool_]
 class Watch:
     """Which level each rule gives each site, and which sensors are faulty."""
 
-    def __init__(self, rules: Mapping[str, Sequence[Rule]], latest: Latest, *, since: datetime, grace_s: float = 1800.0) -> None:
-        """`rules` by hazard. For `grace_s` after `since` no site is called blind: readings have to come in first."""
+    def __init__(
+        self,
+        rules: Mapping[str, Sequence[Rule]],
+        latest: Latest,
+        *,
+        since: datetime,
+        grace_s: float = 1800.0,
+        bulletins: BulletinWatch | None = None,
+    ) -> None:
+        """`rules` by hazard. For `grace_s` after `since` no site is called blind: readings have to come in first.
+
+        `bulletins` judges what agencies say; it is looked at with all the rest.
+        """
         self._latest = latest
         self._rules = [(hazard, rule) for hazard, several in rules.items() for rule in several]
         names = [rule.name for _, rule in self._rules]
         if len(set(names)) != len(names):
             raise InputError(f"watch: two rules have one name among {sorted(names)}; a warning must name its rule")
+        self.bulletins = BulletinWatch({}) if bulletins is None else bulletins
+        both = sorted(self.bulletins.names & set(names))
+        if both:
+            raise InputError(f"watch: {both[0]!r} is a rule on readings and one on bulletins; a warning must name its rule")
         self._since, self._grace = since, timedelta(seconds=grace_s)
         self._levels: dict[str, _Levels] = {name: _Levels() for name in names}
         self._faults: set[tuple[str, str, str]] = set()  # site, quantity, check
@@ -78,7 +94,10 @@ class Watch:
 
     def learn(self, records: Iterable[Record]) -> None:
         """Take what the ledger holds: after appending, and at a restart from its beginning."""
-        for record in records:
+        several = tuple(records) if self.bulletins.names else records
+        if self.bulletins.names:
+            self.bulletins.learn(several)
+        for record in several:
             match record:
                 case Warning() if record.rule in self._levels:
                     self._levels[record.rule].put(record.subject, record.level)
@@ -128,6 +147,8 @@ class Watch:
                 reason = "the rule judges again"
                 records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason, healed=True))
             records += self._changes(hazard, rule, window, places, verdict, now)
+        if asked is None:
+            records += self.bulletins.look(now)
         return tuple(records)
 
     def _not_quiet(

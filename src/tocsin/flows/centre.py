@@ -22,7 +22,7 @@ from tocsin.decision.futures import Foreseen, foresee
 from tocsin.decision.impact import impact
 from tocsin.decision.score import PlanResult
 from tocsin.edge.latest import Latest, Readings
-from tocsin.edge.status import Copy, Source
+from tocsin.edge.status import CollectorStatus, Copy, Source
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
@@ -78,10 +78,13 @@ FORECASTS = "forecasts"
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """All streams, how many readings were stored, known already, late or of the future, by quantity, and how the copy stands."""
+    """How all streams and collectors stand, the worst first, how many readings of each quantity were stored, known already, late or
+    of the future, and how the copy stands. `refused` is what senders by MQTT and HTTP were told: by sender, why, how often."""
 
     sources: tuple[Source, ...] = ()
     counted: Mapping[str, Mapping[str, int]] = {}
+    collectors: tuple[CollectorStatus, ...] = ()
+    refused: Mapping[str, Mapping[str, int]] = {}
     postgres: Copy | None = None
 
 

@@ -194,12 +194,32 @@ class Note(Record, frozen=True, kw_only=True, tag=str.lower):
     text: str
 
 
+class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the things that an alert says, an `info` of CAP: what, how grave, how soon, how sure, and where.
+
+    Rings are (longitude, latitude), the last point equal to the first; circles (longitude, latitude, radius in km); `codes` are NAME=VALUE.
+    Words of the standard are in lower case; `ends` None is not told.
+    """
+
+    event: str
+    severity: str = ""
+    urgency: str = ""
+    certainty: str = ""
+    responses: tuple[str, ...] = ()
+    ends: datetime | None = None
+    area: str = ""
+    rings: tuple[tuple[tuple[float, float], ...], ...] = ()
+    circles: tuple[tuple[float, float, float], ...] = ()
+    codes: tuple[str, ...] = ()
+
+
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
     `subject` is the event, the same in all its revisions; `time` is when the agency said it, or, where it does not tell that, when
     the event was. `cause` is the revision before. `state` is issued, updated, replaced (by another event) or
-    cancelled; `status` is actual, exercise or test as the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came.
+    cancelled; `status` is actual, exercise or test as the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came,
+    and `parts` what it says, so that a rule need not read it.
     """
 
     source: str
@@ -218,6 +238,9 @@ class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     figures: dict[str, float] = {}
     url: str = ""
     text: str = ""
+    parts: tuple[BulletinPart, ...] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # unset is not spelt: what was written before keeps its name
 
 
 AnyRecord = (

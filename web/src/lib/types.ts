@@ -288,21 +288,46 @@ export interface Source {
   quantity: string
   site: string
   unit: string
+  state: 'blind' | 'faulty' | 'overdue' | 'warns' | 'works'
+  why: string
   value: number | null
   time: string | null
+  arrived: string | null
   age_s: number | null
   lag_s: number | null
+  lag_spread_s: number | null
+  clock_ahead_s: number | null
   per_hour: number | null
   good_share: number | null
+  shares: Record<string, number>
+  dropped: Record<string, number>
   faults: string[]
   blind: string[]
   level: string
 }
 
-/** Every stream, and how many readings were stored, known already, late or of the future, by quantity. */
+export interface CollectorTally {
+  received: number
+  taken: number
+  lost: number
+  dropped: Record<string, number>
+  last: string | null
+  said: Record<string, string>
+}
+
+export interface CollectorStanding {
+  name: string
+  kind: string
+  broken: string
+  tally: CollectorTally | null
+}
+
+/** Every stream and collector, the worst first; what became of the readings, by quantity; what senders were refused, by sender. */
 export interface Sources {
   sources: Source[]
   counted: Record<string, Record<string, number>>
+  collectors: CollectorStanding[]
+  refused: Record<string, Record<string, number>>
 }
 
 export interface Verified {
