@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -102,8 +102,9 @@ def stored(case: Scenario, count: int, checks: tuple[Check, ...], table: dict[st
     """Check, write (without the disk), keep, look."""
     latest = Latest(checks, depth=300)
     latest.expect(LEVEL, SITES)
-    watch = Watch({"flood": [HIGH]}, latest, since=datetime.now(UTC) - timedelta(days=1))
-    laps = 2 * max(1, STREAMS // int(case.name.split()[0]))  # rows that are not empty any more
+    watch = Watch({"flood": [HIGH]}, latest, since=datetime.now(UTC))
+    each = case.rows // case.streams
+    laps = 2 * STREAMS * each // int(case.name.split()[0])  # rows that are not empty any more
     for number, batch in enumerate(batches(case, laps + count)):
         told = table if number >= laps else {}
         with timed(told, f"check{mark}"):
