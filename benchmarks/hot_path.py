@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from ingest import HIGH, LEVEL, NODE, STREAMS, Scenario, Source
+from ingest import CHECK, HIGH, LEVEL, NODE, STREAMS, Scenario, Source
 from tocsin.edge import Check, Latest, Node, Watch, incoming
 from tocsin.edge.ingest import Ingest
 from tocsin.edge.mqtt.endpoint import Endpoint, Settings
@@ -29,21 +29,6 @@ from tocsin.security import Actor
 from tocsin.vocabulary import Observations
 
 SITES = tuple(f"gauge-{k}" for k in range(STREAMS))
-# what a river gauge would have: span, spike, rate of change, and a flat line of six hours would look back over too many of ten a second
-CHECK = Check(
-    quantity=LEVEL,
-    interval_s=0.1,
-    source="a benchmark",
-    sensor_span=(-5.0, 60.0),
-    usual_span=(-1.0, 20.0),
-    spike_suspect=0.5,
-    spike_fail=2.0,
-    rate_suspect_per_h=1e9,
-    flat_tolerance=1e-9,
-    flat_suspect_s=2.0,
-    flat_fail_s=4.0,
-    gap_s=3600.0,
-)
 CASES = (
     Scenario("200 readings of 200 streams", 100, 100, 0),
     Scenario("200 readings of 2 streams", 100, 1, 0),
@@ -102,8 +87,9 @@ def stored(case: Scenario, count: int, checks: tuple[Check, ...], table: dict[st
     """Check, write (without the disk), keep, look."""
     latest = Latest(checks, depth=300)
     latest.expect(LEVEL, SITES)
-    watch = Watch({"flood": [HIGH]}, latest, since=datetime.now(UTC) - timedelta(days=1))
-    laps = 2 * max(1, STREAMS // int(case.name.split()[0]))  # rows that are not empty any more
+    watch = Watch({"flood": [HIGH]}, latest, since=datetime.now(UTC))
+    each = case.rows // case.streams
+    laps = 2 * STREAMS * each // int(case.name.split()[0])  # rows that are not empty any more
     for number, batch in enumerate(batches(case, laps + count)):
         told = table if number >= laps else {}
         with timed(told, f"check{mark}"):

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.edge.check import Test, flags
+from tocsin.edge.check import Check, Test, flags
 from tocsin.edge.ring import COUNTED, NEVER, Appended, Number, Ring, Rows
 from tocsin.science import quality
 from tocsin.vocabulary import Flag, Observations, column
@@ -123,22 +123,20 @@ def in_order_rows(
 def _append(
     ring: Ring, batch: Observations, told: _Told, order: NDArray[np.int64], row: NDArray[np.int64], count: NDArray[np.int64]
 ) -> Iterator[Appended]:
-    """Readings newer than all of their streams, sorted by stream; writes their flags. Streams with about as many are one part."""
+    """Readings newer than all of their streams, sorted by stream; writes their flags. Streams with as many new ones are one part."""
     if not row.size:
         return
     if ring.check is None:
-        packed = np.zeros(order.size, np.uint32)
-        yield _appended(batch, told, order, row, count, packed, None)
+        yield _appended(batch, told, order, row, count, np.zeros(order.size, np.uint32), None)
         return
-    size = np.frexp(count.astype(np.float64))[1]
-    for one in np.unique(size):
-        which = np.flatnonzero(size == one)
-        most = max(1, CELLS_AT_ONCE // (ring.depth + int(count[which].max())))
+    for each in np.unique(count).tolist():
+        which = np.flatnonzero(count == each)
+        most = max(1, CELLS_AT_ONCE // (ring.check.context + 2 * quality.REACH + each))
         for begin in range(0, which.size, most):
             mine = np.zeros(row.size, bool)
             mine[which[begin : begin + most]] = True
             cells = order[np.repeat(mine, count)]
-            packed, before = _codes(ring, batch, cells, row[mine], count[mine])
+            packed, before = _codes(ring, ring.check, batch, cells, row[mine])
             yield _appended(batch, told, cells, row[mine], count[mine], packed, before)
 
 
@@ -157,26 +155,16 @@ def _appended(
 
 
 def _codes(
-    ring: Ring, batch: Observations, order: NDArray[np.int64], row: NDArray[np.int64], count: NDArray[np.int64]
+    ring: Ring, check: Check, batch: Observations, order: NDArray[np.int64], row: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """What the tests of one stream say of new readings, (reading,), and now of the `REACH` cells before them, (row, REACH)."""
-    check = ring.check
-    assert check is not None
-    back, width = check.context + quality.REACH, int(count.max())
-    lag = back + width
-    lacks = width - count  # so many more of the old cells stand at the left of those that have fewer new ones
-    fresh = np.arange(lag) >= (back + lacks)[:, None]
-    cells = ring.cells(row, lag, skip=-count)
-    old = ~fresh & (np.arange(lag) >= (lag - count - ring.depth)[:, None])
-    time_us, value = np.full(fresh.shape, NEVER), np.full(fresh.shape, np.nan)
-    time_us[old], value[old] = ring.take("time_us", cells[old]), ring.take("value", cells[old])
-    time_us[fresh], value[fresh] = batch.time_us[order], batch.value[order]
-    first = back - quality.REACH
-    codes = check.judge(time_us, value, ring.spans[row], first=first, fresh_from=back)
-    near = lacks[:, None] + np.arange(quality.REACH)
-    spikes = np.take_along_axis(codes, near, 1) & SPIKE_BITS
-    known = ring.take("packed", np.take_along_axis(cells, first + near, 1))
-    return codes[fresh[:, first:]], (known & ~SPIKE_BITS) | spikes
+    """What the tests of one stream say of new readings, as many for each row, and now of the `REACH` cells before, (row, REACH)."""
+    back = check.context + quality.REACH
+    cells, shape = ring.cells(row, back), (row.size, order.size // row.size)
+    time_us = np.concatenate([ring.take("time_us", cells), batch.time_us[order].reshape(shape)], axis=1)
+    value = np.concatenate([ring.take("value", cells), batch.value[order].reshape(shape)], axis=1)
+    codes = check.judge(time_us, value, ring.spans[row], first=back - quality.REACH, fresh_from=back)
+    known = ring.take("packed", cells[:, -quality.REACH :])
+    return codes[:, quality.REACH :].reshape(-1), (known & ~SPIKE_BITS) | (codes[:, : quality.REACH] & SPIKE_BITS)
 
 
 def _merge(ring: Ring, batch: Observations, told: _Told, part: NDArray[np.int64]) -> Rows:

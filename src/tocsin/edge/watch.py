@@ -71,6 +71,7 @@ class Watch:
         self._since, self._grace = since, timedelta(seconds=grace_s)
         self._levels: dict[str, _Levels] = {name: _Levels() for name in names}
         self._faults: set[tuple[str, str, str]] = set()  # site, quantity, check
+        self._told_of: dict[tuple[str, str], set[str]] = {}  # the sites of each (quantity, check)
         self._held: dict[str, datetime] = {}
 
     def level(self, rule: str, site: str) -> Level:
@@ -103,10 +104,13 @@ class Watch:
                     self._levels[record.rule].put(record.subject, record.level)
                 case SensorFault():
                     fault = record.subject, record.quantity, record.check
+                    told_of = self._told_of.setdefault(fault[1:], set())
                     if record.healed:
                         self._faults.discard(fault)
+                        told_of.discard(fault[0])
                     else:
                         self._faults.add(fault)
+                        told_of.add(fault[0])
                 case _:
                     pass
 
@@ -310,17 +314,14 @@ class Watch:
 
     def _told(self, found: _Finding, quantity: Quantity, now: datetime) -> list[Record]:
         records: list[Record] = []
+        known = self._told_of.get((quantity.name, found.check), set())
         for site, at in found.begins():
-            is_known = (site, quantity.name, found.check) in self._faults
-            if not is_known and not (self._held and self._is_held([site], now)[0]):
+            if site not in known and not (self._held and self._is_held([site], now)[0]):
                 reason = found.reason(at)
                 records.append(SensorFault(time=now, subject=site, quantity=quantity.name, check=found.check, reason=reason))
-        known = [site for site, of, check in sorted(self._faults) if of == quantity.name and check == found.check]
         if known:
-            ended = found.ends()
-            held = self._is_held(known, now)
-            for site, is_held in zip(known, held.tolist(), strict=True):
-                if site in ended and not is_held:
+            for site in sorted(known.intersection(found.ends())):
+                if not (self._held and self._is_held([site], now)[0]):
                     records.append(
                         SensorFault(
                             time=now, subject=site, quantity=quantity.name, check=found.check, reason=found.healed, healed=True
