@@ -120,6 +120,18 @@ def test_whom_a_substation_serves_can_be_told_by_zone() -> None:
     assert figures(traced, Town(told), hour=3.0).figures["people_without_power"].tolist() == [60.0]
 
 
+def test_a_chain_that_goes_on_in_some_futures_is_told_with_the_chance_of_each_part() -> None:
+    link = changed(PUMP_TO_CLINIC, probability=0.5)
+    unsure = pack("water", WATER, *FLOOD.chain[:1], POWER_TO_PUMPS, link)
+    traced = trace(Town(), [unsure], [footprint(WATER, {0: 1.0}, futures=100)])
+    whole, part = traced.failed_s[:, traced.graph.node("hospitals:clinic")], likely_ways(traced)
+    assert [(w.points[-1], w.share) for w in part] == [
+        ("pumping_stations:pump", 1.0),  # it happens in every future, whether it goes on or not
+        ("hospitals:clinic", np.isfinite(whole).mean()),
+    ]
+    assert 0.3 < part[1].share < 0.7
+
+
 def test_what_was_assumed_is_told() -> None:
     remarks = graph_of(Town(), [FLOOD]).remarks
     assert any("assumed for 1 pumping stations that each hangs on the nearest substations" in r for r in remarks)
