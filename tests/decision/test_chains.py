@@ -21,7 +21,7 @@ from chain_place import (
 
 from tocsin.decision.chain_graph import graph_of
 from tocsin.decision.chain_reading import best_breaks, likely_ways, link_weights, share_interval
-from tocsin.decision.chains import check_effect, figures, service_figures, trace
+from tocsin.decision.chains import check_effect, figures, hits_of, service_figures, trace
 from tocsin.pack import Effect, Exposure, Future, find_pack
 from tocsin.pack.model import Spread
 from tocsin.testing.tiny import TinyWorld
@@ -120,6 +120,18 @@ def test_whom_a_substation_serves_can_be_told_by_zone() -> None:
     assert figures(traced, Town(told), hour=3.0).figures["people_without_power"].tolist() == [60.0]
 
 
+def test_a_chain_that_goes_on_in_some_futures_is_told_with_the_chance_of_each_part() -> None:
+    link = changed(PUMP_TO_CLINIC, probability=0.5)
+    unsure = pack("water", WATER, *FLOOD.chain[:1], POWER_TO_PUMPS, link)
+    traced = trace(Town(), [unsure], [footprint(WATER, {0: 1.0}, futures=100)])
+    whole, part = traced.failed_s[:, traced.graph.node("hospitals:clinic")], likely_ways(traced)
+    assert [(w.points[-1], w.share) for w in part] == [
+        ("pumping_stations:pump", 1.0),  # it happens in every future, whether it goes on or not
+        ("hospitals:clinic", np.isfinite(whole).mean()),
+    ]
+    assert 0.3 < part[1].share < 0.7
+
+
 def test_what_was_assumed_is_told() -> None:
     remarks = graph_of(Town(), [FLOOD]).remarks
     assert any("assumed for 1 pumping stations that each hangs on the nearest substations" in r for r in remarks)
@@ -150,6 +162,9 @@ def test_filled_tanks_hold_for_their_hours() -> None:
 def test_the_best_link_to_break_is_the_one_that_saves_most_and_its_saving_is_that_of_doing_it() -> None:
     half = footprint(WATER, {0: 0.5}, futures=200)
     traced = trace(Town(), [FLOOD], [half], seed=1)
+    (way,) = likely_ways(traced)
+    assert way.share == np.isfinite(traced.failed_s[:, traced.graph.node("hospitals:clinic")]).mean()
+    assert (way.low, way.high) == share_interval(round(200 * way.share), 200)
     breaks = best_breaks(traced, Town(), hour=3.0)
     assert [(b.verb, b.target) for b in breaks] == [
         ("protect_asset", "substations:west"),
@@ -219,6 +234,10 @@ def test_a_plan_that_does_nothing_for_the_chains_leaves_each_future_as_it_was() 
         np.testing.assert_array_equal(values, moves.figures[name])
     np.testing.assert_array_equal(nothing.figures["people_without_power"], pumps.figures["people_without_power"])
     assert pumps.figures["hospitals_out"].sum() == 0 < nothing.figures["hospitals_out"].sum()
+    graph = graph_of(Town(), [FLOOD])
+    hits = hits_of(Town(), FLOOD, half, futures, graph=graph)
+    shared = service_figures(Town(), FLOOD, half, [()] * 60, futures, graph=graph, hits=hits)
+    np.testing.assert_array_equal(shared.figures["hospitals_out"], nothing.figures["hospitals_out"])
     # a future that is asked for alone has the luck that it has among others
     some = Footprint(WATER, half.duration_s, half.peak[7:9], half.arrival_s[7:9], half.end_s[7:9])
     alone = service_figures(Town(), FLOOD, some, [()] * 2, futures[7:9])

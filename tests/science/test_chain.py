@@ -250,6 +250,17 @@ def test_the_cause_of_a_lost_redundancy_is_the_supply_that_was_lost_last() -> No
     assert fallen.cause[0].tolist() == [BY_HAZARD, BY_HAZARD, 0]
 
 
+def test_a_need_keeps_its_own_strikes_when_another_has_more_than_it_takes() -> None:
+    # node 5 needs two of 0, 1, 2 lost: strikes at 100, 60 and 30 s are found in this order, so it falls at 60 s; node 6 needs both 3 and
+    # 4 lost: its strike at 200 s is known before those, and that at 150 s after them
+    links = [(0, 5, 1.0), (1, 5, 1.0), (2, 5, 1.0), (3, 6, 1.0), (4, 6, 1.0)]
+    delay_s = np.repeat(np.array([[100.0], [50.0], [10.0], [200.0], [100.0]]), 3, axis=1)
+    net = network(7, links, delay_s=delay_s, lost_from={5: 2, 6: 2})
+    fallen = spread(net, np.array([[0.0, 10.0, 20.0, 0.0, 50.0, np.inf, np.inf]]), 0)
+    assert fallen.failed_s[0, 5:].tolist() == [60.0, 200.0]
+    assert fallen.cause[0, 5:].tolist() == [1, 3]
+
+
 def test_a_loop_stops_when_all_of_it_has_failed() -> None:
     net = network(3, [(0, 1, 1.0), (1, 2, 1.0), (2, 0, 1.0)], delay_s=10.0)
     assert spread(net, taken(1, 3, 1), 0).failed_s[0].tolist() == [20.0, 0.0, 10.0]

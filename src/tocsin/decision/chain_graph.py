@@ -146,6 +146,8 @@ def graph_of(world: World, packs: Sequence[Pack]) -> Graph:
         for one, number in [(n, k) for n, k in nodes.items() if columns[k][1] == target_kind]:
             nodes[f"{ACCESS}:{one.partition(':')[2]}"] = len(nodes)
             columns.append((f"the way to {columns[number][0] or one}", ACCESS, *columns[number][2:]))
+    if any(c[1] == ACCESS for c in columns) and not len(world.roads):
+        remarks.append("the twin has no roads: that a hospital is cut off is not told")
     told = _told(world, chains, nodes, remarks)
     rows = _Rows(nodes)
     x_m, y_m = (np.array([c[axis] for c in columns], np.float64) for axis in (2, 3))

@@ -18,6 +18,7 @@ from tocsin.vocabulary import World
 Floats = NDArray[np.float64]
 SURE = 0.9
 TRIED_MOST = 200
+BEGINNINGS_MOST = 20  # of one chain: longer ones are told in parts
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -63,61 +64,71 @@ def share_interval(count: int, total: int) -> tuple[float, float]:
 
 
 def likely_ways(traced: Traced, *, most: int = 10) -> tuple[Way, ...]:
-    """The chains of two points and more that most futures share, most frequent first.
+    """The chains of two points and more that happen in most futures, most frequent first.
 
-    A chain runs back along the causes from a point that took nothing else down. Where redundancy was lost, the cause is the supply that was
-    lost last.
+    A chain runs back along the causes from any point that failed; one that is only the beginning of a longer chain in all its futures is not
+    told beside it. Where redundancy was lost, the cause is the supply that was lost last.
     """
     network, cause = traced.graph.network, traced.cause
-    members, nodes = cause.shape
-    if not nodes or not network.links:
-        return ()
-    via_link = cause >= 0
-    is_cause = np.zeros((members, nodes + 1), bool)
-    before = np.where(via_link, network.source[np.maximum(cause, 0)], nodes)
-    np.put_along_axis(is_cause, before, True, axis=1)
-    ends = via_link & ~is_cause[:, :nodes]
-    future, node = np.nonzero(ends)
+    members = len(cause)
+    future, node = np.nonzero(cause >= 0)
     if not future.size:
         return ()
-    # each end's way back, all at once: a hash of the links on it names the way
+    # the way back of every failure, all at once: a hash of the links on it names the way
     at, name = node.copy(), network.node_key[node].copy()
-    moving = np.ones(node.size, bool)
-    for _ in range(nodes):
+    for _ in range(network.nodes):
         link = cause[future, at]
         moving = link >= 0
         if not moving.any():
             break
         name[moving] = (name[moving] * np.uint64(0x100000001B3)) ^ network.link_key[link[moving]]
         at[moving] = network.source[link[moving]]
-    names, first, counts = np.unique(name, return_index=True, return_counts=True)
-    best = np.lexsort((names, -counts))[:most]
-    found = []
-    for k in best:
-        chain: list[int] = []
-        point = int(node[first[k]])
-        while cause[future[first[k]], point] >= 0:
-            chain.append(int(cause[future[first[k]], point]))
-            point = int(network.source[chain[-1]])
-        chain.reverse()
-        points = [point, *(int(network.target[link]) for link in chain)]
-        when = traced.failed_s[future[name == names[k]]][:, points] / 3600.0
-        low, high = share_interval(int(counts[k]), members)
-        graph = traced.graph
-        found.append(
-            Way(
-                tuple(graph.nodes[p] for p in points),
-                tuple(graph.name[p] for p in points),
-                tuple(graph.chains.links[graph.part[link]].name for link in chain),
-                bool(graph.assumed[chain].any()),
-                float(counts[k]) / members,
-                low,
-                high,
-                float(when[:, 0].mean()),
-                tuple((when - when[:, :1]).mean(axis=0).tolist()),
-            )
-        )
-    return tuple(found)
+    names, which, counts = np.unique(name, return_inverse=True, return_counts=True)
+    first = np.unique(which, return_index=True)[1]
+    links_of = {k: _links_to(traced, int(future[first[k]]), int(node[first[k]])) for k in _most_frequent(counts, most)}
+    told: list[Way] = []
+    kept: list[tuple[int, list[int]]] = []
+    for k, links in sorted(links_of.items(), key=lambda w: (-counts[w[0]], -len(w[1]), names[w[0]])):
+        if any(count == counts[k] and longer[: len(links)] == links for count, longer in kept):
+            continue
+        kept.append((int(counts[k]), links))
+        told.append(_way(traced, links, future[which == k], members))
+        if len(told) == most:
+            break
+    return tuple(told)
+
+
+def _most_frequent(counts: NDArray[np.int64], most: int) -> list[int]:
+    """As many as can be asked for, and those that may be beginnings of others: the most frequent ways, by number."""
+    chosen: list[int] = np.argsort(-counts, kind="stable")[: most * BEGINNINGS_MOST].tolist()
+    return chosen
+
+
+def _links_to(traced: Traced, future: int, point: int) -> list[int]:
+    """The links by which a point failed in one future, from the hazard on."""
+    links: list[int] = []
+    while (link := int(traced.cause[future, point])) >= 0:
+        links.append(link)
+        point = int(traced.graph.network.source[link])
+    return links[::-1]
+
+
+def _way(traced: Traced, links: list[int], futures: NDArray[np.int64], members: int) -> Way:
+    graph, network = traced.graph, traced.graph.network
+    points = [int(network.source[links[0]]), *(int(network.target[link]) for link in links)]
+    when = traced.failed_s[futures][:, points] / 3600.0
+    low, high = share_interval(futures.size, members)
+    return Way(
+        tuple(graph.nodes[p] for p in points),
+        tuple(graph.name[p] for p in points),
+        tuple(graph.chains.links[graph.part[link]].name for link in links),
+        bool(graph.assumed[links].any()),
+        futures.size / members,
+        low,
+        high,
+        float(when[:, 0].mean()),
+        tuple((when - when[:, :1]).mean(axis=0).tolist()),
+    )
 
 
 def losses(traced: Traced, world: World, *, hour: float) -> dict[str, Floats]:

@@ -112,7 +112,7 @@ def taken_s(
             if not here.size:
                 continue
             arrival_s = footprint.arrival_s[:, graph.place[here]].astype(np.float64)
-            peak = np.where(np.isfinite(arrival_s), footprint.peak[:, graph.place[here]], 0.0)
+            peak = footprint.peak[:, graph.place[here]]
             if np.isnan(peak).any() or np.isnan(arrival_s).any():
                 bad = graph.nodes[here[np.flatnonzero(np.isnan(peak).any(axis=0) | np.isnan(arrival_s).any(axis=0))[0]]]
                 raise InputError(
@@ -129,7 +129,7 @@ def _close_ways(
     world: World, graph: Graph, packs: Sequence[Pack], footprints: Sequence[Footprint], taken: Floats, ways: Ways | None
 ) -> None:
     """When the last street from each asset out of the twin closes; never where none leads there when all is dry."""
-    access = np.flatnonzero(graph.kind == ACCESS)
+    access = np.flatnonzero((graph.kind == ACCESS) & (graph.place >= 0))
     roads = world.roads
     if not access.size or not len(roads):
         return
@@ -138,8 +138,7 @@ def _close_ways(
         if harm is None:
             continue
         ways = ways or ways_of(world)
-        inside = access[graph.place[access] >= 0]
-        node = ways.node_of[graph.place[inside]]
+        node = ways.node_of[graph.place[access]]
         edges, open_s = ways.exits[: ways.edges], np.full(ways.edges, np.inf)
         ends = roads.source, roads.target
         dry = last_way_out_s(*ends, np.full(len(roads), np.inf), edges, open_s, roads.node_x_m.size)[node]
@@ -149,7 +148,7 @@ def _close_ways(
                 continue
             until = last_way_out_s(*ends, closes_s, edges, open_s, roads.node_x_m.size)[node]
             until = np.where(dry == np.inf, np.maximum(until, 0.0), np.inf)
-            taken[member, inside] = np.minimum(taken[member, inside], until)
+            taken[member, access] = np.minimum(taken[member, access], until)
 
 
 def check_effect(graph: Graph, effect: Effect) -> None:
@@ -223,6 +222,13 @@ def figures(traced: Traced, world: World, *, hour: float) -> Services:
     return Services(told, units)
 
 
+def hits_of(
+    world: World, pack: Pack, footprint: Footprint, futures: Sequence[Future], *, graph: Graph, ways: Ways | None = None
+) -> Floats:
+    """When the hazard takes each node, (future, node): the same for all plans that leave this footprint as it is; see `service_figures`."""
+    return taken_s(world, graph, [pack], [footprint], luck_of(0, [f.seed for f in futures]), ways=ways)
+
+
 def service_figures(
     world: World,
     pack: Pack,
@@ -233,12 +239,16 @@ def service_figures(
     hour: float = 3.0,
     graph: Graph | None = None,
     ways: Ways | None = None,
+    hits: Floats | None = None,
 ) -> Services:
     """What one plan leaves of the services in each future, for the comparison of plans. A future keeps its luck whatever the plan.
 
-    `graph` and `ways` are the same for all plans: give them where several are compared.
+    `graph`, `ways` and, for plans that share a footprint, `hits` (of `hits_of`) are the same for all plans: give them where several are
+    compared, since the streets of a city are searched once for each future.
     """
-    traced = trace(
-        world, [pack], [footprint], effects=plan_effects_by_future, futures=[f.seed for f in futures], graph=graph, ways=ways
-    )
+    graph = graph or graph_of(world, [pack])
+    if hits is None:
+        hits = hits_of(world, pack, footprint, futures, graph=graph, ways=ways)
+    luck = luck_of(0, [f.seed for f in futures])
+    traced = run(graph, hits, luck, footprint.duration_s, broken_by(graph, plan_effects_by_future, len(luck)))
     return figures(traced, world, hour=hour)
