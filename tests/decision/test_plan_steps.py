@@ -103,6 +103,13 @@ def test_an_unknown_level_of_the_lake_neither_withdraws_nor_leaves() -> None:
     assert told(course, "entered", "left") == [("entered", "II", 0.0)]
 
 
+def test_a_proposal_stands_while_nobody_knows_its_fact() -> None:
+    p = graded(automatic=False)
+    state, _ = step(p, at_first(p), Lake(lambda _s: 4.0), 0.0)
+    assert step(p, state, Lake(lambda _s: None), 300.0)[1] == ()
+    assert [h.kind for h in step(p, state, Lake(lambda _s: 1.0), 300.0)[1]] == ["withdrawn"]
+
+
 def test_a_refused_level_is_not_proposed_again_before_its_trigger_has_gone() -> None:
     p = graded(automatic=False)
     state, said = step(p, at_first(p), Lake(lambda _s: 4.0), 0.0)
@@ -204,6 +211,19 @@ def test_a_guard_that_nobody_can_judge_starts_nothing_and_is_told() -> None:
     assert course.of("a").not_known == "not known: level_m@lake: nobody knows it"
     assert course.of("a").failed == "not known before its deadline: level_m@lake: nobody knows it"
     assert len(told(course, "not known")) == 1  # told once, not at each look
+
+
+def test_what_is_not_known_is_told_again_when_it_is_something_else() -> None:
+    class Gauges:
+        def at(self, name: str, place: str, time_s: float) -> Fact | None:
+            return Fact(4.0, "m") if name == "level_m" and time_s >= 1800.0 else None
+
+    p = plan(action("a", when="level_m@lake > 3 m and rain_mm_per_h > 1 mm/h", deadline_min=60.0))
+    said = [(h.time_s, h.why) for h in play(p, DAY, Gauges()).happenings if h.kind == "not known"]
+    assert said == [
+        (0.0, "not known: level_m@lake: nobody knows it, rain_mm_per_h: nobody knows it"),
+        (1800.0, "not known: rain_mm_per_h: nobody knows it"),
+    ]
 
 
 def test_a_guard_that_becomes_known_starts_its_action() -> None:
