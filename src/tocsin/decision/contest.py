@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tocsin.decision.futures import Failure, Foreseen, draw, play_each, refuse_too_many
 from tocsin.decision.interpret import Course, hazard_effects, play
 from tocsin.decision.outcomes import COST, DAMAGE, HARM, Outcomes
+from tocsin.decision.progress import Script
 from tocsin.decision.trial import UNITS, Hit, Town, facts_of, hit_of, outcome
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario
@@ -71,6 +72,7 @@ class Contest:
             self.futures, self.failed = asked.futures, list(asked.failed)
             self.members = {row: asked.footprint.member(row) for row in range(asked.footprint.members)}
             self._duration_s, seed = asked.footprint.duration_s, 0
+        self._scripts = tuple(map(Script, self.plans))  # a plan's triggers are read once
         count = len(self.futures)
         self.total, self.hazard_runs = count + len(self.failed), len(self.members)
         self._row = race_order(count, FIRST, seed)
@@ -244,7 +246,7 @@ class Contest:
         future, hit = self.futures[row], hit_of(self.town, member, self._duration_s)
         self._met[place] = hit.most
         for k in self.race.alive:
-            course = play(self.plans[k], future, facts_of(self.town, future, member.arrival_s, self._level))
+            course = play(self._scripts[k], future, facts_of(self.town, future, member.arrival_s, self._level))
             effects = hazard_effects(self.plans[k], course, self.model)
             if effects:
                 self._courses[k, place] = course, effects

@@ -143,7 +143,7 @@ def outcome(town: Town, hit: Hit, plan: Plan, course: Course) -> tuple[dict[str,
     figures = {
         HARM: float(caught.sum()),
         DAMAGE: hit.damage,
-        COST: float(sum(a.cost for a, _ in done)),
+        COST: float(sum(a.cost * max(1, d.times) for a, d in done)),
         FINISHED_S: course.finished_s,
         FAILED: float(any(d.failed for d in course.done)),
         MOVED: moved,

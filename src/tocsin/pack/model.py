@@ -78,7 +78,7 @@ class Spread(msgspec.Struct, frozen=True):
             case "normal":
                 return sampling.normal(u, self.usual, self.sd, self.low, self.high)
             case "lognormal":
-                return sampling.lognormal(u, self.usual, self.sd, max(self.low, 0.0), self.high)
+                return sampling.lognormal_cut(u, self.usual, self.sd, max(self.low, 0.0), self.high)
             case "choice":
                 return np.array(self.values)[sampling.choice(u, _shares(self.shares, len(self.values)))]
             case "sample":

@@ -7,12 +7,13 @@ Source: Salmon, Moraes, Dror & Shaw 2011, Parallel random numbers: as easy as 1,
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from tocsin.science.sampling import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +23,6 @@ Words = NDArray[np.uint64]
 ROUNDS = 10
 MULTIPLY_A, MULTIPLY_B = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 WEYL_A, WEYL_B = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
-
-
-def event_key(event: str) -> int:
-    """64 bits that stand for an event's name: the first of its BLAKE2b."""
-    return int.from_bytes(hashlib.blake2b(event.encode(), digest_size=8).digest(), "little")
 
 
 def keyed_uniforms(seed: int, event: str, entity: ArrayLike, step: ArrayLike = 0) -> NDArray[np.float64]:
@@ -41,7 +37,7 @@ def keyed_uniforms(seed: int, event: str, entity: ArrayLike, step: ArrayLike = 0
     out = np.empty(entities.size, np.float64)
     _kernel()(
         np.uint64(seed & 0xFFFFFFFFFFFFFFFF),
-        np.uint64(event_key(event)),
+        np.uint64(key_of(event)),
         np.ascontiguousarray(entities).reshape(-1),
         np.ascontiguousarray(steps).reshape(-1),
         out,

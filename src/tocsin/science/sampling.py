@@ -67,6 +67,21 @@ def triangle(u: Floats, low: float, usual: float, high: float) -> Floats:
     return np.asarray(np.where(u < rising, left, right))
 
 
+def lognormal(u: Floats, low: float, usual: float, high: float) -> Floats:
+    """The quantile of a shifted lognormal distribution, same shape as `u` (0..1), whose 5, 50 and 95 per cent are low, usual and high.
+
+    From three symmetric quantiles the shift is (low * high - usual^2) / (low + high - 2 * usual): it makes them a geometric row, so that
+    their logarithms lie evenly. Needs high - usual > usual - low > 0, a tail to the right.
+    >>> [round(float(x), 6) for x in lognormal(np.array([0.05, 0.5, 0.95]), 10.0, 15.0, 40.0)]
+    [10.0, 15.0, 40.0]
+    """
+    from scipy.special import ndtri
+
+    shift = (low * high - usual**2) / (low + high - 2.0 * usual)
+    sigma = np.log((high - shift) / (usual - shift)) / ndtri(0.95)
+    return np.asarray(shift + (usual - shift) * np.exp(sigma * ndtri(u)))
+
+
 def uniform(u: Floats, low: float, high: float) -> Floats:
     """Every value of a range alike.
 
@@ -91,10 +106,10 @@ def normal(u: Floats, mean: float, sd: float, low: float = -np.inf, high: float 
     return np.asarray(np.clip(mean + sd * ndtri(below + u * (above - below)), low, high))
 
 
-def lognormal(u: Floats, median: float, sd_log: float, low: float = 0.0, high: float = np.inf) -> Floats:
+def lognormal_cut(u: Floats, median: float, sd_log: float, low: float = 0.0, high: float = np.inf) -> Floats:
     """A lognormal distribution by its median and the standard deviation of its natural logarithm, cut at `low` and `high`.
 
-    >>> lognormal(np.array([0.5]), 2.0, 0.3).round(12).tolist()
+    >>> lognormal_cut(np.array([0.5]), 2.0, 0.3).round(12).tolist()
     [2.0]
     """
     with np.errstate(divide="ignore"):
@@ -132,3 +147,8 @@ def keyed_uniform(seed: int, *key: str) -> float:
     """
     told = hashlib.blake2b("\x1f".join((str(seed), *key)).encode(), digest_size=8).digest()
     return int.from_bytes(told, "little") / 2.0**64
+
+
+def key_of(name: str) -> int:
+    """64 bits that stand for a name: what kernels that cannot hash text key their chance by."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

@@ -49,6 +49,13 @@ def serve(
         ),
     ] = None,
     compute: ComputeOption = "threads",
+    sensing: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with more quantities, collectors, checks and rules, as in edge.toml: docs/guide/rules.md. Default: none.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -66,5 +73,6 @@ def serve(
             mqtt_port=mqtt_port,
             postgres_url_file=postgres_url_file,
             compute=compute,
+            sensing_file=sensing,
             as_json=as_json,
         )
