@@ -60,6 +60,7 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
     Raises InputError where a plan has no outcome in any future, or a limit is on a figure or a zone that there is not.
     """
     setting = setting or Setting()
+    setting.check(outcomes)
     standing = Standing(outcomes)
     limits = breaches(outcomes, setting.limits)
     sums = _sums(standing, limits)
