@@ -1,18 +1,28 @@
 """How fast SensorThings answers with many observations stored: the whole service below HTTP, from the address to the bytes of JSON.
 
-    python benchmarks/sensorthings.py --observations 2000000
+    python benchmarks/sensorthings.py --observations 10000000 --postgres-url postgresql://user@127.0.0.1/throw-away
 
-Fills a new store by the way that a node takes (publish), then asks each question many times, at places that differ.
+Fills a new store by the way that a node takes (publish), then asks each question many times, at places that differ. With the address
+of a throw-away PostgreSQL the same questions go to a peer in turn: one table with a row for each observation and an index for each
+question, as a sensor web is usually built, filled by COPY, answered by the SQL that is right for the question, and written as the same
+JSON by the same encoder. It has no parser, no gate and no paging to do, so it is a floor for such a store and no product.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 
 from tocsin.host import WallClock
@@ -24,92 +34,290 @@ from tocsin.vocabulary import Observations, Quantity
 
 ROOT = "http://127.0.0.1/sta/v1.1"
 BEGIN_US = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
-STEP_US = 60_000_000
+STEP_US, DAY_US = 60_000_000, 86_400_000_000
 BATCH = 10_000
+BYTES_EACH = 400  # ours and the peer's with all indexes and logs, rounded up: what must be free before it begins
 ACTOR = Actor("benchmark", frozenset({"sensor"}))
+Question = Callable[[int, int], str]  # (stream, moment) to the address
+PeerQuestion = Callable[[int, int], Coroutine[Any, Any, bytes]]
 
 
-def filled(folder: Path, observations: int, streams: int) -> tuple[Service, float]:
-    """A service over a store with that many observations, and how many came in each second."""
+class Clock:
+    """Says how a long filling goes, and when it has taken too long."""
+
+    def __init__(self, name: str, observations: int, minutes_most: float) -> None:
+        self.name, self.observations, self.until_s = name, observations, time.perf_counter() + 60 * minutes_most
+        self.began_s = time.perf_counter()
+
+    def goes_on(self, done: int) -> bool:
+        if done and done % 1_000_000 == 0:
+            per_s = done / (time.perf_counter() - self.began_s)
+            print(f"{self.name}: {done:,} of {self.observations:,}, {per_s:,.0f} a second", file=sys.stderr, flush=True)
+        return time.perf_counter() < self.until_s
+
+
+def values_of(number: np.ndarray) -> np.ndarray:
+    """River levels that are the same in both stores."""
+    rng = np.random.default_rng(int(number[0]))
+    return np.round(rng.normal(2, 1, number.size), 3)
+
+
+def filled(folder: Path, observations: int, streams: int, clock: Clock) -> tuple[Service, int, float]:
+    """A service over a store, how many observations it has, and how many came in each second."""
     sites = tuple(f"gauge {n:03}" for n in range(streams))
     places = {site: Place(8 + n / 100, 49 + n / 100) for n, site in enumerate(sites)}
     things = open_things(folder / "things.sqlite", clock=WallClock(), places=places)
-    level, rng = Quantity("river_level", "m"), np.random.default_rng(1)
-    began_s = time.perf_counter()
-    for first in range(0, observations, BATCH):
-        number = np.arange(first, min(first + BATCH, observations))
-        values = np.round(rng.normal(2, 1, number.size), 3)
-        things.publish(Observations.of(level, sites, number % streams, BEGIN_US + number // streams * STEP_US, values))
-    return Service(things, RoleGate()), observations / (time.perf_counter() - began_s)
+    level, done, began_s = Quantity("river_level", "m"), 0, time.perf_counter()
+    while done < observations and clock.goes_on(done):
+        number = np.arange(done, min(done + BATCH, observations))
+        when_us = BEGIN_US + number // streams * STEP_US
+        things.publish(Observations.of(level, sites, number % streams, when_us, values_of(number)))
+        done += number.size
+    return Service(things, RoleGate()), done, done / (time.perf_counter() - began_s)
+
+
+# -- the peer ----------------------------------------------------------------------------------------------------------
+
+TABLES = """
+DROP TABLE IF EXISTS observation, datastream, thing;
+CREATE TABLE thing (id bigint PRIMARY KEY, name text, description text, properties jsonb, location jsonb);
+CREATE TABLE datastream (id bigint PRIMARY KEY, name text, description text, observation_type text, unit jsonb, properties jsonb,
+    thing_id bigint REFERENCES thing, property_name text);
+CREATE TABLE observation (id bigint PRIMARY KEY, datastream_id bigint, feature_id bigint, phenomenon_time timestamptz,
+    result double precision, result_quality jsonb);
+CREATE INDEX ON observation (datastream_id, phenomenon_time);
+CREATE INDEX ON observation (phenomenon_time);
+"""
+LINKS = ("Datastream", "FeatureOfInterest")
+
+
+def moment(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, UTC)
+
+
+class Peer:
+    """A row for each observation in PostgreSQL."""
+
+    def __init__(self, line: Any) -> None:
+        self.line = line
+
+    async def fill(self, observations: int, streams: int, clock: Clock) -> tuple[int, float]:
+        await self.line.execute(TABLES)
+        await self.line.set_type_codec(  # COPY is binary: a version byte, then the text
+            "jsonb", encoder=lambda v: b"\x01" + msgspec.json.encode(v), decoder=lambda b: msgspec.json.decode(b[1:]),
+            schema="pg_catalog", format="binary",
+        )  # fmt: skip
+        unit = {"name": "m", "symbol": "m", "definition": "urn:m"}
+        for n in range(1, streams + 1):
+            at = {"type": "Point", "coordinates": [8 + (n - 1) / 100, 49 + (n - 1) / 100]}
+            await self.line.execute("INSERT INTO thing VALUES ($1, $2, $3, $4, $5)", n, f"gauge {n:03}", "gauge", {"site": n}, at)
+            row = (n, f"level {n}", "in m", "OM_Measurement", unit, {"quantity": "river_level"}, n, "river level")
+            await self.line.execute("INSERT INTO datastream VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", *row)
+        done, began_s = 0, time.perf_counter()
+        while done < observations and clock.goes_on(done):
+            number = np.arange(done, min(done + BATCH, observations))
+            rows = [
+                (n + 1, n % streams + 1, n % streams + 1, moment(BEGIN_US + n // streams * STEP_US), value, {"qartod": 2})
+                for n, value in zip(number.tolist(), values_of(number).tolist(), strict=True)
+            ]
+            await self.line.copy_records_to_table("observation", records=rows)
+            done += len(rows)
+        per_s = done / (time.perf_counter() - began_s)
+        await self.line.execute("ANALYZE")
+        return done, per_s
+
+    async def size(self) -> int:
+        return int(await self.line.fetchval("SELECT pg_total_relation_size('observation')"))
+
+    @staticmethod
+    def told(row: Any, *, links: bool = True) -> dict[str, Any]:
+        link = f"{ROOT}/Observations({row['id']})"
+        time_text = row["phenomenon_time"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {
+            "@iot.id": row["id"],
+            "@iot.selfLink": link,
+            "phenomenonTime": time_text,
+            "result": row["result"],
+            "resultTime": None,
+        }
+        told["resultQuality"] = row["result_quality"]
+        return told | {f"{name}@iot.navigationLink": f"{link}/{name}" for name in LINKS} if links else told
+
+    async def observations(self, where: str, *args: Any) -> bytes:
+        rows = await self.line.fetch(f"SELECT * FROM observation WHERE {where}", *args)
+        return msgspec.json.encode({"value": [self.told(row) for row in rows]})
+
+    async def things(self) -> bytes:
+        """Twenty things, their streams and the newest observation of each: one query with a lateral join."""
+        sql = """SELECT t.id AS tid, t.name AS tname, t.description AS tdescription, t.properties AS tproperties, t.location,
+            d.id AS did, d.name AS dname, d.unit, d.property_name, o.* FROM (SELECT * FROM thing ORDER BY id LIMIT 20) t
+            JOIN datastream d ON d.thing_id = t.id
+            CROSS JOIN LATERAL (SELECT * FROM observation WHERE datastream_id = d.id ORDER BY phenomenon_time DESC LIMIT 1) o"""
+        told = []
+        for row in await self.line.fetch(sql):
+            stream = {
+                "@iot.id": row["did"],
+                "name": row["dname"],
+                "unitOfMeasurement": row["unit"],
+                "ObservedProperty": {"name": row["property_name"]},
+            }
+            stream["Observations"] = [self.told(row, links=False)]
+            told.append(
+                {
+                    "@iot.id": row["tid"],
+                    "name": row["tname"],
+                    "properties": row["tproperties"],
+                    "Locations": [{"location": row["location"]}],
+                    "Datastreams": [stream],
+                }
+            )
+        return msgspec.json.encode({"value": told})
+
+    async def joined(self) -> bytes:
+        """Twenty newest observations with stream and thing."""
+        sql = """SELECT o.*, d.name AS dname, d.unit, d.property_name, t.name AS tname, t.properties AS tproperties FROM observation o
+            JOIN datastream d ON d.id = o.datastream_id JOIN thing t ON t.id = d.thing_id ORDER BY o.phenomenon_time DESC LIMIT 20"""
+        told = []
+        for row in await self.line.fetch(sql):
+            thing = {"name": row["tname"], "properties": row["tproperties"]}
+            told.append(self.told(row) | {"Datastream": {"name": row["dname"], "unitOfMeasurement": row["unit"], "Thing": thing}})
+        return msgspec.json.encode({"value": told})
+
+    async def count(self) -> bytes:
+        return msgspec.json.encode({"@iot.count": await self.line.fetchval("SELECT count(*) FROM observation"), "value": []})
+
+    def questions(self) -> dict[str, PeerQuestion]:
+        by_time = "datastream_id = $1 AND phenomenon_time >= $2"
+        return {
+            "one observation by its id": lambda s, us: self.observations("id = $1", (us - BEGIN_US) // STEP_US * 100 + s),
+            "100 observations of a stream, newest first": lambda s, _: self.observations(
+                "datastream_id = $1 ORDER BY phenomenon_time DESC LIMIT 100", s
+            ),
+            "1,000 observations of a stream": lambda s, _: self.observations(
+                "datastream_id = $1 ORDER BY phenomenon_time LIMIT 1000", s
+            ),
+            "a day of a stream": lambda s, us: self.observations(
+                f"{by_time} AND phenomenon_time < $3 ORDER BY phenomenon_time LIMIT 1000", s, moment(us), moment(us + DAY_US)
+            ),
+            "100 of all streams from a moment on": lambda _, us: self.observations(
+                "phenomenon_time >= $1 ORDER BY phenomenon_time LIMIT 100", moment(us)
+            ),
+            "from a moment on, above a value": lambda s, us: self.observations(
+                f"{by_time} AND result > 4 ORDER BY phenomenon_time LIMIT 100", s, moment(us)
+            ),
+            "things, streams and the newest observation": lambda _s, _us: self.things(),
+            "20 observations with stream, thing, sensor, feature": lambda _s, _us: self.joined(),
+            "count of all observations": lambda _s, _us: self.count(),
+        }
+
+
+# -- the questions -----------------------------------------------------------------------------------------------------
+
+QUESTIONS: dict[str, Question] = {
+    "one observation by its id": lambda s, us: f"Observations({(us - BEGIN_US) // STEP_US * 100 + s})",
+    "100 observations of a stream, newest first": lambda s, _: f"Datastreams({s})/Observations?$orderby=phenomenonTime desc",
+    "1,000 observations of a stream": lambda s, _: f"Datastreams({s})/Observations?$top=1000",
+    "1,000 as a data array": lambda s, _: (
+        f"Datastreams({s})/Observations?$top=1000&$resultFormat=dataArray&$select=phenomenonTime,result"
+    ),
+    "a day of a stream": lambda s, us: (
+        f"Datastreams({s})/Observations?$filter=phenomenonTime ge {format_us(us)} and "
+        f"phenomenonTime lt {format_us(us)} add duration'P1D'&$top=1000"
+    ),
+    "100 of all streams from a moment on": lambda _, us: f"Observations?$filter=phenomenonTime ge {format_us(us)}",
+    "from a moment on, above a value": lambda s, us: (
+        f"Datastreams({s})/Observations?$filter=phenomenonTime ge {format_us(us)} and result gt 4"
+    ),
+    "things, streams and the newest observation": lambda _s, _us: (
+        "Things?$top=20&$expand=Locations,Datastreams($expand=ObservedProperty,Observations($orderby=phenomenonTime desc;$top=1))"
+    ),
+    "20 observations with stream, thing, sensor, feature": lambda _s, _us: (
+        "Observations?$top=20&$orderby=phenomenonTime desc&$expand=Datastream($expand=Thing,Sensor,ObservedProperty),FeatureOfInterest"
+    ),
+    "streams of things in a box": lambda _s, _us: (
+        "Datastreams?$filter=st_within(Thing/Locations/location, geography'POLYGON((8 49, 8.2 49, 8.2 49.2, 8 49.2, 8 49))')&$count=true"
+    ),
+    "count of all observations": lambda _s, _us: "Observations?$count=true&$top=0",
+    "of all streams by the property's name, newest": lambda _s, _us: (
+        "Observations?$filter=Datastream/ObservedProperty/name eq 'river level'&$orderby=phenomenonTime desc"
+    ),
+}
+
+
+def ours(service: Service, address: str) -> bytes:
+    path, _, query = address.partition("?")
+    answer = service.handle(Ask("GET", path, ROOT, quote(query, safe="$&=,;()'")), ACTOR)
+    if answer.status != 200:
+        raise SystemExit(f"{address}: {answer.body.decode()}")
+    return answer.body
+
+
+async def measure(given: argparse.Namespace, folder: Path) -> None:
+    service, stored, per_s = filled(
+        folder, given.observations, given.streams, Clock("ours", given.observations, given.minutes_most)
+    )
+    size = (folder / "things.sqlite").stat().st_size / stored
+    print(
+        f"ours: {stored:,} observations in {given.streams} streams, {per_s:,.0f} written a second, {size:.0f} bytes each",
+        flush=True,
+    )
+    line, asked = None, {}
+    if given.postgres_url:
+        import asyncpg
+
+        line = await asyncpg.connect(given.postgres_url)
+        peer = Peer(line)
+        held, peer_per_s = await peer.fill(stored, given.streams, Clock("peer", stored, given.minutes_most))
+        each, version = await peer.size() / held, line.get_server_version()
+        print(
+            f"peer: {held:,} rows in PostgreSQL {version.major}.{version.minor}, {peer_per_s:,.0f} copied a second, {each:.0f} bytes each"
+        )
+        asked = peer.questions()
+    rng = np.random.default_rng(2)
+    days = max(1, stored // given.streams - 1_440)
+    print("| asked | p50 ms | p95 ms | CPU p50 ms | KiB | peer p50 ms | peer p95 ms |\n|---|---:|---:|---:|---:|---:|---:|")
+    for name, question in QUESTIONS.items():
+        took_ms, cpu_ms, peer_ms, body = [], [], [], b""
+        for _ in range(given.asks):
+            at = int(rng.integers(1, given.streams + 1)), BEGIN_US + int(rng.integers(0, days)) * STEP_US
+            began_s, cpu_s = time.perf_counter(), time.thread_time()
+            body = ours(service, question(*at))
+            cpu_ms.append((time.thread_time() - cpu_s) * 1_000)
+            took_ms.append((time.perf_counter() - began_s) * 1_000)
+            if name in asked and (name != "count of all observations" or len(peer_ms) < 3):
+                began_s = time.perf_counter()
+                await asked[name](*at)
+                peer_ms.append((time.perf_counter() - began_s) * 1_000)
+        told = [f"{one:.1f}" for one in np.percentile(took_ms, [50, 95])]
+        beside = [f"{one:.1f}" for one in np.percentile(peer_ms, [50, 95])] if peer_ms else ["", ""]
+        print(
+            f"| {name} | {told[0]} | {told[1]} | {np.median(cpu_ms):.1f} | {len(body) / 1_024:.0f} | {beside[0]} | {beside[1]} |",
+            flush=True,
+        )
+    service.things.close()
+    if line is not None:
+        await line.execute("DROP TABLE observation, datastream, thing")
+        await line.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--observations", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--asks", type=int, default=60)
+    parser.add_argument("--postgres-url", default="", help="a throw-away database for the peer; without it there is no peer")
+    parser.add_argument(
+        "--minutes-most", type=float, default=30, help="a filling stops after that, and the table says how many there are"
+    )
     given = parser.parse_args()
-    rng = np.random.default_rng(2)
-    steps = given.observations // given.streams
-
-    def moment() -> str:
-        return format_us(BEGIN_US + int(rng.integers(0, steps)) * STEP_US)
-
-    def stream() -> int:
-        return int(rng.integers(1, given.streams + 1))
-
-    questions = {
-        "one observation by its id": lambda: f"Observations({rng.integers(1, given.observations)})",
-        "100 observations of a stream, newest first": lambda: (
-            f"Datastreams({stream()})/Observations?$orderby=phenomenonTime desc"
-        ),
-        "1,000 observations of a stream": lambda: f"Datastreams({stream()})/Observations?$top=1000",
-        "1,000 as a data array": lambda: (
-            f"Datastreams({stream()})/Observations?$top=1000&$resultFormat=dataArray&$select=phenomenonTime,result"
-        ),
-        "a day of a stream": lambda: (
-            f"Datastreams({stream()})/Observations?$filter=phenomenonTime ge {(t := moment())} and "
-            f"phenomenonTime lt {t} add duration'P1D'&$top=1000"
-        ),
-        "100 of all streams from a moment on": lambda: f"Observations?$filter=phenomenonTime ge {moment()}",
-        "from a moment on, above a value": lambda: (
-            f"Datastreams({stream()})/Observations?$filter=phenomenonTime ge {moment()} and result gt 4"
-        ),
-        "things, streams and the newest observation": lambda: (
-            "Things?$top=20&$expand=Locations,Datastreams($expand=ObservedProperty,Observations($orderby=phenomenonTime desc;$top=1))"
-        ),
-        "20 observations with stream, thing, sensor, feature": lambda: (
-            "Observations?$top=20&$orderby=phenomenonTime desc&$expand=Datastream($expand=Thing,Sensor,ObservedProperty),FeatureOfInterest"
-        ),
-        "streams of things in a box": lambda: (
-            "Datastreams?$filter=st_within(Thing/Locations/location, geography'POLYGON((8 49, 8.2 49, 8.2 49.2, 8 49.2, 8 49))')&$count=true"
-        ),
-        "count of all observations": lambda: "Observations?$count=true&$top=0",
-        "of all streams by the property's name, newest": lambda: (
-            "Observations?$filter=Datastream/ObservedProperty/name eq 'river level'&$orderby=phenomenonTime desc"
-        ),
-    }
     with tempfile.TemporaryDirectory() as folder:
-        service, per_s = filled(Path(folder), given.observations, given.streams)
-        size = (Path(folder) / "things.sqlite").stat().st_size
-        print(
-            f"{given.observations:,} observations in {given.streams} streams: {per_s:,.0f} written a second, {size / given.observations:.0f} bytes each"
-        )
-        print("| asked | p50 ms | p95 ms | KiB |\n|---|---:|---:|---:|")
-        for name, question in questions.items():
-            took_ms, body = [], b""
-            for _ in range(given.asks):
-                path, _, query = question().partition("?")
-                ask = Ask("GET", path, ROOT, quote(query, safe="$&=,;()'"))
-                began_s = time.perf_counter()
-                answer = service.handle(ask, ACTOR)
-                took_ms.append((time.perf_counter() - began_s) * 1_000)
-                if answer.status != 200:
-                    raise SystemExit(f"{path}?{query}: {answer.body.decode()}")
-                body = answer.body
-            p50, p95 = np.percentile(took_ms, [50, 95])
-            print(f"| {name} | {p50:.1f} | {p95:.1f} | {len(body) / 1_024:.0f} |", flush=True)
-        service.things.close()
+        free = shutil.disk_usage(folder).free
+        if free < given.observations * BYTES_EACH * 2:
+            need = given.observations * BYTES_EACH * 2 / 2**30
+            raise SystemExit(
+                f"{folder}: {free / 2**30:.1f} GiB are free; wanted {need:.1f} for {given.observations:,} observations"
+            )
+        asyncio.run(measure(given, Path(folder)))
 
 
 if __name__ == "__main__":

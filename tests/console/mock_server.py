@@ -340,15 +340,34 @@ def sources() -> dict[str, Any]:
     """Two streams: one that works, and one that has been silent for three hours."""
     works = {
         "quantity": "river_level", "site": "level-quay", "unit": "m", "value": 3.42, "time": iso(START), "age_s": 240.0, "lag_s": 2.5,
-        "per_hour": 12.0, "good_share": 1.0, "faults": [], "blind": [], "level": "red",
+        "per_hour": 12.0, "good_share": 0.958, "faults": [], "blind": [], "level": "red", "state": "warns", "why": "red",
+        "arrived": iso(START), "lag_spread_s": 0.5, "clock_ahead_s": 45.0, "shares": {"good": 0.958, "suspect": 0.042},
+        "dropped": {"known already": 3},
     }  # fmt: skip
     silent = works | {
         "site": "level-end", "value": None, "age_s": 10_800.0, "lag_s": None, "per_hour": None, "good_share": 0.5, "faults": ["gap"],
-        "blind": ["river_level_high"], "level": "blind",
+        "blind": ["river_level_high"], "level": "blind", "state": "blind", "why": "gap; river_level_high sees nothing",
+        "arrived": None, "lag_spread_s": None, "clock_ahead_s": None, "shares": {}, "dropped": {},
     }  # fmt: skip
     return {
-        "sources": [works, silent],
+        "sources": [silent, works],
         "counted": {"river_level": {"stored": 812, "known already": 3, "late": 0, "of the future": 1}},
+        "collectors": [
+            {
+                "name": "weir logger",
+                "kind": "Mqtt",
+                "broken": "",
+                "tally": {
+                    "received": 815,
+                    "taken": 812,
+                    "lost": 0,
+                    "dropped": {"no number": 3},
+                    "last": iso(START),
+                    "said": {"no number": "value = 'n/a'"},
+                },
+            }
+        ],
+        "refused": {"pump-house": {"unit": 7}},
     }
 
 
@@ -568,6 +587,43 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
     }
 
 
+CHAINS = {
+    "members": 50,
+    "links": 14,
+    "links_assumed": 5,
+    "figures": {
+        "people_without_power": estimate(0, 1_286, 2_339, "persons"),
+        "people_without_power_hours": estimate(0, 9_100, 21_000, "person hours"),
+        "substations_out": estimate(0, 1, 1, "substations"),
+    },
+    "ways": [
+        {
+            "points": ["substations:quay", "pumping_stations:mill", "underpasses:mill", "hospitals:hospital-2"],
+            "names": ["Quay Substation", "Mill Pump", "Mill Underpass", "South Clinic"],
+            "links": ["power for pumping stations", "pumps keep underpasses dry", "underpasses lead to hospitals"],
+            "assumed": True,
+            "share": 0.2,
+            "low": 0.11,
+            "high": 0.32,
+            "begins_h": 2.2,
+            "after_h": [0.0, 0.0, 3.1, 3.5],
+        }
+    ],
+    "breaks": [
+        {
+            "verb": "protect_asset",
+            "target": "substations:quay",
+            "what": "keep the hazard out of substations:quay",
+            "saved": 5_680.0,
+            "low": 3_750.0,
+            "high": 7_609.0,
+            "helps_share": 0.55,
+        }
+    ],
+    "remarks": [
+        "water for hospitals: assumed for 2 hospitals that each hangs on the nearest water works, since the twin does not say"
+    ],
+}
 ZONE_RISKS = [
     {
         "zone": "Ferry Quay",
@@ -1189,6 +1245,7 @@ def make_app(mock: Mock) -> Starlette:
         route("/forecasts/{forecast}/at", here),
         route("/forecasts/{forecast}/roads", lambda r, b: roads_cut(*(r.query_params[k] for k in q))),
         route("/forecasts/{forecast}/zones", lambda r, b: ZONE_RISKS),
+        route("/forecasts/{forecast}/chains", lambda r, b: CHAINS),
         route("/plans", lambda r, b: [msgspec.to_builtins(p) | {"digest": p.digest()} for p in PLANS]),
         route("/comparisons", lambda r, b: [mock.comparison]),
         route("/decisions", lambda r, b: mock.decide(b), "POST"),

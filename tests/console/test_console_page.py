@@ -412,6 +412,22 @@ def test_people_at_risk_are_told_low_middle_and_high_and_zone_by_zone(looking: D
     expect(looking.see("about-forecast")).to_contain_text("Local inertia: too slow where a front runs faster")
 
 
+def test_the_path_of_the_risk_is_told_with_what_would_help_and_what_is_assumed(looking: Desk) -> None:
+    looking.see("chains").locator("summary").first.click()
+    way = looking.see("chain-ways").locator("li").first
+    for words in ("20 %", "11 % to 32 %", "Quay Substation", "at 2.2 h", "Mill Pump", "Mill Underpass", "South Clinic", "+3.5 h"):
+        expect(way).to_contain_text(words)
+    expect(way).to_contain_text("assumed link")
+    expect(looking.see("chain-people_without_power")).to_contain_text("1,286")
+    expect(looking.see("chains")).not_to_contain_text("person hours")
+    expect(looking.see("chain-breaks")).to_contain_text(
+        "substations:quay 5,680 fewer losses of a service by persons (3,750 to 7,609)"
+    )
+    looking.see("chain-assumed").locator("summary").click()
+    expect(looking.see("chain-assumed")).to_contain_text("5 of 14 links")
+    expect(looking.see("chain-assumed")).to_contain_text("nearest water works")
+
+
 def test_where_the_data_come_from_is_said_on_the_map(looking: Desk) -> None:
     expect(looking.see("map")).to_contain_text("© OpenStreetMap contributors (ODbL)")
 
@@ -636,8 +652,13 @@ def test_each_source_is_shown_with_its_age_rate_and_quality_and_a_silent_one_fir
     expect(rows.first).to_contain_text("gap")
     expect(desk.see("source-level-quay")).to_contain_text("3.42")
     expect(desk.see("source-level-quay")).to_contain_text("12.0/h")
-    expect(desk.see("source-level-quay")).to_contain_text("works")
+    expect(desk.see("source-level-quay")).to_contain_text("suspect 4 %")
+    expect(desk.see("source-level-quay")).to_contain_text("ahead")
+    expect(desk.see("source-level-quay")).to_contain_text("3 known already")
+    expect(desk.see("sources-in-need")).to_contain_text("1 of 2 sources need a look")
     expect(desk.see("sources-dropped")).to_contain_text("3 known already, 1 of the future")
+    expect(desk.see("collectors")).to_contain_text("3 no number: value = 'n/a'")
+    expect(desk.see("sources-refused")).to_contain_text("pump-house: 7 unit")
     assert desk.page.url.endswith("#/sources")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tocsin.decision.compare import compare
 from tocsin.decision.futures import Foreseen, draw, foresee
 from tocsin.decision.impact import impact, way_out_s, ways_of
-from tocsin.pack import Action, Condition, Duration, Effect, Future, Plan, Scenario, Spread, find_pack
+from tocsin.pack import Action, Duration, Effect, Future, Plan, Scenario, Spread, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import Footprint, InputError, Level, Series, Unavailable, Water
@@ -179,7 +179,7 @@ def test_a_water_without_a_forecast_has_its_usual_level_above_the_gauges_own_zer
         def water(self, name: str) -> Water:
             return msgspec.structs.replace(super().water(name), usual_level_m=12.0, gauge_zero_m=11.0)
 
-    waits = Action("a", "a", "fire", Duration(1.0, 1.0, 1.0), when=(Condition("level_m@lake", ">", 2.0),), deadline_min=30.0)
+    waits = Action("a", "a", "fire", Duration(1.0, 1.0, 1.0), when="level_m@lake > 2 m", deadline_min=30.0)
     done = compare(Town(), MODEL, HARM, foreseen(DRY_EAST), [Plan("high lake", "flood", "", (waits,))], ONE, hour=3.0)
     assert done.scores[0].failed_share == 1.0  # the lake stands 1 m above the gauge's zero, not 12
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.decision.interpret import check_plan, duration_s, hazard_effects, in_order, play
-from tocsin.pack import Action, Condition, Duration, Effect, Future, Plan, find_pack
+from tocsin.pack import Action, Duration, Effect, Future, Plan, find_pack
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import InputError
 
@@ -53,16 +53,16 @@ def test_what_is_free_again_serves_the_next() -> None:
 
 
 def test_an_action_whose_condition_never_holds_fails_at_its_deadline_and_so_does_what_waits_for_it() -> None:
-    wet = Condition("rain_mm_per_h", ">", 5.0)
-    course = play(plan(action("a", when=(wet,), deadline_min=90.0), action("b", after=("a",))), FUTURE, never_changes(0.0))
+    wet = "rain_mm_per_h > 5 mm/h"
+    course = play(plan(action("a", when=wet, deadline_min=90.0), action("b", after=("a",))), FUTURE, never_changes(0.0))
     assert "rain_mm_per_h > 5" in course.of("a").failed
     assert course.of("b").failed == "a was not done"
     assert course.finished_s == 0.0
 
 
 def test_an_action_starts_when_its_condition_begins_to_hold() -> None:
-    wet = Condition("rain_mm_per_h", ">=", 5.0)
-    course = play(plan(action("a", when=(wet,))), FUTURE, lambda _name, time_s: 6.0 if time_s >= 3000.0 else 0.0)
+    wet = "rain_mm_per_h >= 5 mm/h"
+    course = play(plan(action("a", when=wet)), FUTURE, lambda _name, time_s: 6.0 if time_s >= 3000.0 else 0.0)
     assert course.of("a").start_s == 3000.0
 
 
@@ -89,9 +89,7 @@ def test_a_barrier_counts_from_the_five_minutes_after_it_stands() -> None:
 
 
 def test_a_barrier_that_was_never_raised_has_no_effect() -> None:
-    raising = action(
-        "a", when=(Condition("hours", "<", -1.0),), deadline_min=10.0, effects=(Effect("raise_barrier", "gate", 3.0),)
-    )
+    raising = action("a", when="hours < -1 h", deadline_min=10.0, effects=(Effect("raise_barrier", "gate", 3.0),))
     course = play(plan(raising), FUTURE, lambda _name, time_s: time_s / 3600.0)
     assert hazard_effects(plan(raising), course, MODEL) == ()
 
@@ -112,16 +110,16 @@ BAD = {
     "a duration that runs backwards": (plan(action("a", duration=Duration(5.0, 4.0, 3.0))), "duration 5.0, 4.0, 3.0"),
     "a duration that is no number": (plan(action("a", duration=Duration(float("nan"), 1.0, 2.0))), "duration nan"),
     "no deadline": (plan(action("a", deadline_min=0.0)), "deadline_min 0.0"),
-    "a fact that there is not": (plan(action("a", when=(Condition("moon", ">", 1.0),))), "no fact 'moon'"),
-    "a fact without its place": (plan(action("a", when=(Condition("flooded_share", ">", 1.0),))), "no fact 'flooded_share'"),
+    "a fact that there is not": (plan(action("a", when="moon > 1 m")), "no fact 'moon'"),
+    "a fact without its place": (plan(action("a", when="flooded_share > 50 %")), "no fact 'flooded_share'"),
     "a zone that there is not": (
-        plan(action("a", when=(Condition("flooded_share@x", "<", 0.5),))),
+        plan(action("a", when="flooded_share@x < 50 %")),
         "no zone 'x'; there are: low, high",
     ),
-    "a share above one": (plan(action("a", when=(Condition("flooded_share@low", ">", 1.5),))), "never holds"),
+    "a share above one": (plan(action("a", when="flooded_share@low > 150 %")), "can never hold"),
     "conditions that exclude each other": (
-        plan(action("a", when=(Condition("hours", ">", 5.0), Condition("hours", "<", 4.0)))),
-        "can never hold together",
+        plan(action("a", when="hours > 5 h and hours < 4 h")),
+        "can never hold",
     ),
     "an effect that there is not": (plan(action("a", effects=(Effect("pray", "low"),))), "no effect 'pray'"),
     "moving a zone that there is not": (plan(action("a", effects=(Effect("move_population", "x"),))), "no zone 'x'"),

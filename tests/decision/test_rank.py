@@ -111,6 +111,9 @@ def test_a_budget_that_the_whole_plan_stays_within_is_surely_kept_and_needs_no_f
     )
     assert (sure.chance, sure.high) == (0.0, 0.0)
     assert (unsure.chance, unsure.high) == (0.0, pytest.approx(1.0 - 0.05**0.25))  # in other futures b may be done too
+    again = msgspec.structs.replace(dear, actions=(msgspec.structs.replace(dear.actions[0], repeat_most=2), dear.actions[1]))
+    outcomes = msgspec.structs.replace(outcomes, plans=(again,))
+    assert rank(outcomes, setting=Setting(limits=(limit_of("cost < 71"),))).scores[0].limits[0].high > 0.0  # 30 twice and 40
 
 
 def test_a_limit_can_be_on_the_people_of_one_zone() -> None:

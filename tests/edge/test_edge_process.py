@@ -27,7 +27,7 @@ from tocsin.vocabulary import Warning
 KILLS = int(os.environ.get("TOCSIN_KILLS", "10"))
 PATIENCE_S = 90.0
 ROWS = 60
-PROGRAM = "from tocsin.interfaces.cli.edge import main; main()"
+PROGRAM = "from tocsin.interfaces.edge_program import main; main()"
 HEAVY = ("numba", "pyarrow", "rasterio", "scipy", "shapely", "zarr", "lxml", "h3", "starlette", "uvicorn", "duckdb", "osmium")
 
 SETTINGS = """
@@ -278,6 +278,29 @@ def test_the_edge_imports_nothing_heavy() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_node_that_runs_has_imported_no_command_line_and_nothing_heavy(station: Station) -> None:
+    names = (*HEAVY, "typer", "click", "rich", "pygments", "pydantic", "uvicorn", "pymodbus", "tocsin.interfaces.cli")
+    program = (
+        "import sys; from tocsin.interfaces.edge_program import main; main();"
+        f"print(sorted(name for name in {names!r} if sys.modules.get(name)), 'httpx' in sys.modules)"
+    )
+    words = [sys.executable, "-c", program, "run", str(station.settings), "--for", "0.5"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True, cwd=station.folder)
+    assert told.stdout.splitlines() == ["stopped in order", "[] True"]
+
+
+def test_a_plain_run_says_what_is_wrong_as_every_command_does(tmp_path: Path) -> None:
+    program = "from tocsin.interfaces.edge_program import main; main()"
+    told = [
+        subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+        for words in (["run", "nowhere.toml"], ["run", "nowhere.toml", "--json"], ["run", "nowhere.toml", "--for", "soon"])
+    ]
+    assert [one.returncode for one in told] == [1, 1, 2]
+    assert told[0].stderr.startswith("tocsin: ")
+    assert "nowhere.toml" in told[0].stderr
+    assert told[0].stderr == told[1].stderr
 
 
 def test_the_uplink_speaks_https_with_certificates_of_both_sides(station: Station) -> None:

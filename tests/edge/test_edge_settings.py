@@ -10,7 +10,8 @@ import pytest
 
 from tocsin.edge.actions import Command, LogLine
 from tocsin.edge.collectors import find_collectors
-from tocsin.edge.settings import RULE_KINDS, Settings, read_settings
+from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS
+from tocsin.edge.settings import Settings, read_settings
 from tocsin.vocabulary import InputError, Level, NotFound, Window
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "edge.toml"
@@ -40,7 +41,7 @@ def test_the_example_of_the_guide_is_in_order() -> None:
 
 def test_the_example_shows_every_kind_of_rule_and_every_section() -> None:
     text = EXAMPLE.read_text()
-    assert {*re.findall(r'kind = "(\w+)"', text)} >= RULE_KINDS.keys()
+    assert {*re.findall(r'kind = "(\w+)"', text)} >= {*RULE_KINDS, COMPOUND}
     for section in ("[node]", "[spool]", "[uplink]", "[[quantity]]", "[[expect]]", "[[collector]]", "[[check]]", "[[action]]"):
         assert f"\n{section}\n" in text
 

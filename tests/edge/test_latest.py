@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tocsin.edge import Check, Latest, changed, qartod_water_level
 from tocsin.edge.check import Location, code_of
 from tocsin.edge.check import Test as QartodTest
-from tocsin.edge.latest import COUNTED, FLAGS, NEVER, microseconds
+from tocsin.edge.latest import FLAGS, microseconds
+from tocsin.edge.ring import COUNTED, NEVER
 from tocsin.pack.ready_rules import compound, cusum, ewma, k_of_n, rise, sta_lta, step_change, threshold
 from tocsin.pack.rule import Limits
 from tocsin.science.quality import Climate

@@ -8,16 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-from uplink_place import ADA, EDGE, RAIN, START, Place, reading
+from uplink_place import ADA, CENTRE, EDGE, LEVEL, RAIN, START, Machine, Place, reading
 
-from tocsin.edge import Spool
-from tocsin.edge.spool import HEAD
-from tocsin.edge.uplink import ENTRIES_MOST, Parcel, Position, signed_text, unpack
+from tocsin.edge import Check, Spool
+from tocsin.edge.latest import microseconds
+from tocsin.edge.spool import HEAD, encode_block
+from tocsin.edge.uplink import ENTRIES_MOST, Parcel, Position, digest_of, signed_text, unpack
 from tocsin.platform.store.edges import Edges
 from tocsin.security.gate import RoleGate
 from tocsin.security.keys import SigningKey
-from tocsin.vocabulary import InputError, Level, Note, Refused, SensorFault, Unavailable, Warning
+from tocsin.vocabulary import Flag, InputError, Level, Note, Observations, Quantity, Refused, SensorFault, Unavailable, Warning
 
 
 @pytest.fixture
@@ -256,22 +258,23 @@ def test_a_parcel_with_a_gap_is_not_taken_and_the_answer_says_where_to_go_on(pla
 
 def test_nobody_sends_without_being_enrolled_nor_with_another_key_nor_after_he_was_dismissed(place: Place) -> None:
     body = msgspec.msgpack.encode(Parcel("a", "b", 0, 0, (), 0, 0, ()))
-    text = signed_text(body, platform=place.receiver.platform, node="weir-house")
-    assert place.receiver.who("weir-house", place.key.sign(text), body).name == "edge:weir-house"
+    digest = digest_of(body)
+    text = signed_text(digest, platform=place.receiver.platform, node="weir-house")
+    assert place.receiver.who("weir-house", place.key.sign(text), digest).name == "edge:weir-house"
     for name, signature in [
         ("weir-house", SigningKey.new().sign(text)),
         ("somebody", place.key.sign(text)),
         ("weir-house", ""),
-        ("weir-house", place.key.sign(signed_text(body, platform="another", node="weir-house"))),
+        ("weir-house", place.key.sign(signed_text(digest, platform="another", node="weir-house"))),
     ]:
         with pytest.raises(Refused, match="no such node, or not its signature"):
-            place.receiver.who(name, signature, body)
+            place.receiver.who(name, signature, digest)
     with pytest.raises(Refused):
-        place.receiver.who("weir-house", place.key.sign(text), body + b"x")
+        place.receiver.who("weir-house", place.key.sign(text), digest_of(body + b"x"))
     edges = Edges(place.centre.ledger.store, clock=place.clock, gate=RoleGate(), ledger=place.centre.ledger)
     edges.dismiss(ADA, "weir-house")
     with pytest.raises(Refused):
-        place.receiver.who("weir-house", place.key.sign(text), body)
+        place.receiver.who("weir-house", place.key.sign(text), digest)
     notes = [entry.record for entry in place.centre.ledger.read() if isinstance(entry.record, Note)]
     assert "may not send any more" in notes[-1].text
     assert place.uplink.step() > 0.0
@@ -443,3 +446,73 @@ def test_numbers_that_no_store_can_keep_are_refused(number: int) -> None:
             unpack(body, compressed=False)
     with pytest.raises(InputError, match="lost"):
         unpack(msgspec.msgpack.encode(["a", "b", 0, 0, [], 0, 0, [], [[1, number]]]), compressed=False)
+
+
+def sent_as(place: Place, *batches: Observations) -> list[str]:
+    """A parcel of these blocks, as a node would send it that is in other hands; what the platform refused of it, in words."""
+    at, before = place.receiver.position(EDGE, "ab", "cd"), len(faults(place, "uplink"))
+    blocks = tuple(encode_block(batch, number=at.block + k) for k, batch in enumerate(batches, 1))
+    parcel = Parcel("ab", "cd", 0, 0, (), at.block, at.block + len(blocks), blocks)
+    after = place.receiver.take(EDGE, msgspec.msgpack.encode(parcel), compressed=False)
+    assert after.block == at.block + len(blocks)  # it does not come again and again
+    return [fault.reason for fault in faults(place, "uplink")[before:]]
+
+
+def test_a_block_with_impossible_times_flags_or_names_is_refused_by_itself_and_told_once(place: Place) -> None:
+    good = reading(START, 1.0, 1.5)
+
+    def with_(**changes: object) -> Observations:
+        return msgspec.structs.replace(good, **changes)
+
+    wrong = {
+        "time": [with_(time_us=np.array([-1, 5])), with_(time_us=np.array([2**62, 5]))],
+        "flag": [with_(flag=np.array([0, 7], np.uint8))],
+        "site": [with_(sites=("a\nb", "quay")), with_(sites=("x" * 201, "quay"))],
+        "conversion": [with_(quantity=Quantity("river_level", "furlong"))],
+        "name": [with_(quantity=Quantity("q" * 81, "m"))],
+    }
+    for word, several in wrong.items():
+        for number, batch in enumerate(several):
+            place.pass_time(1)
+            (reason,) = sent_as(place, good, batch, reading(place.clock.now(), 2.0 + number))
+            assert word in reason
+    assert len(place.centre.readings()["weir"]) == 1 + sum(map(len, wrong.values()))
+    assert set(place.centre.readings()) == {"weir", "quay"}
+    (told,) = sent_as(place, *[wrong["flag"][0]] * 50)
+    assert "49 more were refused" in told
+
+
+def test_a_node_cannot_hide_what_is_to_come_behind_readings_of_the_future(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    check = Check(quantity=LEVEL, interval_s=60.0, source="a test", sensor_span=(-5.0, 60.0))
+    place.centre.stop()
+    place.centre = Machine(tmp_path / "centre", place.clock, CENTRE, checks=(check,))
+    place.receive()
+    ahead = START + timedelta(days=365 * 900)
+    hostile = reading(ahead, 1.0, 1.0)
+    assert hostile.arrived_us.max() == microseconds(ahead)
+    assert sent_as(place, hostile) == []
+    assert sent_as(place, reading(START, 4.5, 4.5)) == []
+    seen = place.centre.node.latest.window(LEVEL, 3600.0, START)
+    assert seen.value[:, -1].tolist() == [4.5, 4.5]
+    kept = list(place.centre.spool.replay())
+    assert [set(batch.flag.tolist()) for batch in kept] == [{Flag.FAIL}, {Flag.GOOD}]
+    assert max(batch.arrived_us.max() for batch in kept) <= microseconds(place.clock.now())
+    place.close()
+
+
+def test_readings_are_kept_in_the_unit_and_within_the_bounds_that_hold_here(place: Place) -> None:
+    assert sent_as(place, reading(START, 1.0, 1.0)) == []
+    loose = Quantity("river_level", "cm", low=-1e9, high=1e9)
+    assert sent_as(place, reading(START + timedelta(minutes=1), 150.0, quantity=loose)) == []
+    assert place.centre.readings()["weir"][-1][1] == 1.5
+    assert {batch.quantity for batch in place.centre.spool.replay()} == {LEVEL}
+
+
+def test_a_node_brings_so_many_new_sites_and_no_more(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.platform.uplink.NEW_SITES_MOST", 3)
+    moments = [START + timedelta(minutes=k) for k in range(3)]
+    assert sent_as(place, reading(moments[0], 1.0, 1.0), reading(moments[1], 1.0, 1.0)) == []
+    assert "that nobody here has heard of" in sent_as(place, reading(moments[2], 1.0, 1.0, sites=("mill", "dam")))[0]
+    assert sent_as(place, reading(moments[2], 1.0, sites=("mill",))) == []
+    assert set(place.centre.readings()) == {"weir", "quay", "mill"}

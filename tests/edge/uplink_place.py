@@ -10,7 +10,7 @@ import numpy as np
 
 from tocsin.edge import Check, Latest, Node, Spool, Watch
 from tocsin.edge.latest import microseconds
-from tocsin.edge.uplink import ENCODING_HEADER, NODE_HEADER, SIGNATURE_HEADER, Position, Uplink
+from tocsin.edge.uplink import DIGEST_HEADER, ENCODING_HEADER, NODE_HEADER, SIGNATURE_HEADER, Position, Uplink
 from tocsin.host import VirtualClock
 from tocsin.pack.ready_rules import threshold
 from tocsin.pack.rule import Limits
@@ -100,7 +100,7 @@ class DirectLine:
         if self.is_cut:
             raise Unavailable("the line is cut")
         receiver = self.receiver()
-        actor = receiver.who(headers[NODE_HEADER], headers[SIGNATURE_HEADER], body)
+        actor = receiver.who(headers[NODE_HEADER], headers[SIGNATURE_HEADER], headers[DIGEST_HEADER])
         position = receiver.take(actor, body, compressed=headers.get(ENCODING_HEADER) == "deflate")
         self.sent += 1
         if self.loses_answers:

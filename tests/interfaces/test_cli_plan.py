@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cli_place import build_place, run
 
-from tocsin.flows.decision import check, compare_plans, own_plans, plan_from_toml, plan_to_toml
+from tocsin.flows.decision import check, compare_plans, own_plans
 from tocsin.flows.information import foresee
+from tocsin.flows.plan_files import plan_from_toml, plan_to_toml
 from tocsin.interfaces.cli.scenario import Asked, scenario_of
 from tocsin.pack import find_pack
 from tocsin.platform.twin import open_twin
@@ -48,7 +49,7 @@ def test_a_plan_goes_through_toml_and_stays_the_same_plan(twin: Path) -> None:
 
 
 def test_a_plan_is_shown_for_people_for_programs_and_to_be_changed(twin: Path) -> None:
-    assert "only while: hours < 6" in run("plan", "show", twin, "evacuate")[1]
+    assert "only while: hours < 6 h" in run("plan", "show", twin, "evacuate")[1]
     told = json.loads(run("plan", "show", twin, "evacuate", "--json", "--toml")[1])
     assert plan_from_toml(told["toml"], where="here").digest() == told["digest"]
 
@@ -105,15 +106,16 @@ def test_the_command_and_a_notebook_rank_alike(twin: Path) -> None:
     ("changes", "says"),
     [
         ([('name = "warn everybody"', 'name = "warn everybody"\nafter = ["evacuate Shore"]')], "wait for each other in a circle"),
-        ([('fact = "hours", op = "<", value = 6.0', 'fact = "flooded_share@Shore", op = "<", value = 0.0')], "never holds"),
-        ([('fact = "hours"', 'fact = "moon@Shore"')], "no fact 'moon@Shore'"),
+        ([("hours < 6 h", "flooded_share@Shore < 0 %")], "can never hold"),
+        ([("hours < 6 h", "moon@Shore < 6 h")], "no fact 'moon@Shore'"),
+        ([("hours < 6 h", "hours < 6")], "6 has no unit; wanted e.g. 6 s or 6 min or 6 h"),
         ([('target = "Shore"', 'target = "Atlantis"')], "no zone 'Atlantis'"),
         ([('verb = "move_population"', 'verb = "teleport"')], "no effect 'teleport'"),
         ([("low_min = 90.0", "low_min = nan")], "duration nan"),
         ([("crew = 2", "crew = 99")], "needs 99 crew"),
         ([('authority = "commander"', 'authority = "wizard"')], "no role"),
     ],
-    ids=["circle", "impossible", "fact", "zone", "verb", "nan", "crew", "authority"],
+    ids=["circle", "impossible", "fact", "unit", "zone", "verb", "nan", "crew", "authority"],
 )
 def test_a_plan_that_could_never_be_carried_out_is_refused(
     twin: Path, tmp_path: Path, changes: list[tuple[str, str]], says: str

@@ -120,6 +120,9 @@ def test_a_reading_by_http_is_acknowledged_on_disk_and_shown(served: tuple[Serve
     bad = httpx.post(address, json={"site": "quay", "quantity": "moon", "value": 1}, auth=(SENSOR, SECRET))
     assert bad.status_code == 422
     assert "moon" in bad.text
+    told = platform.get("/sources")
+    assert sum(told["refused"][SENSOR].values()) == 1
+    assert {one["name"] for one in told["collectors"]} >= {"river_level files", "rain_amount files"}
 
 
 def test_a_reading_by_mqtt_raises_a_warning_that_a_subscriber_hears(

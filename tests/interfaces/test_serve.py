@@ -220,6 +220,9 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     assert red["id"] in forecast["cause"]
     assert served.get(f"/forecasts/{forecast['id']}/depth.png?view=q50")[:8] == b"\x89PNG\r\n\x1a\n"
     assert served.get(f"/forecasts/{forecast['id']}/zones")[0]["zone"] == "Shore"
+    chains = served.get("/forecasts/latest/chains")
+    assert (chains["forecast"], chains["members"], chains["points_by_kind"]["hospitals"]) == (forecast["id"], 50, 1)
+    assert any("no substations" in remark for remark in chains["remarks"])
 
     # a person decides with the person's own key; the orders follow
     best = next(s for s in compared["scores"] if s["plan"] == compared["recommended"])
@@ -235,15 +238,29 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     assert status == 200, decided
     assert served.ask("/decisions", verdict | {"password": COMMANDER})[0] == 409
     plan = next(p for p in served.get("/plans") if p["name"] == best["plan"])
-    assert [o["action"] for o in served.get("/orders")] == [a["name"] for a in plan["actions"]]
+    (running,) = served.get("/executions")
+    assert (running["plan"], running["decision"], running["over"]) == (best["plan"], decided["id"], False)
+    assert [a["name"] for a in running["actions"]] == [a["name"] for a in plan["actions"]]
+    begun = [a["name"] for a in running["actions"] if a["phase"] == "running"]
+    assert [o["action"] for o in served.get("/orders")] == begun != []
+    level = f"/executions/{decided['id']}/levels/II"
+    assert [served.ask(level, {"agrees": agrees})[0] for agrees in (True, "yes")] == [404, 400]
     assert [(d["signer"], d["signature_ok"]) for d in served.get("/decisions")] == [(ADA, True)]
+
+    result = served.get(f"/executions/{decided['id']}/result")
+    assert {a["action"]: a["outcome"] for a in result["actions"]} == {
+        a["name"]: "running" if a["name"] in begun else "not called" for a in plan["actions"]
+    }
 
     # one process writes a folder; the second is told who does
     second = serve(data)
     assert second.process.wait(timeout=PATIENCE_S) == 1
     assert f"is written by process {served.process.pid} on {socket.gethostname()} already" in "".join(second.errors)
 
-    before = {path: served.get(path) for path in ("/warnings", "/alerts", "/forecasts", "/comparisons", "/decisions", "/records")}
+    before = {
+        path: served.get(path)
+        for path in ("/warnings", "/alerts", "/forecasts", "/comparisons", "/decisions", "/executions", "/records")
+    }
     assert served.stop() == 0
     assert served.errors == []
 
@@ -251,12 +268,15 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     again = serve(data).is_up()
     again.sign_in()
     assert again.get("/gauges/quay?hours=1")["series"]["value"] == [0.1, 0.2, 2.2]
-    for path in ("/warnings", "/alerts", "/forecasts", "/decisions"):
+    for path in ("/warnings", "/alerts", "/forecasts", "/decisions", "/executions"):
         assert again.get(path) == before[path], path
     assert [c["id"] for c in again.get("/comparisons")] == [c["id"] for c in before["/comparisons"]]
     assert [(o["state"], o["id"] in decided["orders"]) for o in again.get("/orders")] == [("sent", True)] * len(decided["orders"])
     if decided["orders"]:
         assert again.ask(f"/orders/{decided['orders'][0]}/reports", {"state": "acknowledged", "text": ""})[0] == 200
+    end = f"/executions/{decided['id']}/end"
+    assert [again.ask(end, {"reason": "the water falls"})[0] for _ in range(2)] == [200, 409]
+    assert again.get("/executions")[0]["ended"] == "the water falls"
     drop(data, "river_level", [("quay", timedelta(seconds=1), 2.3)])
     again.wait_until("/gauges", lambda gauges: gauges[0]["value"] == 2.3)
     assert again.get("/warnings") == before["/warnings"]

@@ -14,6 +14,7 @@ from tocsin.decision.impact import SERVICES, Impact, Ways, flooded_km_left_open,
 from tocsin.decision.interpret import Course, Done, check_plan, hazard_effects, play
 from tocsin.decision.limits import OUTSIDE, Limit, check_limits_in
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
+from tocsin.decision.progress import Script
 from tocsin.decision.rank import rank
 from tocsin.decision.setting import setting_of
 from tocsin.host import Compute
@@ -84,10 +85,10 @@ def compare(
     tell = on_progress or (lambda _task, _done, _total: None)
     ways = ways_of(world)
     courses = {
-        plan.name: tuple(
-            play(plan, future, _facts(world, foreseen.footprint, future, warning_level, hour)) for future in foreseen.futures
+        script.plan.name: tuple(
+            play(script, future, _facts(world, foreseen.footprint, future, warning_level, hour)) for future in foreseen.futures
         )
-        for plan in plans
+        for script in map(Script, plans)
     }
     footprints, runs = _hazards(world, model, foreseen, plans, courses, compute, tell)
     groups = groups_of(world, hour=hour, ways=ways)
@@ -258,7 +259,7 @@ def _outcome(
         by_zone[member] = np.bincount(zone_of[inhabited] % (zone_count + 1), caught, minlength=zone_count + 1)
         by_group[member] = ((1.0 - left) * danger[inhabited]) @ groups.people[inhabited]
         done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
-        cost[member] = sum(a.cost for a, _ in done)
+        cost[member] = sum(a.cost * max(1, d.times) for a, d in done)
         finished[member] = course.finished_s
         failed[member] = float(any(d.failed for d in course.done))
         unhoused[member] = max(0.0, moved[member] - _places(world, done, danger))

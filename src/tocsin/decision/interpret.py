@@ -1,50 +1,68 @@
-"""The interpreter of plans: one plan in one future, action by action, in simulated time.
+"""The interpreter of plans: what follows in a plan from the facts of a moment. Simulation, drill and execution all ask this one.
 
-It is a discrete-event simulation: an action starts when those before it are done, its conditions hold and what it needs is free; it takes as
-long as chance says, and chance belongs to the action and the future, so plans that share an action meet the same luck with it.
+`step` is the pure core: from where a plan stands and what the facts are, to what happens now. `play` drives it through a simulated future,
+where an action takes as long as chance says, and chance belongs to the action and the future, so plans that share an action meet the same
+luck with it. `tocsin.flows.execute` drives it through a real emergency, where people report when an action ends.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+import math
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
 
-from tocsin.pack import Action, Condition, Effect, Future, Model, Plan
-from tocsin.science.sampling import keyed_uniform, triangle
-from tocsin.security.gate import ROLES
-from tocsin.vocabulary import InputError, World
+from tocsin.decision.check_plan import FACTS, PEOPLE_VERBS, PLAN_ACTIONS_MOST, check_plan, faults_of_plan
+from tocsin.decision.progress import Happening, LevelState, Script, State, after, allot, at_first, free_of, in_order, put
+from tocsin.pack import Action, Duration, Effect, Future, Model, Plan
+from tocsin.pack.trigger import FACTS as FACT_KINDS
+from tocsin.pack.trigger import Claim, Fact, Facts, Judge
+from tocsin.science.sampling import keyed_uniform, lognormal, triangle
+
+__all__ = [
+    "FACTS",
+    "PEOPLE_VERBS",
+    "PLAN_ACTIONS_MOST",
+    "Course",
+    "Done",
+    "check_plan",
+    "course_of",
+    "duration_s",
+    "faults_of_plan",
+    "hazard_effects",
+    "in_order",
+    "play",
+    "step",
+]
 
 ROUND_S = 300.0  # times at which barriers stand are rounded up to 5 min, so that plans with the same barrier share a hazard run
-PEOPLE_VERBS = ("move_population", "warn_people", "close_roads", "open_shelter")
-FACTS = ("hours", "warning_level", "rain_mm_per_h", "level_m@WATER", "flooded_share@ZONE")
-PLAN_ACTIONS_MOST = 1_000
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "<": float.__lt__,
-    "<=": float.__le__,
-    ">": float.__gt__,
-    ">=": float.__ge__,
-}
-
-Facts = Callable[[str, float], float]
+LOOK_S = 300.0  # how often a simulated plan looks at its facts
+Numbers = Callable[[str, float], float]
 
 
-class Done(msgspec.Struct, frozen=True):
-    """What became of an action: when it started and ended, or why it failed."""
+class Done(msgspec.Struct, frozen=True, gc=False):
+    """What became of an action: when it first started and last ended, why it failed, or why nobody called for it.
+
+    `not_known` names the facts for want of which it did not start; `held` is what it took the last time.
+    """
 
     action: str
     start_s: float | None
     end_s: float | None
     failed: str = ""
+    skipped: str = ""
+    times: int = 0
+    not_known: str = ""
+    held: Mapping[str, int] = {}
 
 
-class Course(msgspec.Struct, frozen=True):
-    """How a plan went in one future; times in seconds after the decision."""
+class Course(msgspec.Struct, frozen=True, gc=False):
+    """How a plan went; times in seconds after the decision. `happenings` is all that happened, in order."""
 
     done: tuple[Done, ...]
+    happenings: tuple[Happening, ...] = ()
 
     def of(self, name: str) -> Done:
         """What became of one action."""
@@ -56,77 +74,263 @@ class Course(msgspec.Struct, frozen=True):
         return max((d.end_s for d in self.done if d.end_s is not None), default=0.0)
 
 
-def in_order(plan: Plan) -> tuple[Action, ...]:
-    """The actions such that each comes after those that it waits for; raises InputError where they wait for each other in a circle."""
-    named = {action.name: action for action in plan.actions}
-    try:
-        order = TopologicalSorter({a.name: a.after for a in plan.actions}).static_order()
-        return tuple(named[name] for name in order if name in named)
-    except CycleError as fault:
-        raise InputError(
-            f"plan {plan.name}: actions wait for each other in a circle: {' -> '.join(fault.args[1])}; break one link"
-        ) from fault
+def step(plan: Plan | Script, state: State, facts: Facts | Judge, now_s: float) -> tuple[State, tuple[Happening, ...]]:
+    """What happens now: levels are entered and left, actions are cancelled, fail, are skipped or start. Nothing else is decided here.
+
+    That an action ends, and that a person agrees to a level, comes from outside; add it with `progress.after` before. The same state, facts
+    and time give the same answer, and the new state is the old one after what happened.
+    """
+    script = plan if isinstance(plan, Script) else Script(plan)
+    judge = facts if isinstance(facts, Judge) else Judge(facts)
+    now = _Now(script, state, judge, now_s)
+    now.levels()
+    now.cancels()
+    now.actions()
+    return now.state, tuple(now.happened)
 
 
-def duration_s(action: Action, future: Future) -> float:
-    """How long an action takes in a future: a triangle at a point that belongs to action and future."""
-    u = np.array([keyed_uniform(future.seed, "duration", action.name)])
-    d = action.duration
-    return float(triangle(u, d.low_min, d.usual_min, d.high_min)[0]) * 60.0
+class _Now:
+    """One step while it is being made."""
+
+    def __init__(self, script: Script, state: State, judge: Judge, now_s: float) -> None:
+        self._script, self._judge, self._now_s = script, judge, now_s
+        self.happened: list[Happening] = []
+        self._levels, self._actions = dict(state.levels), dict(state.actions)
+        self.state = State(self._levels, self._actions)
+
+    def _say(self, happening: Happening) -> None:
+        self.happened.append(happening)
+        put(self._script.plan, self._levels, self._actions, happening)
+
+    def _holds(self, claim: Claim | None) -> bool | None:
+        return None if claim is None else self._judge.truth(claim, self._now_s, self.state.happened)
+
+    def levels(self) -> None:
+        for level in self._script.levels:
+            here, enter = self.state.levels[level.name], self._script.enter.get(level.name)
+            if here.phase == "in":
+                if self._holds(self._script.leave.get(level.name)):
+                    self._say(Happening("left", level.name, self._now_s, f"{level.leave}"))
+            elif enter is None:
+                if here.phase == "out":
+                    self._say(Happening("entered", level.name, self._now_s, "by the decision for the plan"))
+            elif here.phase in ("proposed", "refused"):
+                if self._holds(enter) is False:
+                    self._say(Happening("withdrawn", level.name, self._now_s, f"does not hold any more: {level.enter}"))
+            elif self._holds(enter):
+                kind = "entered" if level.automatic else "proposed"
+                self._say(Happening(kind, level.name, self._now_s, f"{level.enter}"))  # type: ignore[arg-type]
+
+    def cancels(self) -> None:
+        for action in self._script.order:
+            if self.state.actions[action.name].phase != "running":
+                continue
+            if action.cancel_on_leave and self._script.called_s(self.state, action) is None:
+                self._say(Happening("cancelled", action.name, self._now_s, f"level {action.level} was left"))
+            elif self._holds(self._script.cancel.get(action.name)):
+                self._say(Happening("cancelled", action.name, self._now_s, f"{action.cancel}"))
+
+    def actions(self) -> None:
+        free = free_of(self._script.plan, self.state)
+        for action in self._script.order:
+            if self.state.actions[action.name].phase == "waiting":
+                self._action(action, free)
+
+    def _action(self, action: Action, free: dict[str, int]) -> None:
+        script, name, now_s = self._script, action.name, self._now_s
+        if script.is_unneeded(self.state, action):
+            self._say(Happening("skipped", name, now_s, "what it stands in for did not fail"))
+            return
+        called_s = script.called_s(self.state, action)
+        if called_s is None:
+            return
+        lost = next((other for other in action.after if script.is_lost(self.state, other)), None)
+        if lost is not None:
+            kind = "skipped" if self.state.actions[lost].phase == "skipped" else "failed"
+            self._say(Happening(kind, name, now_s, f"{lost} was not done"))  # type: ignore[arg-type]
+            return
+        waits_for = [other for other in action.after if not script.is_done(self.state, other)]
+        is_late = now_s > called_s + action.deadline_min * 60.0
+        taken = allot(script.plan, action, free) if is_late or not waits_for else None
+        if is_late and self.state.actions[name].end_s is not None:
+            self._say(Happening("skipped", name, now_s, "it was done, and not called for again"))
+            return
+        if is_late:
+            self._say(Happening("failed", name, now_s, self._why_late(action, waits_for, free, taken)))
+            return
+        if waits_for or taken is None:
+            return
+        when, cancel = script.when.get(name), script.cancel.get(name)
+        holds = True if when is None else self._holds(when)
+        if holds is None and when is not None:
+            self._not_known(name, when)
+        elif holds and not self._holds(cancel):
+            for resource, count in taken.items():
+                free[resource] -= count
+            self._say(Happening("started", name, now_s, "", taken))
+
+    def _not_known(self, name: str, when: Claim) -> None:
+        why = f"not known: {', '.join(self._judge.unknowns(when, self._now_s)) or str(when)}"
+        if why != self.state.actions[name].not_known:
+            self._say(Happening("not known", name, self._now_s, why))
+
+    def _why_late(self, action: Action, waits_for: list[str], free: Mapping[str, int], taken: Mapping[str, int] | None) -> str:
+        if waits_for:
+            return f"waited for {', '.join(waits_for)} beyond its deadline"
+        if taken is None:
+            return f"not enough {', '.join(n for n, c in action.needs.items() if free.get(n, 0) < c)} before its deadline"
+        when = self._script.when.get(action.name)
+        holds = True if when is None else self._holds(when)
+        if when is not None and holds is None:
+            return f"not known before its deadline: {', '.join(self._judge.unknowns(when, self._now_s)) or str(when)}"
+        if when is not None and holds is False:
+            return f"condition did not hold before its deadline: {action.when}"
+        return "its time was over before anything could start it"
 
 
-def play(plan: Plan, future: Future, facts: Facts) -> Course:
-    """Carry a plan out in one future. `facts(name, time_s)` says what a fact is at a time; a fact that changes is looked at every 5 min."""
-    free = dict(plan.resources)
-    waiting = list(in_order(plan))
-    ended: dict[str, Done] = {}
-    running: list[tuple[float, int, Action, float]] = []
-    now, number = 0.0, 0
-    while waiting or running:
-        for action in list(waiting):
-            missed = next((name for name in action.after if name in ended and ended[name].failed), None)
-            if missed is not None:
-                ended[action.name] = Done(action.name, None, None, f"{missed} was not done")
-                waiting.remove(action)
-            elif now > action.deadline_min * 60.0:
-                ended[action.name] = Done(action.name, None, None, _why_late(action, ended, free, facts, now))
-                waiting.remove(action)
-            elif (
-                all(name in ended for name in action.after)
-                and _fits(action, free)
-                and all(_holds(c, facts, now) for c in action.when)
-            ):
-                for name, count in action.needs.items():
-                    free[name] -= count
-                number += 1
-                heapq.heappush(running, (now + duration_s(action, future), number, action, now))
-                waiting.remove(action)
-        look_again = now + ROUND_S if waiting else np.inf
-        if running and running[0][0] <= look_again:
-            now, _, action, start_s = heapq.heappop(running)
-            ended[action.name] = Done(action.name, start_s, now)
-            for name, count in action.needs.items():
-                free[name] += count
-        elif waiting:
-            now = look_again
-    return Course(tuple(ended[action.name] for action in plan.actions))
+def course_of(plan: Plan, state: State, happenings: tuple[Happening, ...] = ()) -> Course:
+    """What became of each action, in the plan's order."""
+    held = {h.name: h.held for h in happenings if h.kind == "started"}
+    return Course(tuple(_done(action, state, held) for action in plan.actions), happenings)
 
 
-def _fits(action: Action, free: Mapping[str, int]) -> bool:
-    return all(free.get(name, 0) >= count for name, count in action.needs.items())
+def _done(action: Action, state: State, held: Mapping[str, Mapping[str, int]]) -> Done:
+    here = state.actions[action.name]
+    failed = here.why if here.phase == "failed" else f"cancelled: {here.why}" if here.phase == "cancelled" else ""
+    skipped = here.why if here.phase == "skipped" and here.end_s is None else ""
+    if here.phase == "waiting" and not here.times:
+        levels = ", ".join(name for name in [action.level] if name)
+        skipped = f"level {levels} was not entered" if levels else "nobody called for it"
+    return Done(action.name, here.start_s, here.end_s, failed, skipped, here.times, here.not_known, held.get(action.name, {}))
 
 
-def _holds(condition: Condition, facts: Facts, now: float) -> bool:
-    return _COMPARE[condition.op](float(facts(condition.fact, now)), float(condition.value))
+# -- a simulated future ----------------------------------------------------------------------------------------------------
 
 
-def _why_late(action: Action, ended: Mapping[str, Done], free: Mapping[str, int], facts: Facts, now: float) -> str:
-    if not all(name in ended for name in action.after):
-        return f"waited for {', '.join(name for name in action.after if name not in ended)} beyond its deadline"
-    if not _fits(action, free):
-        return f"not enough {', '.join(n for n, c in action.needs.items() if free.get(n, 0) < c)} before its deadline"
-    failed = [f"{c.fact} {c.op} {c.value:g}" for c in action.when if not _holds(c, facts, now)]
-    return f"condition did not hold before its deadline: {', '.join(failed) or 'its time was over'}"
+class _OfNumbers:
+    """Facts of a simulated future, which is known at any time: numbers by name, in the facts' own units."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+
+    def at(self, name: str, place: str, time_s: float) -> Fact | None:
+        if name == "rise_m_per_h":
+            level = f"level_m@{place}"
+            return Fact(float(self._numbers(level, time_s)) - float(self._numbers(level, time_s - 3600.0)), "m/h")
+        key = f"{name}@{place}" if place else name
+        return Fact(float(self._numbers(key, time_s)), FACT_KINDS[name].unit)
+
+
+def duration_s(action: Action, future: Future, time: int = 1) -> float:
+    """How long an action takes in a future, the first or a later time: a quantile that belongs to action and future."""
+    key = ("duration", action.name) if time == 1 else ("duration", action.name, str(time))
+    return drawn_min(action.duration, keyed_uniform(future.seed, *key)) * 60.0
+
+
+def drawn_min(duration: Duration, u: float) -> float:
+    """The quantile `u` of a duration, min."""
+    draw = lognormal if duration.shape == "lognormal" else triangle
+    return float(draw(np.array([u]), duration.low_min, duration.usual_min, duration.high_min)[0])
+
+
+def play(plan: Plan | Script, future: Future, facts: Facts | Numbers) -> Course:
+    """Carry a plan out in one future. Facts that change are looked at every 5 min, and whenever something ends.
+
+    `facts` may be a function (name, time_s) -> number, where every fact is known at any time. Levels that need a person's approval get it
+    after their `approval_min`. Levels are judged until the future ends; what was started then goes on to its end.
+    """
+    script = plan if isinstance(plan, Script) else Script(plan)
+    plan = script.plan
+    judge = Judge(facts if hasattr(facts, "at") else _OfNumbers(facts))
+    actions = {action.name: action for action in plan.actions}
+    approval_s = {level.name: level.approval_min * 60.0 for level in plan.levels}
+    state, told = at_first(plan), list[Happening]()
+    coming: list[tuple[float, int, Happening, int]] = []
+    now_s, number = 0.0, 0
+    while True:
+        while coming and coming[0][0] <= now_s:
+            _, _, happening, time = heapq.heappop(coming)
+            if _may_follow(state, happening, time):
+                state = after(plan, state, [happening])
+                told.append(happening)
+        state, happened = step(script, state, judge, now_s)
+        told += happened
+        for h in happened:
+            number += 1
+            if h.kind == "started":
+                time = state.actions[h.name].times
+                end_s = now_s + duration_s(actions[h.name], future, time)
+                heapq.heappush(coming, (end_s, number, Happening("done", h.name, end_s), time))
+            elif h.kind == "proposed":
+                agreed_s = now_s + approval_s[h.name]
+                heapq.heappush(coming, (agreed_s, number, Happening("entered", h.name, agreed_s, "approved"), 0))
+        event_s = coming[0][0] if coming else math.inf
+        look_s, over_s = _next_looks_s(script, state, now_s, future.duration_s)
+        if min(event_s, look_s, over_s) == math.inf or state.is_over:
+            return course_of(plan, state, tuple(told))
+        if look_s < min(event_s, over_s) and not happened:
+            look_s = _first_change_s(script, state, judge, now_s, look_s, min(event_s, over_s))
+        now_s = max(now_s, min(event_s, look_s, over_s))
+
+
+def _may_follow(state: State, h: Happening, time: int) -> bool:
+    """False for the end of a start that was cancelled, and for the approval of a level that nobody asks for any more."""
+    if h.kind == "entered":
+        return state.levels[h.name].phase == "proposed"
+    return state.actions[h.name].phase == "running" and state.actions[h.name].times == time
+
+
+def _next_looks_s(script: Script, state: State, now_s: float, horizon_s: float) -> tuple[float, float]:
+    """The next full 5 min while a fact is waited for, and the first one after a deadline or at the end of the future."""
+    tick_s = (math.floor(now_s / LOOK_S) + 1) * LOOK_S
+    look_s = over_s = math.inf
+    if script.levels and now_s < horizon_s and any(_is_open(script, name, here) for name, here in state.levels.items()):
+        look_s, over_s = min(tick_s, horizon_s), horizon_s
+    for action in script.order:
+        here = state.actions[action.name]
+        if here.phase == "running" and action.name in script.cancel:
+            look_s = min(look_s, tick_s)
+        called_s = script.called_s(state, action) if here.phase == "waiting" else None
+        if called_s is not None:
+            if action.name in script.when or action.name in script.cancel:
+                look_s = min(look_s, tick_s)
+            late_s = (math.floor((called_s + action.deadline_min * 60.0) / LOOK_S) + 1) * LOOK_S
+            over_s = min(over_s, max(tick_s, late_s))
+    return look_s, over_s
+
+
+def _first_change_s(script: Script, state: State, judge: Judge, now_s: float, look_s: float, before_s: float) -> float:
+    """The first look at which a trigger is no longer what it is now, or is unknown; `before_s` where there is none before.
+
+    Nothing happened now, and a step depends on nothing but the state, the triggers and the deadlines; so the looks between can be left out.
+    """
+    watched = _watched(script, state)
+    was = [judge.truth(claim, now_s, state.happened) for claim in watched]
+    while look_s < before_s:
+        for claim, before in zip(watched, was, strict=True):
+            if before is None or judge.truth(claim, look_s, state.happened) is not before:
+                return look_s
+        look_s += LOOK_S
+    return before_s
+
+
+def _watched(script: Script, state: State) -> list[Claim]:
+    """Every trigger that could make something happen in a state, each once."""
+    claims: dict[int, Claim] = {}
+    for name, level in state.levels.items():
+        claim = script.leave.get(name) if level.phase == "in" else script.enter.get(name)
+        if claim is not None:
+            claims[id(claim)] = claim
+    for name, action in state.actions.items():
+        for claim in (script.when.get(name) if action.phase == "waiting" else None, script.cancel.get(name)):
+            if claim is not None and action.phase in ("waiting", "running"):
+                claims[id(claim)] = claim
+    return list(claims.values())
+
+
+def _is_open(script: Script, name: str, here: LevelState) -> bool:
+    """True where a trigger could change a level."""
+    return name in script.leave if here.phase == "in" else name in script.enter
 
 
 def hazard_effects(plan: Plan, course: Course, model: Model) -> tuple[Effect, ...]:
@@ -137,113 +341,3 @@ def hazard_effects(plan: Plan, course: Course, model: Model) -> tuple[Effect, ..
             start_s = float(np.ceil(done.end_s / ROUND_S) * ROUND_S)
             effects += [Effect(e.verb, e.target, e.amount, start_s) for e in action.effects if e.verb in model.acts_on]
     return tuple(sorted(effects, key=lambda e: (e.verb, e.target, e.start_s)))
-
-
-# -- checks when a plan is loaded ----------------------------------------------------------------------------------------
-
-
-def check_plan(plan: Plan, world: World, model: Model) -> None:
-    """Raise InputError, naming plan and action, where a plan could never be carried out in this world."""
-    where = f"plan {plan.name}"
-    if not plan.actions or len(plan.actions) > PLAN_ACTIONS_MOST:
-        raise InputError(f"{where}: {len(plan.actions)} actions; wanted 1..{PLAN_ACTIONS_MOST}")
-    names = [action.name for action in plan.actions]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{where}: two actions are named {twice[0]!r}; give each its own name")
-    if plan.authority not in ROLES:
-        raise InputError(f"{where}: authority {plan.authority!r} is no role; there are: {', '.join(ROLES)}")
-    if bad := [f"{name} = {count}" for name, count in plan.resources.items() if count < 0]:
-        raise InputError(f"{where}: resources {', '.join(bad)}; wanted 0 or more")
-    for action in plan.actions:
-        _check_action(f"{where}, action {action.name!r}", action, plan, names, world, model)
-    in_order(plan)
-    for action in in_order(plan):
-        if _contradicts(action.when):
-            raise InputError(f"{where}, action {action.name!r}: its conditions can never hold together; correct one of them")
-
-
-def _check_action(where: str, action: Action, plan: Plan, names: Sequence[str], world: World, model: Model) -> None:
-    d = action.duration
-    if not (
-        np.isfinite([d.low_min, d.usual_min, d.high_min]).all() and 0 <= d.low_min <= d.usual_min <= d.high_min and d.high_min > 0
-    ):
-        raise InputError(
-            f"{where}: duration {d.low_min}, {d.usual_min}, {d.high_min} min; wanted 0 <= low <= usual <= high, high > 0"
-        )
-    if not (0 < action.deadline_min <= 366 * 1440.0 and 0 <= action.cost < np.inf):
-        raise InputError(
-            f"{where}: deadline_min {action.deadline_min}, cost {action.cost}; wanted a deadline > 0 and a cost of 0 or more"
-        )
-    if strange := [name for name in action.after if name not in names]:
-        raise InputError(f"{where}: waits for {strange[0]!r}, which is no action of the plan; there are: {', '.join(names)}")
-    for name, count in action.needs.items():
-        if count < 1:
-            raise InputError(f"{where}: needs {count} {name}; wanted 1 or more")
-        if count > plan.resources.get(name, 0):
-            raise InputError(
-                f"{where}: needs {count} {name}, the plan has {plan.resources.get(name, 0)}; add to `resources` or need less"
-            )
-    for condition in action.when:
-        _check_fact(where, condition, world)
-    for effect in action.effects:
-        _check_effect(where, effect, world, model)
-
-
-def _check_fact(where: str, condition: Condition, world: World) -> None:
-    kind, _, place = condition.fact.partition("@")
-    known = {fact.partition("@")[0]: bool(fact.partition("@")[2]) for fact in FACTS}
-    if kind not in known or known[kind] != bool(place):
-        raise InputError(f"{where}: no fact {condition.fact!r}; there are: {', '.join(FACTS)}")
-    if kind == "flooded_share":
-        _zone(where, place, world)
-        if (condition.op in ("<", "<=") and condition.value <= 0 and condition.op == "<") or (
-            condition.op in (">", ">=") and condition.value > 1
-        ):
-            raise InputError(f"{where}: {condition.fact} {condition.op} {condition.value:g} never holds: it is a share, 0..1")
-    if kind == "level_m" and place not in world.waters():
-        raise InputError(f"{where}: no water {place!r}; there are: {', '.join(world.waters()) or 'none'}")
-    if not np.isfinite(condition.value):
-        raise InputError(f"{where}: {condition.fact} is compared with {condition.value}; wanted a number")
-
-
-def _zone(where: str, name: str, world: World) -> None:
-    if name not in world.zones.name:
-        raise InputError(f"{where}: no zone {name!r}; there are: {', '.join(world.zones.name) or 'none'}")
-
-
-def _check_effect(where: str, effect: Effect, world: World, model: Model) -> None:
-    if effect.verb not in (*PEOPLE_VERBS, *model.acts_on):
-        raise InputError(f"{where}: no effect {effect.verb!r}; there are: {', '.join((*PEOPLE_VERBS, *sorted(model.acts_on)))}")
-    if effect.verb == "move_population":
-        _zone(where, effect.target, world)
-    if effect.verb == "warn_people" and effect.target != "all":
-        _zone(where, effect.target, world)
-    if effect.verb in ("move_population", "warn_people") and not 0 < effect.amount <= 1:
-        raise InputError(
-            f"{where}: {effect.verb} {effect.target}: amount {effect.amount}; wanted a share, more than 0 and at most 1"
-        )
-    if effect.verb == "open_shelter":
-        shelters = world.assets("shelters")
-        if effect.target not in shelters.id:
-            raise InputError(f"{where}: no shelter {effect.target!r}; there are: {', '.join(shelters.id) or 'none'}")
-    if effect.verb in model.acts_on and effect.target not in world.lines():
-        raise InputError(f"{where}: {effect.verb}: no line {effect.target!r}; there are: {', '.join(world.lines()) or 'none'}")
-    if effect.verb in model.acts_on:
-        crest_m = world.line(effect.target).crest_m
-        if crest_m is not None and effect.amount not in (crest_m, Effect("", "").amount):
-            raise InputError(
-                f"{where}: {effect.verb} {effect.target}: amount {effect.amount:g} m, and the twin's line has its crest at {crest_m:g} m; "
-                "the twin's counts: leave amount out, or correct the twin"
-            )
-
-
-def _contradicts(conditions: Iterable[Condition]) -> bool:
-    """True where two conditions on one fact exclude each other."""
-    bounds: dict[str, tuple[float, float]] = {}
-    for c in conditions:
-        low, high = bounds.get(c.fact, (-np.inf, np.inf))
-        low, high = (max(low, c.value), high) if c.op in (">", ">=") else (low, min(high, c.value))
-        bounds[c.fact] = (low, high)
-        if low > high or (low == high and c.op in ("<", ">")):
-            return True
-    return False

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tocsin.decision.asking import ask_first
 from tocsin.decision.equity import borne_by_group, borne_by_zone, equity_words, inequality
 from tocsin.decision.flips import future_flips, limit_flips, number_flip, price, weight_flip
+from tocsin.decision.interpret import Course
 from tocsin.decision.limits import breaches
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.decision.setting import Setting
@@ -273,6 +274,10 @@ def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[B
     if failed > 0:
         reasons = [done.failed for course in outcomes.courses[k] if course is not None for done in course.done if done.failed]
         words += f"; in {failed:.0%} of the futures a part of it fails" + (f" ({commonest(reasons)})" if reasons else "")
+    tried = [course for course in outcomes.courses[k] if course is not None]
+    asleep = [why for why in map(_level_never_entered, tried) if why]
+    if asleep:
+        words += f"; in {len(asleep) / len(tried):.0%} of the futures {commonest(asleep)}"
     for breach in limits:
         if breach.broken:
             words += f"; it breaks the limit {breach.limit} in {breach.chance:.0%} of the futures ({breach.low:.0%} to {breach.high:.0%}), {breach.permitted:.0%} are permitted"
@@ -283,6 +288,12 @@ def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[B
     if Level.NONE < warning_level < plan.level:
         words += f"; it is meant from {plan.level.word} on, and the warning is {warning_level.word}"
     return words
+
+
+def _level_never_entered(course: Course) -> str:
+    """That a level of a plan was not entered, for which a part of it stayed undone; empty where all were."""
+    said = [done.skipped for done in course.done if done.skipped.startswith("level ")]
+    return said[0] if said else ""
 
 
 def _beside(more: float, more_in_tail: float, first: str) -> str:

@@ -2,7 +2,8 @@
 
 from tocsin.edge.check import Check, Location, changed, qartod_water_level
 from tocsin.edge.collect import Batch, Collector, CsvColumns, Fault, Replay, convert, read_csv, spoil
-from tocsin.edge.latest import Checked, GaugeStatus, Latest, Readings, StreamStatus
+from tocsin.edge.incoming import Checked
+from tocsin.edge.latest import GaugeStatus, Latest, Readings, StreamStatus
 from tocsin.edge.node import Node, Taken
 from tocsin.edge.spool import Spool
 from tocsin.edge.watch import Watch

@@ -168,45 +168,54 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         return table
 
     def judge(
-        self, time_us: NDArray[np.int64], value: NDArray[np.float64], spans: NDArray[np.float64], *, first: int
+        self,
+        time_us: NDArray[np.int64],
+        value: NDArray[np.float64],
+        spans: NDArray[np.float64],
+        *,
+        first: int,
+        fresh_from: int | None = None,
     ) -> NDArray[np.uint32]:
         """The codes of the tests that look at one stream, for the columns from `first` on, packed, shape (row, lag - first).
 
-        A value that fails the gross range is none: no other test sees it, so that it does not blame its neighbours.
+        A value that fails the gross range is none: no other test sees it, so that it does not blame its neighbours. In columns before
+        `fresh_from` only the spike test is made: of all tests it alone asks what came after a reading.
         """
         low, high, usual_low, usual_high, depth_m = (spans[:, [k]] for k in range(5))
-        span = quality.gross_range(value[:, first:], low, high, usual_low, usual_high)
+        fresh = first if fresh_from is None else fresh_from
         possible = np.where((value >= low) & (value <= high), value, np.nan)
-        begin = max(0, first - quality.REACH)
-        near, at = possible[:, begin:], time_us[:, begin:]
-        tested: dict[Test, NDArray[np.uint8]] = {Test.GROSS_RANGE: span}
+        begin, fresh_begin = max(0, first - quality.REACH), max(0, fresh - quality.REACH)
+        tested = {Test.GROSS_RANGE: quality.gross_range(value[:, fresh:], low, high, usual_low, usual_high)}
         if self.spike_suspect is not None and self.spike_fail is not None:
-            apart_s = quality.REACH * self.interval_s
-            leaps = quality.spike(
-                at, near, suspect=self.spike_suspect, fail=self.spike_fail, apart_s=apart_s, method=self.spike_method
-            )
-            tested[Test.SPIKE] = leaps[:, first - begin :]
+            tested[Test.SPIKE] = quality.spike(
+                time_us[:, begin:],
+                possible[:, begin:],
+                suspect=self.spike_suspect,
+                fail=self.spike_fail,
+                apart_s=quality.REACH * self.interval_s,
+                method=self.spike_method,
+            )[:, first - begin :]
         if self.rate_suspect_per_h is not None:
-            tested[Test.RATE_OF_CHANGE] = quality.rate_of_change(at, near, suspect_per_h=self.rate_suspect_per_h)[
-                :, first - begin :
-            ]
+            near, at = possible[:, fresh_begin:], time_us[:, fresh_begin:]
+            rate = quality.rate_of_change(at, near, suspect_per_h=self.rate_suspect_per_h)
+            tested[Test.RATE_OF_CHANGE] = rate[:, fresh - fresh_begin :]
         if self.flat_suspect_s is not None:
             tested[Test.FLAT_LINE] = quality.flat_line(
                 time_us,
                 possible,
-                first=first,
+                first=fresh,
                 tolerance=self.flat_tolerance,
                 suspect_s=self.flat_suspect_s,
                 fail_s=self.flat_fail_s,
                 context=self.context,
             )
         if self.climates:
-            tested[Test.CLIMATOLOGY] = quality.climatology(time_us[:, first:], possible[:, first:], depth_m, self.climates)
+            tested[Test.CLIMATOLOGY] = quality.climatology(time_us[:, fresh:], possible[:, fresh:], depth_m, self.climates)
         if self.attenuated_suspect is not None:
             tested[Test.ATTENUATED_SIGNAL] = quality.attenuated_signal(
                 time_us,
                 possible,
-                first=first,
+                first=fresh,
                 period_s=self.attenuated_s,
                 suspect=self.attenuated_suspect,
                 fail=self.attenuated_fail,
@@ -214,7 +223,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
                 context=self.context,
                 method=self.attenuated_method,
             )
-        return pack(tested, span.shape)
+        return pack(tested, (value.shape[0], value.shape[1] - first))
 
     def compare(self, value: NDArray[np.float64], beside: NDArray[np.float64]) -> NDArray[np.uint32]:
         """The packed code of the neighbour test; `beside` is (neighbour, row, lag), on the common datum as `value` is."""
@@ -225,10 +234,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pack(tested: Mapping[Test, NDArray[np.uint8]], shape: tuple[int, ...]) -> NDArray[np.uint32]:
-    """The codes of several tests in one number for each cell."""
+    """The codes of several tests in one number for each cell; a test that was made of the last columns only stands at the right."""
     packed = np.zeros(shape, np.uint32)
     for test, code in tested.items():
-        packed |= code.astype(np.uint32) << np.uint32(2 * test)
+        packed[..., shape[-1] - code.shape[-1] :] |= code.astype(np.uint32) << np.uint32(2 * test)
     return packed
 
 

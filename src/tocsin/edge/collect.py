@@ -11,6 +11,7 @@ import gzip
 import io
 import math
 import zlib
+from array import array
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,9 +222,7 @@ def read_csv(path: Path, columns: CsvColumns, *, rows_most: int = ROWS_MOST, byt
     A value that is not believable for its quantity is kept: to flag it is the check's business. Nothing is taken from a broken
     file.
     """
-    site: list[int] = []
-    time_us: list[int] = []
-    value: list[float] = []
+    site, time_us, value = array("i"), array("q"), array("d")  # a list of numbers takes five times as much
     names: dict[str, int] = {}
     zone = ZoneInfo(columns.zone) if columns.zone else None
     for line, row in _rows(path, columns, bytes_most):

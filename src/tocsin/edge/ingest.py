@@ -26,6 +26,7 @@ from tocsin.edge.collect import CONVERSIONS, convert
 from tocsin.edge.latest import microseconds
 from tocsin.edge.mqtt.wire import NOTHING, Properties
 from tocsin.edge.node import STORAGE, Node, Stored
+from tocsin.edge.sound import SITE_CHARACTERS_MOST, TIME_US_MOST, what_is_wrong
 from tocsin.edge.spool import MARK, decode_blocks
 from tocsin.host import Clock
 from tocsin.security.actor import Actor
@@ -33,14 +34,13 @@ from tocsin.vocabulary import Flag, InputError, Observations, Quantity, Unavaila
 
 log = logging.getLogger(__name__)
 
-TIME_US_MOST = 253_402_300_800_000_000  # the year 10000: what comes after it has no date
-SITE_CHARACTERS_MOST = 200
 CLIENTS_COUNTED = 10_000
+TOGETHER = 64  # messages that are decoded in one piece; one that is bad has so many decoded one by one
+SINGLE_BYTES_MOST = 500  # a message of one reading has about 80: longer ones are columns, and are not tried together
 LEDGER = "ledger"
 # The rules rest for half the time that they took: with 10,000 streams a look takes 20 ms of a core alone, and without a rest the
 # threads that receive and store get no turn in time. Measured with benchmarks/ingest.py: half the wait for an acknowledgement.
 REST_SHARE = 0.5
-_FLAGS = np.array(sorted(Flag), np.uint8)
 
 
 class Outcome(IntEnum):
@@ -105,6 +105,18 @@ class _Told(msgspec.Struct, gc=False):
     value: float | list[float | None] | None = None
 
 
+class _Reading(msgspec.Struct, gc=False):
+    """A payload in JSON that is one reading and nothing else."""
+
+    quantity: str
+    site: _Name
+    unit: str | None = None
+    sites: None = None
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    time_us: _Micros | None = None
+    value: float | None = None
+
+
 class _Columns:
     """Readings of one quantity from the messages of one group, in the order in which they came."""
 
@@ -119,6 +131,14 @@ class _Columns:
         self._time_us.append(time_us)
         self._value.append(value)
         self.rows += 1
+
+    def add_several(self, sites: Sequence[str], time_us: Iterable[int], value: Iterable[float | None]) -> None:
+        """One reading of each site."""
+        names = self.names
+        self._site += [names.setdefault(site, len(names)) for site in sites]
+        self._time_us += time_us
+        self._value += value
+        self.rows += len(sites)
 
     def add(
         self,
@@ -190,7 +210,7 @@ class Ingest:
         self._quantities: Mapping[str, Quantity] = {quantity.name: quantity for quantity in quantities}
         self._limits, self._backoff_s, self._on_trouble = limits or Limits(), backoff_s, on_trouble
         self._known, self._new_sites = set(expected), 0
-        self._decoder = msgspec.json.Decoder(_Told)
+        self._decoder, self._lines = msgspec.json.Decoder(_Told), msgspec.json.Decoder(_Reading)
         self._waiting: list[_Group] = []
         self._waiting_rows = 0
         self._unjudged = Stored()
@@ -207,14 +227,19 @@ class Ingest:
         columns: dict[str, _Columns] = {}
         results: list[Result] = []
         is_full = self._waiting_rows >= self._limits.waiting_rows_most
-        for message in messages:
-            try:
-                if is_full or self._is_closed:
-                    raise _Bad("overload", "too much waits for the disk, or the node stops", Outcome.OVERLOAD)
-                rows = self._decode(message, columns)
-                results.append(_ONE if rows == 1 else Result(Outcome.STORED, "", rows))
-            except _Bad as bad:
-                results.append(self._refuse(message, bad))
+        for begin in range(0, len(messages), TOGETHER):
+            some = messages[begin : begin + TOGETHER]
+            if not is_full and not self._is_closed and self._take_together(some, columns):
+                results += [_ONE] * len(some)
+                continue
+            for message in some:
+                try:
+                    if is_full or self._is_closed:
+                        raise _Bad("overload", "too much waits for the disk, or the node stops", Outcome.OVERLOAD)
+                    rows = self._decode(message, columns)
+                    results.append(_ONE if rows == 1 else Result(Outcome.STORED, "", rows))
+                except _Bad as bad:
+                    results.append(self._refuse(message, bad))
         rows = sum(column.rows for column in columns.values())
         if not rows:
             return results
@@ -238,6 +263,49 @@ class Ingest:
 
     # Decoding: in the thread that received the message
 
+    def _take_together(self, messages: Sequence[Message], columns: dict[str, _Columns]) -> bool:
+        """Messages of one good reading each, of known sites, decoded in one piece; else False, and nothing is done.
+
+        A sender must not be able to write into the message of another one. Each payload begins with `{` and ends with `}`, and nowhere
+        else is a line's end: then an object or a string that is left open meets a `{` or a line's end where JSON has none, and two
+        objects in one payload make one too many. So the whole is good only if each is one object by itself.
+        """
+        if self._may_speak is not None:
+            return False
+        payloads = [message.payload for message in messages]
+        if sum(map(len, payloads)) > SINGLE_BYTES_MOST * len(payloads):
+            return False
+        data, joints = b"\n".join(payloads), len(payloads) - 1
+        if not (data[:1] == b"{" and data[-1:] == b"}" and data.count(b"}\n{") == joints == data.count(b"\n")):
+            return False
+        try:
+            told = self._lines.decode_lines(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+            return False
+        if len(told) != len(payloads):
+            return False
+        by_quantity: dict[str, list[_Reading]] = {}
+        for one in told:
+            by_quantity.setdefault(one.quantity, []).append(one)
+        ready = [self._ready(name, several) for name, several in by_quantity.items()]
+        if None in ready:
+            return False
+        for quantity, sites, times, several in filter(None, ready):
+            self._of(quantity, columns).add_several(sites, times, [one.value for one in several])
+        return True
+
+    def _ready(self, name: str, told: list[_Reading]) -> tuple[Quantity, list[str], list[int], list[_Reading]] | None:
+        """Readings of one quantity with their sites and times; None where one of them is not as it has to be."""
+        quantity, sites = self._quantities.get(name), [one.site for one in told]
+        if quantity is None or not self._known.issuperset(sites) or not {one.unit for one in told} <= {None, quantity.unit}:
+            return None
+        if any((one.time is None) == (one.time_us is None) for one in told):
+            return None
+        times = [one.time_us if one.time is None else microseconds(one.time) for one in told]
+        if not 0 <= min(times) <= max(times) < TIME_US_MOST:  # type: ignore[type-var, operator]
+            return None
+        return quantity, sites, times, told  # type: ignore[return-value]
+
     def _decode(self, message: Message, columns: dict[str, _Columns]) -> int:
         """Add what a message says to the columns, all of it or nothing; return how many readings."""
         payload, source = message.payload, message.actor.name
@@ -246,8 +314,10 @@ class Ingest:
                 return self._json(self._decoder.decode(payload), source, columns)
             blocks = decode_blocks(payload)
         except (msgspec.MsgspecError, InputError, OverflowError) as fault:
-            raise _Bad("malformed", str(fault)) from fault
-        except UnicodeDecodeError as fault:
+            if "UTF-8" not in str(fault):
+                raise _Bad("malformed", str(fault)) from fault
+            raise _Bad("not UTF-8", str(fault)) from fault
+        except UnicodeDecodeError as fault:  # what msgspec before 0.20 says
             raise _Bad("not UTF-8", "the payload is neither JSON in UTF-8 nor a block") from fault
         except RecursionError as fault:
             raise _Bad("nested", "the payload is nested too deeply") from fault
@@ -297,14 +367,9 @@ class Ingest:
 
     def _block(self, batch: Observations, source: str) -> NDArray[np.float64]:
         """The values of a block in our unit, if all of it can be used."""
-        if len(batch) > self._limits.rows_most:
-            raise _Bad("shape", f"a block of {len(batch)} rows; wanted at most {self._limits.rows_most}")
-        if len(batch) and not (int(batch.time_us.min()) >= 0 and int(batch.time_us.max()) < TIME_US_MOST):
-            raise _Bad("time", "wanted times from 1970 on")
-        if not np.isin(batch.flag, _FLAGS).all():
-            raise _Bad("shape", "a flag that QARTOD does not have; wanted 1, 2, 3, 4 or 9")
-        if not all(0 < len(site) <= SITE_CHARACTERS_MOST for site in batch.sites):
-            raise _Bad("site", f"a site without a name, or with one of more than {SITE_CHARACTERS_MOST} characters")
+        wrong = what_is_wrong(batch, rows_most=self._limits.rows_most)
+        if wrong is not None:
+            raise _Bad(*wrong)
         value = self._converted(batch.value, batch.quantity.unit, self._quantity(batch.quantity.name))
         self._admit(batch.sites, source)
         return value

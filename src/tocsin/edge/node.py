@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.edge.collect import Batch, Collector
-from tocsin.edge.latest import Checked, Latest, microseconds
+from tocsin.edge.incoming import Checked
+from tocsin.edge.latest import Latest, microseconds
 from tocsin.edge.spool import NOBODY, Origin, Spool
 from tocsin.edge.watch import Watch
 from tocsin.host import Host
@@ -217,14 +218,16 @@ class Node:
             return told + self._tell_dropped(now)
 
     def _tell_dropped(self, now: datetime) -> tuple[str, ...]:
-        """Say which readings the spool had to drop before they were sent on."""
+        """Say which readings the spool had to drop before they were sent on, or were in the history."""
         if self._spool is None or not self._spool.news:
             return ()
         gone = tuple(self._spool.news)
         dropped = functools.reduce(operator.add, gone)
+        sends = self._spool.sent is not None
+        before, wanted = ("they were sent", "an uplink") if sends else ("they were in the history", "a compaction in time")
         reason = (
-            f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before they were sent "
-            f"(blocks {dropped.first} to {dropped.last}): the log is full; wanted an uplink, or more room for it"
+            f"{dropped.readings} readings of {moment(dropped.from_us)} to {moment(dropped.to_us)} had to go before {before} "
+            f"(blocks {dropped.first} to {dropped.last}): the log is full; wanted {wanted}, or more room for it"
         )
         records = [SensorFault(time=now, subject=self._actor.name, quantity="all", check=SPOOL, reason=reason)]
         told = self._tell(records)
@@ -277,6 +280,13 @@ class Node:
                 self._report(collector.name, f"{type(broken).__name__}: {broken}; trying again")
             await self._host.clock.sleep(delay_s)
             delay_s = min(2.0 * delay_s, self._backoff_s[1])
+
+    def _take_bulletins(self, records: Sequence[Record]) -> None:
+        """Write down what agencies say, and then what follows from it."""
+        if records:
+            with self._judging:
+                self._tell(records)
+                self._tell(self.watch.bulletins.look(self._host.clock.now()))
 
     def _report(self, name: str, reason: str | None) -> None:
         """Tell the ledger once when a part breaks, and once when it works again."""
@@ -335,7 +345,7 @@ class Node:
         delay_s = self._backoff_s[0]
         while True:
             try:
-                self._tell(records)
+                self._take_bulletins(records)
                 self.take(*readings)
                 self._report(STORAGE, None)
                 return

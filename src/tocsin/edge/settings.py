@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import itertools
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from tocsin.edge.actions import KINDS as ACTION_KINDS
 from tocsin.edge.actions import Command, LogLine, MqttTopic, Webhook, decode_action
+from tocsin.edge.bulletin_settings import BULLETIN_KINDS
 from tocsin.edge.check import Check
 from tocsin.edge.collect import Collector
 from tocsin.edge.collectors.files import Files
-from tocsin.pack import Limits, Rule, accumulation, find_pack, rise, threshold
-from tocsin.vocabulary import InputError, Level, NotFound, Quantity, TocsinError
+from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS, Compound, readings_least, rule_form, rule_of
+from tocsin.pack import Rule, find_pack
+from tocsin.pack.ready_rules.bulletin import BulletinRule
+from tocsin.vocabulary import InputError, NotFound, Quantity, TocsinError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 FILE_BYTES_MOST = 4 << 20
+DEPTH_LEAST, DEPTH_USUAL, DEPTH_MOST = 24, 300, 100_000
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-WARNING_LEVELS = {level.word: level for level in Level if level > Level.NONE}
-# Which ready-made rules there are: the function, and whether its limits are given by hours.
-RULE_KINDS: Mapping[str, tuple[Callable[..., Rule], bool]] = {
-    "threshold": (threshold, False),
-    "rise": (rise, False),
-    "accumulation": (accumulation, True),
-}
-SECTIONS = ("packs", "node", "spool", "uplink", "postgres", "quantity", "expect", "collector", "check", "rule", "action")
+SENSING = ("quantity", "expect", "collector", "check", "rule")
+SECTIONS = ("packs", "node", "spool", "uplink", "postgres", *SENSING, "action")
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the node is and where its data lie. `grace_s`: for so long after the start no site is called blind."""
+    """Who the node is and where its data lie. `grace_s`: for so long after the start no site is called blind.
+
+    `depth` is how many readings of each stream are remembered for the rules, some 40 bytes each.
+    """
 
     name: str
     data: str
     tick_s: float = 60.0
     grace_s: float = 1800.0
     remember_h: float = 48.0
+    depth: int = DEPTH_USUAL
     purpose: Literal["actual", "exercise", "demo"] = "actual"
 
     def __post_init__(self) -> None:
@@ -50,6 +51,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"name = {self.name!r}; wanted 1 to 64 letters, digits and . _ -")
         if not (self.data and self.tick_s > 0 and self.grace_s >= 0 and self.remember_h > 0):
             raise InputError("wanted a folder `data`, tick_s > 0, grace_s >= 0 and remember_h > 0")
+        if not DEPTH_LEAST <= self.depth <= DEPTH_MOST:
+            raise InputError(f"depth = {self.depth}; wanted {DEPTH_LEAST} to {DEPTH_MOST:,} readings of each stream")
 
 
 class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,20 +106,52 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     sites: tuple[str, ...]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole edge.toml, checked: everything in it can be used as it is."""
+class Sensing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured, from where, and when to warn. `depth` is how many readings of each stream are remembered."""
 
     path: Path
-    node: NodeSettings
-    spool: SpoolSettings
-    uplink: UplinkSettings | None
-    postgres: PostgresSettings | None
+    depth: int
     quantities: Mapping[str, Quantity]
     expected: tuple[Expected, ...]
     collectors: tuple[Collector, ...]
     checks: tuple[Check, ...]
     rules: Mapping[str, tuple[Rule, ...]]
+    bulletin_rules: Mapping[str, tuple[BulletinRule, ...]]
+
+    @classmethod
+    def nothing(cls) -> Sensing:
+        """Of a platform that has no such file."""
+        none: Mapping[str, Any] = {}
+        return cls(
+            path=Path(),
+            depth=DEPTH_USUAL,
+            quantities=none,
+            expected=(),
+            collectors=(),
+            checks=(),
+            rules=none,
+            bulletin_rules=none,
+        )
+
+    @property
+    def looks_back_h(self) -> float:
+        """How far the rules look back."""
+        return max((rule.span_s / 3600.0 for several in self.rules.values() for rule in several), default=0.0)
+
+
+class Settings(Sensing, frozen=True, kw_only=True):
+    """A whole edge.toml, checked: everything in it can be used as it is."""
+
+    node: NodeSettings
+    spool: SpoolSettings
+    uplink: UplinkSettings | None
+    postgres: PostgresSettings | None
     actions: tuple[LogLine | Webhook | MqttTopic | Command, ...]
+
+    @property
+    def remember_h(self) -> float:
+        """How much of the log is read again at a start: at least what the rules look back at."""
+        return max(self.node.remember_h, self.looks_back_h)
 
     @property
     def data(self) -> Path:
@@ -126,6 +161,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_settings(path: Path, *, kinds: Mapping[str, type[Any]] | None = None) -> Settings:
     """Read and check an edge.toml. `kinds` are the collectors that there are. Raises InputError with all that a person needs."""
+    return _opened(path).settings({"files": Files} if kinds is None else kinds)
+
+
+def read_sensing(
+    path: Path,
+    *,
+    kinds: Mapping[str, type[Any]],
+    quantities: Sequence[Quantity] = (),
+    rules: Sequence[Rule] = (),
+    box: tuple[float, float, float, float] | None = None,
+) -> Sensing:
+    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule.
+
+    `quantities` and `rules` are there already; `box` is that of the twin: west, south, east, north.
+    """
+    return _opened(path).sensing(kinds, quantities, rules, box)
+
+
+def _opened(path: Path) -> _File:
     try:
         raw = path.read_bytes()
         if len(raw) > FILE_BYTES_MOST:
@@ -133,10 +187,18 @@ def read_settings(path: Path, *, kinds: Mapping[str, type[Any]] | None = None) -
         text = raw.decode()
         table = tomllib.loads(text)
     except FileNotFoundError as fault:
-        raise NotFound(f"{path}: there is no such file; wanted an edge.toml") from fault
+        raise NotFound(f"{path}: there is no such file; wanted a file of settings, as docs/guide/edge.toml") from fault
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as fault:
         raise InputError(f"{path}: cannot be read as TOML: {fault}") from fault
-    return _File(path.absolute(), text, table).settings({"files": Files} if kinds is None else kinds)
+    return _File(path.absolute(), text, table)
+
+
+class _Told(NamedTuple):
+    """A [[rule]] that was read: where, what it says, and the rule, unless it is made of others."""
+
+    where: tuple[str, int]
+    told: Any
+    rule: Rule | BulletinRule | None
 
 
 class _File:
@@ -145,11 +207,13 @@ class _File:
     def __init__(self, path: Path, text: str, table: dict[str, Any]) -> None:
         self._path, self._table, self._lines = path, table, text.splitlines()
         self._quantities: dict[str, Quantity] = {}
+        self._depth = self._depth_least = 0
+        self._box: tuple[float, float, float, float] | None = None
+        self._bulletin_rules: dict[str, list[BulletinRule]] = {}
 
     def settings(self, kinds: Mapping[str, type[Any]]) -> Settings:
-        for section in self._table:
-            if section not in SECTIONS:
-                raise self._fault((section, -1), "", f"unknown section{_nearest(section, SECTIONS)}")
+        """All of an edge.toml."""
+        self._only(SECTIONS)
         rules: dict[str, list[Rule]] = {}
         for number, hazard in enumerate(self._names("packs")):
             try:
@@ -158,38 +222,64 @@ class _File:
                 raise self._fault(("packs", number), "packs", str(fault)) from fault
             rules[pack.hazard] = list(pack.rules)
             self._quantities.update({quantity.name: quantity for quantity in pack.observes})
+        node = self._one("node", NodeSettings)
+        if node is None:
+            raise InputError(f"{self._path}: no [node]; wanted one with name and data")
+        self._depth = node.depth
+        told = self._sensing(kinds, rules, rules)
+        settings = Settings(
+            **{field: getattr(told, field) for field in told.__struct_fields__},
+            node=node,
+            spool=self._one("spool", SpoolSettings) or SpoolSettings(),
+            uplink=self._one("uplink", UplinkSettings),
+            postgres=self._one("postgres", PostgresSettings),
+            actions=tuple(self._action(("action", n), table) for n, table in self._tables("action")),
+        )
+        self._unique("action", [action.name for action in settings.actions], "name")
+        return settings
+
+    def sensing(
+        self,
+        kinds: Mapping[str, type[Any]],
+        quantities: Sequence[Quantity],
+        rules: Sequence[Rule],
+        box: tuple[float, float, float, float] | None,
+    ) -> Sensing:
+        """Those sections that a platform takes; it remembers as many readings as its rules look at."""
+        self._only(SENSING)
+        self._quantities.update({quantity.name: quantity for quantity in quantities})
+        self._box, self._depth = box, DEPTH_MOST
+        told = self._sensing(kinds, {}, {"": list(rules)})
+        return msgspec.structs.replace(told, depth=max(DEPTH_USUAL, self._depth_least))
+
+    def _only(self, sections: Sequence[str]) -> None:
+        for section in self._table:
+            if section not in sections:
+                raise self._fault((section, -1), "", f"unknown section{_nearest(section, sections)}")
+
+    def _sensing(
+        self, kinds: Mapping[str, type[Any]], rules: dict[str, list[Rule]], there: Mapping[str, Sequence[Rule]]
+    ) -> Sensing:
+        """What both kinds of file have; `rules` are added to, and a compound may be made of those that are `there`."""
         for number, table in self._tables("quantity"):
             quantity = self._decode(("quantity", number), table, Quantity)
             if quantity.name in self._quantities:
                 raise self._fault(("quantity", number), "name", f"{quantity.name!r} is named twice, or a pack has it already")
             self._quantities[quantity.name] = quantity
-        node = self._one("node", NodeSettings)
-        if node is None:
-            raise InputError(f"{self._path}: no [node]; wanted one with name and data")
-        for number, table in self._tables("rule"):
-            hazard, rule = self._rule(("rule", number), table)
-            rules.setdefault(hazard, []).append(rule)
-        settings = Settings(
+        self._rules(rules, {rule.name: rule for several in there.values() for rule in several})
+        told = Sensing(
             path=self._path,
-            node=node,
-            spool=self._one("spool", SpoolSettings) or SpoolSettings(),
-            uplink=self._one("uplink", UplinkSettings),
-            postgres=self._one("postgres", PostgresSettings),
+            depth=self._depth,
             quantities=dict(self._quantities),
             expected=tuple(self._decode(("expect", n), table, Expected) for n, table in self._tables("expect")),
             collectors=tuple(self._collector(("collector", n), table, kinds) for n, table in self._tables("collector")),
             checks=tuple(self._decode(("check", n), table, Check) for n, table in self._tables("check")),
             rules={hazard: tuple(several) for hazard, several in rules.items()},
-            actions=tuple(self._action(("action", n), table) for n, table in self._tables("action")),
+            bulletin_rules={hazard: tuple(several) for hazard, several in self._bulletin_rules.items()},
         )
-        self._unique("check", [check.quantity.name for check in settings.checks], "quantity")
-        self._unique("action", [action.name for action in settings.actions], "name")
-        self._unique("collector", [collector.name for collector in settings.collectors], "name")
-        names = [rule.name for several in settings.rules.values() for rule in several]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise InputError(f"{self._path}: two rules are named {twice!r}; a warning must name its rule, so rename one")
-        return settings
+        self._unique("check", [check.quantity.name for check in told.checks], "quantity")
+        self._unique("collector", [collector.name for collector in told.collectors], "name")
+        return told
 
     def _unique(self, section: str, names: Sequence[str], key: str) -> None:
         for number, name in enumerate(names):
@@ -250,34 +340,65 @@ class _File:
             return msgspec.to_builtins(self._quantities[value])
         return value
 
-    def _rule(self, where: tuple[str, int], table: Mapping[str, Any]) -> tuple[str, Rule]:
-        """The hazard and the rule of a table with `kind`."""
+    def _rule(self, where: tuple[str, int], table: Mapping[str, Any]) -> _Told:
+        """A table with `kind`, in the form of its kind; the rule of it too, unless it is made of others."""
         kind = table.get("kind")
-        if not isinstance(kind, str) or kind not in RULE_KINDS:
-            raise self._fault(where, "kind", f"kind = {kind!r}; wanted one of {', '.join(RULE_KINDS)}")
-        function, by_hours = RULE_KINDS[kind]
-        form, keys = _rule_form(kind, function, by_hours)
-        told: Any = self._decode(where, {key: value for key, value in table.items() if key != "kind"}, form)
-        quantity: Quantity = told.quantity
-        unit = f"{quantity.unit}/h" if kind == "rise" else quantity.unit
-        verified = told.verified and told.public
+        kinds = (*RULE_KINDS, COMPOUND, *BULLETIN_KINDS)
+        if not isinstance(kind, str) or kind not in kinds:
+            raise self._fault(where, "kind", f"kind = {kind!r}; wanted one of {', '.join(kinds)}")
+        rest = {key: value for key, value in table.items() if key != "kind"}
+        if kind == COMPOUND:
+            return _Told(where, self._decode(where, rest, Compound), None)
+        if kind in BULLETIN_KINDS:
+            told_of: Any = self._decode(where, rest, BULLETIN_KINDS[kind])
+            try:
+                return _Told(where, told_of, told_of.made(self._box))
+            except TocsinError as fault:
+                raise self._about(where, rest, fault) from fault
+        told: Any = self._decode(where, rest, rule_form(kind))
         try:
-
-            def limits(steps: Mapping[str, float]) -> Limits:
-                unknown = [step for step in steps if step not in WARNING_LEVELS]
-                if unknown:
-                    raise InputError(f"level {unknown[0]!r}; wanted {', '.join(WARNING_LEVELS)}")
-                return Limits({WARNING_LEVELS[step]: value for step, value in steps.items()}, unit, told.source, verified)
-
-            if by_hours:
-                given: Any = {float(hours): limits(steps) for hours, steps in told.hours.items()}
-            elif bool(told.limits) == bool(told.at):
-                raise InputError("wanted either `limits`, the same everywhere, or `at`, limits for each site")
-            else:
-                given = limits(told.limits) if told.limits else {site: limits(steps) for site, steps in told.at.items()}
-            return told.hazard, function(told.name, quantity, given, **{key: getattr(told, key) for key in keys})
+            rule = rule_of(kind, told)
         except (TocsinError, ValueError) as fault:
-            raise self._fault(where, "", str(fault)) from fault
+            raise self._about(where, rest, fault) from fault
+        least = readings_least(kind, told)
+        self._depth_least = max(self._depth_least, least)
+        if least > self._depth:
+            words = f"it looks at {least} readings of each site, and {self._depth} are remembered; wanted [node] depth = {least} or more"
+            raise self._fault(where, "kind", words)
+        return _Told(where, told, rule)
+
+    def _rules(self, rules: dict[str, list[Rule]], parts: dict[str, Rule]) -> None:
+        """Add the rules of the file to others, by hazard, in the order of the file. `parts` are those that there are already, by name."""
+        read = [self._rule(("rule", number), table) for number, table in self._tables("rule")]
+        names = [*parts, *(one.told.name for one in read)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"{self._path}: two rules are named {twice!r}; a warning must name its rule, so rename one")
+        parts |= {one.rule.name: one.rule for one in read if isinstance(one.rule, Rule)}
+        used = {name for one in read if isinstance(one.told, Compound) for name in one.told.of}
+        for one in read:
+            rule = one.rule
+            if isinstance(rule, BulletinRule):
+                self._bulletin_rules.setdefault(one.told.hazard, []).append(rule)
+                continue
+            if isinstance(one.told, Compound):
+                try:
+                    rule = one.told.made_of(parts)
+                except TocsinError as fault:
+                    raise self._about(one.where, {"of": one.told.of, "groups": one.told.groups}, fault) from fault
+            elif not one.told.alone:
+                if one.told.name not in used:
+                    words = f"alone = false, and no {COMPOUND} is made of {one.told.name!r}: it would never be judged"
+                    raise self._fault(one.where, "alone", words)
+                continue
+            if rule is not None:
+                rules.setdefault(one.told.hazard, []).append(rule)
+
+    def _about(self, where: tuple[str, int], table: Mapping[str, Any], fault: Exception) -> InputError:
+        """A fault that a rule's function told, at the key that it names."""
+        named = (word for word in re.findall(r"[a-z_]+(?=: | = | is missing)", str(fault)) if word in table)
+        key = next(named, "groups" if "groups" in table and ": groups " in str(fault) else "")
+        return self._fault(where, key, str(fault))
 
     def _collector(self, where: tuple[str, int], table: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Collector:
         kind = table.get("kind")
@@ -325,20 +446,6 @@ class _File:
         )
         wanted = re.compile(rf"\s*(?:\[{{1,2}}\s*{re.escape(section)}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
         return next((n + 1 for n in body if key and wanted.match(self._lines[n])), begin + 1)
-
-
-def _rule_form(kind: str, function: Callable[..., Rule], by_hours: bool) -> tuple[type[Any], list[str]]:
-    """What a [[rule]] of this kind holds: what every rule needs, and the keywords of its function; and these keywords."""
-    hints = get_type_hints(function)
-    keywords = [p for p in inspect.signature(function).parameters.values() if p.kind == inspect.Parameter.KEYWORD_ONLY]
-    fields: list[Any] = [("name", str), ("hazard", str), ("quantity", Quantity), ("source", str)]
-    fields += [(p.name, hints[p.name]) if p.default is p.empty else (p.name, hints[p.name], p.default) for p in keywords]
-    steps = dict[str, float]
-    limits: list[Any] = [("hours", dict[str, steps])] if by_hours else [("limits", steps, {}), ("at", dict[str, steps], {})]
-    form = msgspec.defstruct(
-        f"Rule_{kind}", [*fields, *limits, ("verified", bool, False), ("public", bool, True)], kw_only=True, frozen=True
-    )
-    return form, [p.name for p in keywords]
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

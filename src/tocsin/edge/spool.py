@@ -36,6 +36,7 @@ MARK = b"TCSP"
 HEAD = struct.Struct("<4sIII")  # mark, size of the header, size of the columns, CRC-32 of both
 Origin = tuple[str, int]  # whose blocks, and up to which of their numbers all of them are here
 NOBODY: Origin = ("", 0)
+HISTORY, COMPACTED = "history", "compacted.json"  # a platform's compaction writes it beside its parts, after them
 TALLY = "dropped.json"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADER_BYTES_MOST = 64 << 20
@@ -91,12 +92,14 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class _Tally(msgspec.Struct):
-    """What was dropped so far, as it is kept beside the segments; `unsent` until the receiver knows of it."""
+    """What was dropped so far, as it is kept beside the segments; `unsent` until the receiver knows of it. `unkept`: readings that
+    went before the history had them."""
 
     segments: int = 0
     readings: int = 0
     sent: int | None = None
     unsent: Dropped | None = None
+    unkept: int = 0
 
 
 class _Segment(msgspec.Struct):
@@ -229,12 +232,15 @@ class Spool:
     group counts as written, and it may be given again.
     """
 
-    def __init__(self, folder: Path, *, segment_bytes: int = 64 << 20, keep_bytes: int = 8 << 30) -> None:
+    def __init__(
+        self, folder: Path, *, segment_bytes: int = 64 << 20, keep_bytes: int = 8 << 30, history: Path | None = None
+    ) -> None:
+        """`history` is the folder whose `compacted.json` says up to which segment all is in the history; what goes before that is told."""
         if not 0 < segment_bytes <= keep_bytes:
             raise InputError(
                 f"spool {folder}: segment_bytes = {segment_bytes}, keep_bytes = {keep_bytes}; wanted 0 < segment <= keep"
             )
-        self.folder, self.segment_bytes, self.keep_bytes = folder, segment_bytes, keep_bytes
+        self.folder, self.segment_bytes, self.keep_bytes, self._history = folder, segment_bytes, keep_bytes, history
         self.damage: list[str] = []
         self.number = 0
         self.origins: dict[str, int] = {}
@@ -418,6 +424,12 @@ class Spool:
             self._tally.unsent = gone if self._tally.unsent is None else self._tally.unsent + gone
             self.news.append(gone)
             log.warning("unsent_readings_dropped", extra={"segment": oldest.path.name, "readings": rows})
+        elif self._history is not None and oldest.readings and _number_of(oldest.path) > compacted(self._history):
+            spans = oldest.spans.values()
+            low, high = min(first for first, _ in spans), max(last for _, last in spans)
+            self._tally.unkept += oldest.readings
+            self.news.append(Dropped(oldest.first, oldest.last, oldest.readings, low, high))
+            log.warning("readings_dropped_before_the_history", extra={"segment": oldest.path.name, "readings": oldest.readings})
         is_kept = self._keep_tally()
         self._segments.pop(0)
         oldest.path.unlink(missing_ok=True)
@@ -442,6 +454,11 @@ class Spool:
     def dropped_readings(self) -> int:
         """How many readings were in them."""
         return self._tally.readings
+
+    @property
+    def unkept_readings(self) -> int:
+        """How many readings went before the history was known to have them: they may be nowhere any more."""
+        return self._tally.unkept
 
     @property
     def unsent(self) -> Dropped | None:
@@ -598,6 +615,18 @@ class Found(msgspec.Struct, frozen=True):
     batch: Observations
     begin: int
     end: int
+
+
+def compacted(history: Path) -> int:
+    """Up to which segment all readings are in the history, as its last compaction said; 0 where nothing says so."""
+    try:
+        return int(msgspec.json.decode((history / COMPACTED).read_bytes(), type=dict[str, int]).get("through", 0))
+    except (OSError, msgspec.MsgspecError):
+        return 0
+
+
+def _number_of(segment: Path) -> int:
+    return int(segment.stem.rpartition("-")[2])
 
 
 def segment_files(folder: Path) -> list[Path]:

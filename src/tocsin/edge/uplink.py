@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATH = "/api/v1/uplink"
-NODE_HEADER, SIGNATURE_HEADER, ENCODING_HEADER = "tocsin-node", "tocsin-signature", "content-encoding"
+NODE_HEADER, DIGEST_HEADER, SIGNATURE_HEADER, ENCODING_HEADER = (
+    "tocsin-node",
+    "tocsin-digest",
+    "tocsin-signature",
+    "content-encoding",
+)
 UPLINK = "uplink"
 SERIES = "series"
 ENTRIES_MOST = 500
@@ -81,9 +86,14 @@ class Position(msgspec.Struct, frozen=True):
     block: int
 
 
-def signed_text(body: bytes, *, platform: str, node: str) -> bytes:
+def digest_of(body: bytes) -> str:
+    """The SHA-256 of a parcel as it is sent: it goes ahead of it, so that the platform knows the sender before it takes a byte."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def signed_text(digest: str, *, platform: str, node: str) -> bytes:
     """What a node signs: its parcel, for this platform and for no other. A copy that is sent again adds nothing there."""
-    return f"tocsin uplink 1\n{platform}\n{node}\n{hashlib.sha256(body).hexdigest()}".encode()
+    return f"tocsin uplink 1\n{platform}\n{node}\n{digest}".encode()
 
 
 def unpack(body: bytes, *, compressed: bool) -> Parcel:
@@ -283,7 +293,8 @@ class Uplink:
         if self._compression:
             body = zlib.compress(body, 6)
             headers[ENCODING_HEADER] = "deflate"
-        headers[SIGNATURE_HEADER] = self._key.sign(signed_text(body, platform=self._platform, node=self._name))
+        headers[DIGEST_HEADER] = digest = digest_of(body)
+        headers[SIGNATURE_HEADER] = self._key.sign(signed_text(digest, platform=self._platform, node=self._name))
         try:
             return self._ours(self._line.send(body, headers))
         except (Refused, InputError):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.edge.across import NOT_STUCK
+from tocsin.edge.bulletin_watch import BulletinWatch
 from tocsin.edge.check import Check, Test, code_of
-from tocsin.edge.latest import Latest, Streams, microseconds
+from tocsin.edge.latest import LOOKED_AT, Latest, Streams, microseconds
 from tocsin.pack.rule import Rule, Verdict
 from tocsin.science import quality
 from tocsin.vocabulary import Evidence, InputError, Level, PackFault, Quantity, Record, SensorFault, Warning, Window, record_id
@@ -23,6 +25,7 @@ from tocsin.vocabulary import Evidence, InputError, Level, PackFault, Quantity, 
 log = logging.getLogger(__name__)
 
 EVIDENCE_MOST = 200
+GLANCED_AT = 8  # so many of the newest readings does a rule see that only asks whether all is quiet
 # A fault is told when so many of so many newest readings failed a test, and healed when fewer did and none of the newest three.
 # A single spike is a bad reading and not yet a bad sensor.
 TOLD_FROM = {
@@ -43,16 +46,32 @@ Mask = NDArray[np.bool_]
 class Watch:
     """Which level each rule gives each site, and which sensors are faulty."""
 
-    def __init__(self, rules: Mapping[str, Sequence[Rule]], latest: Latest, *, since: datetime, grace_s: float = 1800.0) -> None:
-        """`rules` by hazard. For `grace_s` after `since` no site is called blind: readings have to come in first."""
+    def __init__(
+        self,
+        rules: Mapping[str, Sequence[Rule]],
+        latest: Latest,
+        *,
+        since: datetime,
+        grace_s: float = 1800.0,
+        bulletins: BulletinWatch | None = None,
+    ) -> None:
+        """`rules` by hazard. For `grace_s` after `since` no site is called blind: readings have to come in first.
+
+        `bulletins` judges what agencies say; it is looked at with all the rest.
+        """
         self._latest = latest
         self._rules = [(hazard, rule) for hazard, several in rules.items() for rule in several]
         names = [rule.name for _, rule in self._rules]
         if len(set(names)) != len(names):
             raise InputError(f"watch: two rules have one name among {sorted(names)}; a warning must name its rule")
+        self.bulletins = BulletinWatch({}) if bulletins is None else bulletins
+        both = sorted(self.bulletins.names & set(names))
+        if both:
+            raise InputError(f"watch: {both[0]!r} is a rule on readings and one on bulletins; a warning must name its rule")
         self._since, self._grace = since, timedelta(seconds=grace_s)
         self._levels: dict[str, _Levels] = {name: _Levels() for name in names}
         self._faults: set[tuple[str, str, str]] = set()  # site, quantity, check
+        self._told_of: dict[tuple[str, str], set[str]] = {}  # the sites of each (quantity, check)
         self._held: dict[str, datetime] = {}
 
     def level(self, rule: str, site: str) -> Level:
@@ -76,16 +95,22 @@ class Watch:
 
     def learn(self, records: Iterable[Record]) -> None:
         """Take what the ledger holds: after appending, and at a restart from its beginning."""
-        for record in records:
+        several = tuple(records) if self.bulletins.names else records
+        if self.bulletins.names:
+            self.bulletins.learn(several)
+        for record in several:
             match record:
                 case Warning() if record.rule in self._levels:
                     self._levels[record.rule].put(record.subject, record.level)
                 case SensorFault():
                     fault = record.subject, record.quantity, record.check
+                    told_of = self._told_of.setdefault(fault[1:], set())
                     if record.healed:
                         self._faults.discard(fault)
+                        told_of.discard(fault[0])
                     else:
                         self._faults.add(fault)
+                        told_of.add(fault[0])
                 case _:
                     pass
 
@@ -98,7 +123,9 @@ class Watch:
     ) -> tuple[Record, ...]:
         """Judge all sites of some quantities (or of all) at this moment; return evidence and warnings for what has changed.
 
-        `touched` says by quantity at which places readings have come: rules that judge by site look at these only. A rule that breaks its promise or raises is told as a fault of its own, once, and stops no other.
+        `touched` says by quantity at which places readings have come: rules that judge by site look at these only, and where the
+        newest few readings show already that nothing is the matter, as before, at no more of them. A rule that breaks its promise or
+        raises is told as a fault of its own, once, and stops no other.
         """
         asked = None if quantities is None else {quantity.name for quantity in quantities}
         records: list[Record] = []
@@ -106,10 +133,14 @@ class Watch:
             if asked is not None and asked.isdisjoint((rule.reads.name, *(quantity.name for quantity in rule.also))):
                 continue
             places = None if touched is None or not rule.by_site else touched.get(rule.reads.name)
-            window = self._latest.window(rule.reads, rule.span_s, now, places=places)
             fault = f"rule {rule.name}", rule.reads.name, RULE
             try:
-                verdict = _promised(rule, window, self._judged(rule, window, now))
+                if places is not None and rule.is_quiet is not None:
+                    places = self._not_quiet(rule, rule.is_quiet, places, now)
+                    if not places.size:
+                        continue
+                window = self._latest.window(rule.reads, rule.span_s, now, places=places)
+                verdict = _promised(rule, window, self._judged(rule, window, places, now))
             except Exception as broken:  # a pack's own code: whatever it raises must not silence the other rules
                 if fault not in self._faults:
                     log.exception("rule_broken", extra={"rule": rule.name})
@@ -119,18 +150,35 @@ class Watch:
             if fault in self._faults:
                 reason = "the rule judges again"
                 records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason, healed=True))
-            records += self._changes(hazard, rule, window, verdict, now)
+            records += self._changes(hazard, rule, window, places, verdict, now)
+        if asked is None:
+            records += self.bulletins.look(now)
         return tuple(records)
 
-    def _judged(self, rule: Rule, window: Window, now: datetime) -> Verdict:
-        before = self._levels[rule.name].of(window.sites)[1]
+    def _not_quiet(
+        self, rule: Rule, is_quiet: Callable[[Window], Mask], places: NDArray[np.int64], now: datetime
+    ) -> NDArray[np.int64]:
+        """The places at which the rule has to look at all its readings."""
+        last, sighted = self._levels[rule.name].of(self._latest.sites(rule.reads), places)
+        calm = (last == Level.NONE) & (sighted == Level.NONE)
+        window = self._latest.window(rule.reads, rule.span_s, now, places=places[calm], newest=GLANCED_AT)
+        quiet = is_quiet(window)
+        if quiet.shape != (len(window.sites),) or quiet.dtype != np.bool_:
+            raise PackFault(f"rule {rule.name}: is_quiet gave {quiet.dtype} {quiet.shape}; wanted bool ({len(window.sites)},)")
+        calm[calm] = quiet
+        return np.asarray(places[~calm], np.int64)
+
+    def _judged(self, rule: Rule, window: Window, places: NDArray[np.int64] | None, now: datetime) -> Verdict:
+        before = self._levels[rule.name].of(self._latest.sites(rule.reads), places)[1][: len(window.sites)]
         if rule.judge_all is None:
             return rule.judge(window, before)
         others = {quantity.name: self._latest.window(quantity, rule.span_s, now) for quantity in rule.also}
         return rule.judge_all({rule.reads.name: window, **others}, before)
 
-    def _changes(self, hazard: str, rule: Rule, window: Window, verdict: Verdict, now: datetime) -> list[Record]:
-        last, sighted = self._levels[rule.name].of(window.sites)
+    def _changes(
+        self, hazard: str, rule: Rule, window: Window, places: NDArray[np.int64] | None, verdict: Verdict, now: datetime
+    ) -> list[Record]:
+        last, sighted = (of[: len(window.sites)] for of in self._levels[rule.name].of(self._latest.sites(rule.reads), places))
         changed = verdict.level != last
         if now - self._since < self._grace:
             changed &= verdict.level != Level.BLIND
@@ -178,21 +226,30 @@ class Watch:
         ahead: Mapping[str, float] | None = None,
         heard: NDArray[np.int64] | None = None,
     ) -> tuple[Record, ...]:
-        """Faults that have begun or ended; `ahead`: sites whose clock is ahead, by how many s; `heard`: places of the others."""
+        """Faults that have begun or ended; `ahead`: sites whose clock is ahead, by how many s; `heard`: places of the others.
+
+        With one of these given, what readings show is asked of the sites that spoke and of their neighbours only; who is silent, of all.
+        """
         asked = None if quantities is None else {quantity.name for quantity in quantities}
         records: list[Record] = []
         for name, check in self._latest.checks().items():
             if asked is None or name in asked:
-                streams = self._latest.streams(check.quantity)
-                if streams.sites:
-                    for found in self._findings(check, streams, now, ahead or {}, heard):
-                        records += self._told(found, check.quantity, streams, now)
+                for found in self._findings(check, now, ahead or {}, heard):
+                    records += self._told(found, check.quantity, now)
         return tuple(records)
 
     def _findings(
-        self, check: Check, streams: Streams, now: datetime, ahead: Mapping[str, float], heard: NDArray[np.int64] | None
+        self, check: Check, now: datetime, ahead: Mapping[str, float], heard: NDArray[np.int64] | None
     ) -> list[_Finding]:
-        unit = check.quantity.unit
+        quantity, unit = check.quantity, check.quantity.unit
+        sites, arrived_us = self._latest.arrived(quantity)
+        if not sites:
+            return []
+        spoke, skewed = None, self._latest.places(quantity, ahead)
+        if ahead or heard is not None:
+            spoke = self._latest.near_to(quantity, skewed if heard is None else np.union1d(heard, skewed))
+        streams = self._latest.streams(quantity, places=spoke, lag=LOOKED_AT)
+        where = streams.place
         findings = []
         for test, (told_from, looked_at) in TOLD_FROM.items():
             failed = code_of(streams.packed[:, -looked_at:], test) == quality.FAIL
@@ -200,38 +257,53 @@ class Watch:
             findings.append(
                 _Finding(
                     test.name.lower().replace("_", " "),
+                    sites,
+                    where,
                     count >= told_from,
                     ~failed[:, -HEALED_AFTER:].any(axis=1),
-                    lambda at, test=test, count=count: _words(check, test, streams, at, int(count[at])),  # type: ignore[misc]
+                    lambda at, test=test, count=count: self._words(check, test, streams, at, int(count[at])),  # type: ignore[misc]
                     f"the last {HEALED_AFTER} readings passed",
                 )
             )
         if streams.stuck_since is not None:
-            stuck = streams.stuck_since != np.iinfo(np.int64).max
+            stuck = streams.stuck_since != NOT_STUCK
             moved = f" while a neighbour moved by {check.neighbour_move:g} {unit} or more"
             findings.append(
                 _Finding(
-                    STUCK, stuck, ~stuck, lambda at: _flat_words(check, streams, at) + moved, "it moves, or its neighbours rest"
+                    STUCK,
+                    sites,
+                    where,
+                    stuck,
+                    ~stuck,
+                    lambda at: self._flat_words(check, streams.place[at]) + moved,
+                    "it moves, or its neighbours rest",
                 )
             )
         if check.gap_s is not None:
-            silent_s = (microseconds(now) - np.maximum(streams.arrived_us, microseconds(self._since))) / quality.US_PER_S
+            silent_s = (microseconds(now) - np.maximum(arrived_us, microseconds(self._since))) / quality.US_PER_S
             silent = silent_s > check.gap_s
             due = f"a reading is due every {check.interval_s / 60.0:g} min"
             findings.append(
                 _Finding(
-                    GAP, silent, ~silent, lambda at: f"gap: nothing for {silent_s[at] / 60.0:.0f} min; {due}", "it speaks again"
+                    GAP,
+                    sites,
+                    np.arange(len(sites)),
+                    silent,
+                    ~silent,
+                    lambda at: f"gap: nothing for {silent_s[at] / 60.0:.0f} min; {due}",
+                    "it speaks again",
                 )
             )
-        if ahead or heard is not None:
-            skewed, agrees = np.zeros(len(streams.sites), bool), np.zeros(len(streams.sites), bool)
-            skewed[[streams.index[site] for site in ahead]] = True
-            agrees[[] if heard is None else heard] = True
+        if spoke is not None:
+            is_ahead = np.isin(spoke, skewed)
+            agrees = np.isin(spoke, np.empty(0, np.int64) if heard is None else heard)
             findings.append(
                 _Finding(
                     AHEAD,
-                    skewed,
-                    agrees & ~skewed,
+                    sites,
+                    where,
+                    is_ahead,
+                    agrees & ~is_ahead,
                     lambda at: (
                         f"its clock is {ahead[streams.sites[at]]:.0f} s ahead of ours; wanted at most {check.future_s:.0f} s"
                     ),
@@ -240,31 +312,82 @@ class Watch:
             )
         return findings
 
-    def _told(self, found: _Finding, quantity: Quantity, streams: Streams, now: datetime) -> list[Record]:
+    def _told(self, found: _Finding, quantity: Quantity, now: datetime) -> list[Record]:
         records: list[Record] = []
-        held = self._is_held(streams.sites, now)
-        for at in np.flatnonzero(found.begun & ~held).tolist():
-            if (streams.sites[at], quantity.name, found.check) not in self._faults:
-                records.append(
-                    SensorFault(
-                        time=now, subject=streams.sites[at], quantity=quantity.name, check=found.check, reason=found.reason(at)
-                    )
-                )
-        for site, of_quantity, check in sorted(self._faults):
-            if of_quantity == quantity.name and check == found.check and site in streams.index:
-                at = streams.index[site]
-                if found.ended[at] and not found.begun[at] and not held[at]:
+        known = self._told_of.get((quantity.name, found.check), set())
+        for site, at in found.begins():
+            if site not in known and not (self._held and self._is_held([site], now)[0]):
+                reason = found.reason(at)
+                records.append(SensorFault(time=now, subject=site, quantity=quantity.name, check=found.check, reason=reason))
+        if known:
+            for site in sorted(known.intersection(found.ends())):
+                if not (self._held and self._is_held([site], now)[0]):
                     records.append(
-                        SensorFault(time=now, subject=site, quantity=quantity.name, check=check, reason=found.healed, healed=True)
+                        SensorFault(
+                            time=now, subject=site, quantity=quantity.name, check=found.check, reason=found.healed, healed=True
+                        )
                     )
         return records
 
+    def _words(self, check: Check, test: Test, streams: Streams, at: int, count: int) -> str:
+        unit, low_high = check.quantity.unit, check.spans(streams.sites[at : at + 1])[0]
+        if test == Test.GROSS_RANGE:
+            failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
+            possible = f"{low_high[0]:g}..{low_high[1]:g} {unit}"
+            return f"gross range: {streams.value[at, failed[-1]]:g} {unit} is outside what the sensor can measure, {possible}"
+        if test == Test.SPIKE:
+            share = f"{count} of the last {TOLD_FROM[test][1]}"
+            return f"spike: {share} readings leap away by more than {check.spike_fail:g} {unit} and back"
+        if test == Test.CLIMATOLOGY:
+            failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
+            return f"climatology: {streams.value[at, failed[-1]]:g} {unit} is not possible at this time of the year"
+        if test == Test.ATTENUATED_SIGNAL:
+            span = f"{check.attenuated_s / 60.0:g} min"
+            what = "standard deviation" if check.attenuated_method == "std" else "range"
+            return f"attenuated signal: the {what} of {span} is below {check.attenuated_fail:g} {unit}"
+        if test == Test.NEIGHBOUR:
+            share = f"{count} of the last {TOLD_FROM[test][1]}"
+            return f"neighbour: {share} readings are more than {check.neighbour_fail:g} {unit} from those of its neighbours"
+        if test == Test.LOCATION:
+            return "location: it says that it is outside the area where it must be"
+        return self._flat_words(check, streams.place[at])
+
+    def _flat_words(self, check: Check, place: np.int64) -> str:
+        row = self._latest.streams(check.quantity, places=np.array([place]))
+        there = np.flatnonzero(np.isfinite(row.value[0]))
+        if not there.size:  # the run has been forgotten since it was found
+            return "flat line"
+        last, lag = int(there[-1]), row.value.shape[1]
+        since, count = quality.flat_since(row.time_us, row.value, last, tolerance=check.flat_tolerance, context=lag)
+        span_min = (int(row.time_us[0, last]) - int(since[0])) / quality.US_PER_S / 60.0
+        within = f"{check.flat_tolerance:g} {check.quantity.unit}"
+        return f"flat line: {int(count[0])} readings within {within} over {span_min:.0f} min"
+
 
 class _Finding:
-    """What one check says of all sites: where a fault is, where it is none any more, and the words."""
+    """What one check says of the sites at some places: where a fault is, where it is none any more, and the words."""
 
-    def __init__(self, check: str, begun: Mask, ended: Mask, reason: Callable[[int], str], healed: str) -> None:
-        self.check, self.begun, self.ended, self.reason, self.healed = check, begun, ended, reason, healed
+    def __init__(
+        self,
+        check: str,
+        sites: tuple[str, ...],
+        places: NDArray[np.int64],
+        begun: Mask,
+        ended: Mask,
+        reason: Callable[[int], str],
+        healed: str,
+    ) -> None:
+        self.check, self.reason, self.healed = check, reason, healed
+        self._sites, self._places, self._begun, self._ended = sites, places, begun, ended
+
+    def begins(self) -> Iterator[tuple[str, int]]:
+        """Each site with a fault, and where it is in the finding."""
+        for at in np.flatnonzero(self._begun).tolist():
+            yield self._sites[self._places[at]], at
+
+    def ends(self) -> set[str]:
+        """The sites without one."""
+        return {self._sites[place] for place in self._places[self._ended & ~self._begun].tolist()}
 
 
 class _Levels:
@@ -291,11 +414,12 @@ class _Levels:
     def level_of(self, site: str) -> Level:
         return Level(int(self._level[self._index[site]])) if site in self._index else Level.NONE
 
-    def of(self, sites: tuple[str, ...]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """(last told, last sighted), each (site,)."""
+    def of(self, sites: tuple[str, ...], places: NDArray[np.int64] | None = None) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """(last told, last sighted) of all sites, or of those at some places in their order, each (site,)."""
         if self._places is None or self._places[0] is not sites:
             self._places = sites, np.array([self._place(site) for site in sites], np.int64)
-        return self._level[self._places[1]], self._sighted[self._places[1]]
+        at = self._places[1] if places is None else self._places[1][places]
+        return self._level[at], self._sighted[at]
 
 
 def _promised(rule: Rule, window: Window, verdict: Verdict) -> Verdict:
@@ -307,35 +431,3 @@ def _promised(rule: Rule, window: Window, verdict: Verdict) -> Verdict:
     if sites and not (verdict.level.min() >= Level.BLIND and verdict.level.max() <= Level.RED):
         raise PackFault(f"rule {rule.name}: levels {verdict.level.min()}..{verdict.level.max()}; wanted -1 (blind) to 4 (red)")
     return verdict
-
-
-def _words(check: Check, test: Test, streams: Streams, at: int, count: int) -> str:
-    unit, low_high = check.quantity.unit, check.spans(streams.sites[at : at + 1])[0]
-    if test == Test.GROSS_RANGE:
-        failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
-        possible = f"{low_high[0]:g}..{low_high[1]:g} {unit}"
-        return f"gross range: {streams.value[at, failed[-1]]:g} {unit} is outside what the sensor can measure, {possible}"
-    if test == Test.SPIKE:
-        share = f"{count} of the last {TOLD_FROM[test][1]}"
-        return f"spike: {share} readings leap away by more than {check.spike_fail:g} {unit} and back"
-    if test == Test.CLIMATOLOGY:
-        failed = np.flatnonzero(code_of(streams.packed[at], test) == quality.FAIL)
-        return f"climatology: {streams.value[at, failed[-1]]:g} {unit} is not possible at this time of the year"
-    if test == Test.ATTENUATED_SIGNAL:
-        span = f"{check.attenuated_s / 60.0:g} min"
-        what = "standard deviation" if check.attenuated_method == "std" else "range"
-        return f"attenuated signal: the {what} of {span} is below {check.attenuated_fail:g} {unit}"
-    if test == Test.NEIGHBOUR:
-        share = f"{count} of the last {TOLD_FROM[test][1]}"
-        return f"neighbour: {share} readings are more than {check.neighbour_fail:g} {unit} from those of its neighbours"
-    if test == Test.LOCATION:
-        return "location: it says that it is outside the area where it must be"
-    return _flat_words(check, streams, at)
-
-
-def _flat_words(check: Check, streams: Streams, at: int) -> str:
-    value = streams.value[[at]]
-    last = int(np.flatnonzero(np.isfinite(value[0]))[-1])
-    since, count = quality.flat_since(streams.time_us[[at]], value, last, tolerance=check.flat_tolerance, context=value.shape[1])
-    span_min = (int(streams.time_us[at, last]) - int(since[0])) / quality.US_PER_S / 60.0
-    return f"flat line: {int(count[0])} readings within {check.flat_tolerance:g} {check.quantity.unit} over {span_min:.0f} min"

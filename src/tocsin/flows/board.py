@@ -18,6 +18,7 @@ from tocsin.vocabulary import (
     Note,
     NotFound,
     Order,
+    PlanEvent,
     Report,
     SensorFault,
     Warning,
@@ -100,6 +101,12 @@ class Board:
                 before = self.orders[report.order]
                 line = (report.time, report.state, report.text, entry.actor)
                 self.orders[report.order] = OrderState(before.id, before.order, report.state, (*before.reports, line))
+            case PlanEvent(what="cancelled") as event:
+                for order_id in event.cause:
+                    if order_id in self.orders and self.orders[order_id].state not in FINISHED:
+                        before = self.orders[order_id]
+                        line = (event.time, "cancelled", event.reason, entry.actor)
+                        self.orders[order_id] = OrderState(before.id, before.order, "cancelled", (*before.reports, line))
             case Incident() as incident:
                 self.incidents[incident.subject] = incident
             case Note() as note:

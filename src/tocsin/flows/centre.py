@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from tocsin.decision.compare import compare
 from tocsin.decision.futures import Foreseen, foresee
 from tocsin.decision.impact import impact
-from tocsin.decision.interpret import in_order
+from tocsin.decision.score import PlanResult
 from tocsin.edge.latest import Latest, Readings
-from tocsin.edge.status import Copy, Source
+from tocsin.edge.status import CollectorStatus, Copy, Source
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
+from tocsin.flows.carry_out import Carrying
+from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
@@ -76,10 +78,13 @@ FORECASTS = "forecasts"
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """All streams, how many readings were stored, known already, late or of the future, by quantity, and how the copy stands."""
+    """How all streams and collectors stand, the worst first, how many readings of each quantity were stored, known already, late or
+    of the future, and how the copy stands. `refused` is what senders by MQTT and HTTP were told: by sender, why, how often."""
 
     sources: tuple[Source, ...] = ()
     counted: Mapping[str, Mapping[str, int]] = {}
+    collectors: tuple[CollectorStatus, ...] = ()
+    refused: Mapping[str, Mapping[str, int]] = {}
     postgres: Copy | None = None
 
 
@@ -118,6 +123,7 @@ class Centre:
         self._scenarios, self._fields_now = scenarios, fields_now
         self._plans, self._frame_step_s = tuple(plans), frame_step_s
         self.bus, self.board = Bus(), Board(ledger.read())
+        self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
         self.progress: Progress | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
@@ -360,36 +366,34 @@ class Centre:
                 public_key="",
             )
             decision = self.users.sign(actor, password, unsigned)
-            orders = self._orders(plan, decision, now) if verdict == "approve" else []
-            opened = [self._incident(plan, decision, now)] if verdict == "approve" else []
-            decision_id, *following = self.ledger.append(actor, [decision, *orders, *opened])
-        return decision_id, tuple(following[: len(orders)])
-
-    def _orders(self, plan: Plan, decision: Decision, now: datetime) -> list[Order]:
-        """One order for each action, at the time when those before it are usually done."""
-        cause = (record_id(decision),)
-        ends: dict[str, datetime] = {}
-        orders = []
-        for action in in_order(plan):
-            start = max((ends[name] for name in action.after), default=now)
-            ends[action.name] = start + timedelta(minutes=action.duration.usual_min)
-            due = start + timedelta(minutes=action.duration.high_min)
-            target = ", ".join(dict.fromkeys(effect.target for effect in action.effects)) or plan.name
-            orders.append(
-                Order(
-                    time=now,
-                    subject=target,
-                    cause=cause,
-                    plan=plan.name,
-                    action=action.name,
-                    do=action.do,
-                    role=action.role,
-                    needs=action.needs,
-                    start=start,
-                    due=due,
-                )
+            follows = (
+                [*self._carrying.first(plan, decision, now), self._incident(plan, decision, now)] if verdict == "approve" else []
             )
-        return orders
+            decision_id, *following = self.ledger.append(actor, [decision, *follows])
+        return decision_id, tuple(i for i, record in zip(following, follows, strict=True) if isinstance(record, Order))
+
+    def _facts(self, began: datetime, now: datetime) -> FactsNow:
+        return FactsNow(self.latest, self.board, self.gauges, self.pack, tuple(self.twin.waters), began, now)
+
+    def carry_on(self, *, soon: bool = False) -> tuple[str, ...]:
+        """Let every plan that was decided for take its next step, each minute or `soon`; returns the ids of what was written."""
+        return self._carrying.step(self.host.clock.now(), soon=soon)
+
+    def executions(self) -> list[dict[str, Any]]:
+        """How far each plan is that was decided for: levels, and what each action waits for."""
+        return self._carrying.rows(self.host.clock.now())
+
+    def plan_result(self, decision_id: str) -> PlanResult:
+        """What a plan has done, beside what it would have done on the same facts at its usual pace; raises NotFound."""
+        return self._carrying.score(decision_id, self.host.clock.now())
+
+    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str) -> str:
+        """Agree to a level of a running plan, or refuse it; raises Refused where the actor does not hold its authority."""
+        return self._carrying.agree(actor, decision_id, level, agrees=agrees, reason=reason, now=self.host.clock.now())
+
+    def end_plan(self, actor: Actor, decision_id: str, *, reason: str) -> str:
+        """End a running plan: no order follows any more."""
+        return self._carrying.end(actor, decision_id, reason=reason, now=self.host.clock.now())
 
     def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
         """The emergency that the orders belong to, at the worst level that holds."""
@@ -462,7 +466,9 @@ class Centre:
                 raise Conflict(f"report: {before.order.action} is {before.state}; what may follow: {follow}")
             now = self.host.clock.now()
             line = Report(time=now, subject=before.order.subject, cause=(order_id,), order=order_id, state=state, text=text)
-            return self.ledger.append(actor, [line])[0]
+            said = self.ledger.append(actor, [line])[0]
+        self.carry_on(soon=True)
+        return said
 
     # -- people --------------------------------------------------------------------------------------------------------
 

@@ -5,22 +5,16 @@ Each function here is one step of the decision flow as a command, a notebook or 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from tocsin.decision.compare import Compared, Told, compare
-from tocsin.decision.interpret import check_plan
 from tocsin.decision.limits import Limit, check_limits_in, limit_of
 from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
+from tocsin.flows.plan_files import PlanFile, check_file
 from tocsin.host import Compute
 from tocsin.pack import Plan, find_pack
 from tocsin.platform.compute import LocalCompute
-from tocsin.vocabulary import InputError, Level, World
-
-PLAN_BYTES_MAX = 2**20
+from tocsin.vocabulary import Level, World
 
 
 def compare_plans(
@@ -60,58 +54,7 @@ def own_plans(world: World, hazard: str) -> dict[str, Plan]:
     return {plan.name: plan for plan in find_pack(hazard).plans(world)}
 
 
-def check(plan: Plan, world: World, model: str = "") -> None:
-    """Raise InputError where a plan could never be carried out in this place: a circle, an impossible condition, an unknown zone."""
-    check_plan(plan, world, model_of(find_pack(plan.hazard), model))
-
-
-def plan_from_toml(text: str, *, where: str) -> Plan:
-    """A plan from its TOML; raises InputError with the field that is wrong. Levels are written as words: level = "orange"."""
-    if len(text) > PLAN_BYTES_MAX:
-        raise InputError(f"{where}: {len(text):,} characters; wanted at most {PLAN_BYTES_MAX:,}")
-    try:
-        told = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise InputError(f"{where}: is no TOML: {fault}") from fault
-    level = told.get("level")
-    if isinstance(level, str):
-        words = {step.word: step for step in Level if step > Level.NONE}
-        if level not in words:
-            raise InputError(f"{where}: level = {level!r}; wanted {', '.join(words)}")
-        told["level"] = words[level].value
-    try:
-        return msgspec.convert(told, Plan)
-    except msgspec.ValidationError as fault:
-        raise InputError(f"{where}: {fault}; `tocsin plan show FOLDER NAME --toml` prints a plan to start from") from fault
-
-
-def plan_to_toml(plan: Plan) -> str:
-    """A plan as TOML that `plan_from_toml` reads back to the same plan, digest and all."""
-    told: dict[str, Any] = msgspec.to_builtins(plan)
-    actions, resources = told.pop("actions"), told.pop("resources")
-    told["level"] = plan.level.word
-    lines = [f"{name} = {_toml(value)}" for name, value in told.items()]
-    lines += ["", "[resources]", *(f"{_key(name)} = {_toml(value)}" for name, value in resources.items())]
-    for action in actions:
-        lines += ["", "[[actions]]", *(f"{name} = {_toml(value)}" for name, value in action.items() if value not in ((), [], {}))]
-    return "\n".join(lines) + "\n"
-
-
-def _key(name: str) -> str:
-    """A name as a TOML key: bare where it can be."""
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _toml(name)
-
-
-def _toml(value: Any) -> str:
-    """A value in one line of TOML. A JSON string is a TOML basic string but for DEL, which TOML wants escaped."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case str():
-            return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
-        case dict():
-            return "{ " + ", ".join(f"{_key(name)} = {_toml(item)}" for name, item in value.items()) + " }"
-        case _:
-            return "[" + ", ".join(map(_toml, value)) + "]"
+def check(plan: Plan | PlanFile, world: World, model: str = "") -> None:
+    """Raise InputError where a plan could never be carried out in this place, with every fault, and its line where it is from a file."""
+    file = plan if isinstance(plan, PlanFile) else PlanFile(plan)
+    check_file(file, world, model_of(find_pack(file.plan.hazard), model))

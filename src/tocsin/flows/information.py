@@ -17,7 +17,7 @@ from tocsin.decision.futures import Done, Foreseen
 from tocsin.decision.futures import foresee as run_futures
 from tocsin.decision.impact import Impact, estimate, impact, ways_of
 from tocsin.host import Compute
-from tocsin.pack import Model, Pack, Scenario, Spread, find_pack
+from tocsin.pack import Exposure, Link, Model, Pack, Scenario, Service, Spread, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.twin import Twin
 from tocsin.platform.twin.manifest import check_files
@@ -290,6 +290,11 @@ def describe_pack(pack: Pack) -> dict[str, Any]:
             "damage": {
                 sort: {"source": c.source, "valid": c.valid, "unverified": c.unverified} for sort, c in pack.harm.damage.items()
             },
+        },
+        "chain": {
+            "exposures": [p.name for p in pack.chain if isinstance(p, Exposure)],
+            "links": {p.name: p.source for p in pack.chain if isinstance(p, Link)},
+            "services": {p.name: p.meaning for p in pack.chain if isinstance(p, Service)},
         },
         "knowledge": list(pack.knowledge),
         "cases": [{"name": c.name, "when": c.when, "source": c.source} for c in pack.cases],

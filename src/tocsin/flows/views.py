@@ -153,6 +153,19 @@ class ForecastView:
             )
         return {"type": "FeatureCollection", "features": features}
 
+    @cached_property
+    def chains(self) -> dict[str, Any]:
+        """The path of the risk: what fails in these futures and why, and what would help; points with their longitude and latitude."""
+        from tocsin.flows.chains import trace_chains
+
+        place = self.record.subject
+        report = trace_chains(place, self.world, [self.pack], [self.footprint], hour=self._hour, seed=self.record.seed)
+        row: dict[str, Any] = msgspec.to_builtins(report)
+        where = self.lonlat.of([p.x_m for p in report.points], [p.y_m for p in report.points]) if report.points else []
+        for point, (lon, lat) in zip(row["points"], where, strict=True):
+            point |= {"lon": lon, "lat": lat}
+        return row | {"forecast": self.id}
+
     def zones(self) -> list[dict[str, Any]]:
         """People in the water's way, zone by zone, worst first."""
         zones, people = self.world.zones, self.world.people(self._hour)

@@ -12,6 +12,7 @@ from tocsin.vocabulary import (
     Incident,
     Note,
     Order,
+    PlanEvent,
     Record,
     Report,
     SensorFault,
@@ -44,6 +45,8 @@ def in_words(record: Record) -> str:
             return f"{record.role}: {record.do}"
         case Report():
             return f"{record.state}: {record.text}" if record.text else record.state
+        case PlanEvent():
+            return f"{record.plan}: {record.name} {record.what}" + (f": {record.reason}" if record.reason else "")
         case Incident():
             return f"{record.subject} {record.state}, {record.level.word}"
         case Note():

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 
 from tocsin import __version__
 from tocsin.edge.actions import Actions, Message, Worker
+from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
+from tocsin.edge.collectors import find_collectors
 from tocsin.edge.latest import Latest
 from tocsin.edge.node import STORAGE, Node
 from tocsin.edge.reserve import Reserve
-from tocsin.edge.settings import Settings
+from tocsin.edge.settings import Settings, read_settings
 from tocsin.edge.spool import Spool
-from tocsin.edge.status import EdgeStatus, counts, sources, storage, write_status
+from tocsin.edge.status import EdgeStatus, collectors, counts, sources, storage, write_status
 from tocsin.edge.uplink import HttpLine, Line, Uplink
 from tocsin.edge.watch import Watch
-from tocsin.host import Clock, Entry
+from tocsin.host import Clock, Entry, WallClock
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
@@ -85,10 +87,11 @@ class Edge:
 
     def _node(self) -> Node:
         settings = self.settings
-        latest = Latest(settings.checks)
+        latest = Latest(settings.checks, depth=settings.depth)
         for expected in settings.expected:
             latest.expect(expected.quantity, expected.sites)
-        watch = Watch(settings.rules, latest, since=self._clock.now(), grace_s=settings.node.grace_s)
+        bulletins = BulletinWatch(settings.bulletin_rules, statuses=judged_statuses(settings.node.purpose))
+        watch = Watch(settings.rules, latest, since=self._clock.now(), grace_s=settings.node.grace_s, bulletins=bulletins)
         return Node(
             self.host,
             self.actor,
@@ -194,6 +197,7 @@ class Edge:
             storage=storage(self.spool),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),
+            collectors=collectors(self.settings.collectors, self.node.broken),
             postgres=None if self.copier is None else self.copier.status(),
         )
 
@@ -210,7 +214,7 @@ class Edge:
         """Warn, collect and send until `stop` is set. What was pending is delivered first, before old readings are looked at."""
         copying = contextlib.nullcontext() if self.copier is None else self.copier.running()
         with self.actions.running(), copying, self._sending() as send:
-            await asyncio.to_thread(self.node.restore, hours=self.settings.node.remember_h)
+            await asyncio.to_thread(self.node.restore, hours=self.settings.remember_h)
             self._look()
             self.reserve.keep()
             send()
@@ -280,6 +284,20 @@ def run_edge(
         asyncio.run(main())
     finally:
         edge.close()
+
+
+def run_file(file: Path, *, note: Callable[[str], None], run_for_s: float | None = None) -> str:
+    """Run the node of a settings file as a program: log lines go to stderr; return the node's name when it has stopped."""
+    settings = read_settings(file, kinds=find_collectors())
+    log_to_stderr()
+    os.chdir(settings.path.parent)
+
+    def ready() -> None:
+        where = "no uplink" if settings.uplink is None else f"uplink {settings.uplink.url}"
+        note(f"edge {settings.node.name}: {len(settings.collectors)} collectors, {len(settings.actions)} actions, {where}")
+
+    run_edge(settings, clock=WallClock(), run_for_s=run_for_s, on_ready=ready)
+    return settings.node.name
 
 
 class _Lines(logging.Formatter):

@@ -20,6 +20,7 @@ from tocsin.edge.ingest_http import Headers, HttpIngest
 from tocsin.edge.mqtt.acl import Access, Acl, Grant
 from tocsin.edge.mqtt.endpoint import Endpoint, Login
 from tocsin.edge.node import Node
+from tocsin.edge.status import counts
 from tocsin.flows.centre import Centre
 from tocsin.host import Entry
 from tocsin.interfaces.http.guard import NoSession
@@ -48,6 +49,8 @@ class Gateways:
         self._gate = centre.host.gate
         sites = [gauge.site for gauge in centre.twin.gauges]
         self.ingest = Ingest(node, centre.host.clock, centre.pack.observes, expected=sites)
+        before = centre.sources
+        centre.sources = lambda: msgspec.structs.replace(before(), refused=counts(self.ingest.refused))
         self._acl = Acl(self._gate, usual=Grant(publish=(READINGS,), subscribe=("tocsin/#",)))
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, tuple[str, str] | None] = {}

@@ -8,14 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from tocsin.edge import Collector
+from tocsin.edge.collectors import find_collectors
 from tocsin.edge.collectors.files import Files
+from tocsin.edge.settings import Sensing, read_sensing
 from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.compacting import compact_on_a_timer
-from tocsin.interfaces.serving import Duty, address_of, copying, free_port, open_platform, serve_until
+from tocsin.interfaces.serving import Duty, address_of, copying, free_port, gauge_rules, open_platform, serve_until
 from tocsin.interfaces.show import Show
-from tocsin.pack import Scenario, find_pack
-from tocsin.platform.twin import open_twin
+from tocsin.pack import Pack, Scenario, find_pack
+from tocsin.platform.twin import Twin, open_twin
 from tocsin.vocabulary import InputError, World
 
 INBOX = "inbox"
@@ -31,17 +33,20 @@ def serve(
     purpose: str = "actual",
     mqtt_port: int | None = None,
     postgres_url_file: Path | None = None,
+    sensing_file: Path | None = None,
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
 
-    Readings come as CSV files (columns site, time, value) that are dropped into DATA/inbox/QUANTITY.
+    Readings come as CSV files (columns site, time, value) that are dropped into DATA/inbox/QUANTITY. `sensing_file` has more
+    quantities, collectors, checks and rules.
     """
     twin, pack = open_twin(twin_folder), find_pack("flood")
     if data.exists() and not data.is_dir():
         raise InputError(f"{data}: is a file; wanted a folder for --data, which is made where it is not there")
     if data.resolve().is_relative_to(twin_folder.resolve()):
         raise InputError(f"{data}: lies in the twin {twin_folder}, which is only read; give --data a folder of its own")
+    sensing = None if sensing_file is None else _sensing(sensing_file, twin, pack)
     inboxes = {quantity: data / INBOX / quantity.name for quantity in pack.observes}
     collectors: list[Collector] = []
     for quantity, inbox in inboxes.items():
@@ -70,6 +75,7 @@ def serve(
             purpose=purpose,
             scenarios=scenario,
             collectors=collectors,
+            sensing=sensing,
             sender=f"tocsin@{host}",
         )
         with closing(platform), closing(Duty(platform.centre)) as duty:
@@ -91,3 +97,10 @@ def serve(
             with copying(platform, postgres_url_file):
                 asyncio.run(serve_until(platform, listener, packing, mqtt=mqtt, on_mqtt=mqtt_at))
     show.line("console", "stopped in order")
+
+
+def _sensing(file: Path, twin: Twin, pack: Pack) -> Sensing:
+    """What a file adds to the pack; its rules may name those of the pack, and the place that is the twin."""
+    rules = (*pack.rules, *gauge_rules(twin, pack.observes))
+    box = twin.manifest.extent_lonlat
+    return read_sensing(file, kinds=find_collectors(), quantities=pack.observes, rules=rules, box=box)

@@ -17,6 +17,10 @@ import msgspec
 import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
+from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
+from tocsin.edge.settings import Sensing
+from tocsin.edge.spool import HISTORY
+from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
@@ -38,6 +42,7 @@ log = logging.getLogger(__name__)
 
 EDGE = Actor("edge", frozenset({"sensor"}))
 GAUGE_MAX_AGE_S, GAUGE_CLEAR_S = 3_600.0, 1_800.0
+REMEMBER_H = 48.0  # how much of the log is read again at a start, where no rule looks back further
 STOP_WITHIN_S = 30.0  # a supervisor kills after a while (systemd: 90 s); whatever is cut off then is taken up by the next run
 
 
@@ -110,26 +115,33 @@ def open_platform(
     fields_now: FieldsNow | None = None,
     collectors: Sequence[Collector] = (),
     checks: Sequence[Check] = (),
+    sensing: Sensing | None = None,
     seed: int = 0,
     speed: float = 1.0,
     frame_step_s: float = 1800.0,
     sender: str = "tocsin@localhost",
 ) -> Platform:
-    """Open a data folder (made where there is none) and take up where the last run ended."""
+    """Open a data folder (made where there is none) and take up where the last run ended. `sensing` is added to what the pack brings."""
     gate = RoleGate()
     ledger = open_ledger(folder, clock=clock, gate=gate, purpose=purpose)
     try:
         host = LocalHost(clock=clock, ledger=ledger, gate=gate, compute=LocalCompute(), seed=seed)
-        latest = Latest(checks)
+        own = Sensing.nothing() if sensing is None else sensing
+        collectors, checks = (*collectors, *own.collectors), (*checks, *own.checks)
+        latest = Latest(checks, depth=own.depth)
+        for expected in own.expected:
+            latest.expect(expected.quantity, expected.sites)
         for quantity in pack.observes:
             sites = [g.site for g in twin.gauges if g.quantity == quantity.name]
             if sites:
                 latest.expect(quantity, sites)
-        rules = {pack.hazard: (*pack.rules, *gauge_rules(twin, pack.observes))}
-        watch = Watch(rules, latest, since=clock.now())
-        spool = Spool(folder / "readings")
+        usual = {pack.hazard: (*pack.rules, *gauge_rules(twin, pack.observes))}
+        rules = {hazard: (*usual.get(hazard, ()), *own.rules.get(hazard, ())) for hazard in {**usual, **own.rules}}
+        bulletins = BulletinWatch(own.bulletin_rules, statuses=judged_statuses(purpose))
+        watch = Watch(rules, latest, since=clock.now(), bulletins=bulletins)
+        spool = Spool(folder / "readings", history=folder / HISTORY)
         node = Node(host, EDGE, latest=latest, watch=watch, spool=spool, collectors=collectors)
-        node.restore()
+        node.restore(hours=max(REMEMBER_H, own.looks_back_h))
         wall = WallClock()  # people sign in by the clock on their wall, also where a drill runs faster
         users = open_users(ledger.store, clock=wall, gate=gate, ledger=ledger)
         centre = Centre(
@@ -147,7 +159,9 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
         )
-        centre.sources = lambda: Sources(sources(latest, watch, rules, clock.now()), counts(node.counted))
+        centre.sources = lambda: Sources(
+            sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
+        )
         centre.receiver = open_receiver(host, ledger, node, spool)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
         things, trouble = things_or_new(folder / FILE_NAME, clock=clock, places=places)
@@ -376,10 +390,19 @@ async def serve_until(
 
 
 async def _clock_ticks(centre: Centre) -> None:
-    """Tell listeners the platform's time every second."""
+    """Tell listeners the platform's time every second, and let the plans that are carried out go on."""
     while True:
         centre.bus.tell("clock", {"time": centre.host.clock.now()})
+        await asyncio.to_thread(_carry_on, centre)
         await asyncio.sleep(1.0)
+
+
+def _carry_on(centre: Centre) -> None:
+    """Let plans go on; what breaks there is told and tried again a minute later, and never stops the platform."""
+    try:
+        centre.carry_on()
+    except Exception:
+        log.exception("carry_on_failed")
 
 
 async def _stop_after(server: Any, seconds: float) -> None:

@@ -7,31 +7,41 @@ from importlib.metadata import entry_points
 
 import msgspec
 
+from tocsin.pack.chain import ChainPart, Chains, Exposure, Link, Service
+from tocsin.pack.lifelines import LIFELINES
 from tocsin.pack.model import Effect, Future, Knob, Model, Scenario, Spread
-from tocsin.pack.plan import Action, Condition, Duration, Plan
+from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import NotFound, PackFault
 from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
 __all__ = [
+    "LIFELINES",
     "Action",
     "Case",
-    "Condition",
+    "ChainPart",
+    "Chains",
     "Duration",
     "Effect",
+    "Exposure",
     "Future",
     "Harm",
     "Knob",
     "Limits",
+    "Link",
     "Model",
     "Pack",
     "Plan",
+    "PlanLevel",
     "Rule",
     "Scenario",
+    "Service",
     "Spread",
+    "Substitute",
     "Verdict",
     "accumulation",
     "compound",
@@ -44,7 +54,11 @@ __all__ = [
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A past event: what was seen, what was done, what it cost, who says so. A pack's memory, and its regression test."""
+    """A past event: what was seen, what was done, what it cost, who says so. A pack's memory, and its regression test.
+
+    `forcing` is the event as a model of the pack can play it ("rain", "level@Guaíba"), where the sources tell enough for that. `strategies` are
+    names of the pack's plans that the lessons speak for: the reading of whoever wrote the case down.
+    """
 
     name: str
     when: str
@@ -52,6 +66,8 @@ class Case(msgspec.Struct, frozen=True):
     observed: Mapping[str, float]
     impact: Mapping[str, float]
     lessons: tuple[str, ...] = ()
+    forcing: Mapping[str, Series] = {}
+    strategies: tuple[str, ...] = ()
 
 
 class Harm(msgspec.Struct, frozen=True):
@@ -72,7 +88,7 @@ class Harm(msgspec.Struct, frozen=True):
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """Everything that the platform knows about one hazard."""
+    """Everything that the platform knows about one hazard. `chain` is what it says of risk chains: see `tocsin.pack.chain`."""
 
     hazard: str
     observes: tuple[Quantity, ...]
@@ -82,6 +98,7 @@ class Pack(msgspec.Struct, frozen=True):
     plans: Callable[[World], tuple[Plan, ...]]
     knowledge: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
+    chain: tuple[ChainPart, ...] = ()
 
 
 def find_packs() -> dict[str, Pack]:

@@ -1,4 +1,7 @@
-"""A plan is data with four uses: simulated on many futures, exercised in a drill, executed with approvals, scored afterwards."""
+"""A plan is data with four uses: simulated on many futures, exercised in a drill, executed with approvals, scored afterwards.
+
+Whatever depends on facts is a trigger, a text in the language of `tocsin.pack.trigger`: `level_m@lake >= 3.0 m for 15 min`.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,50 @@ from tocsin.pack.model import Effect
 from tocsin.vocabulary.level import Level
 
 
-class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fact compared with a number, e.g. "level_m@lake" >= 3.0. What facts there are is the interpreter's to say."""
-
-    fact: str
-    op: Literal["<", "<=", ">", ">="]
-    value: float
-
-
 class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long something takes, min: a triangle, drawn anew in each future and the same for every plan that shares the action."""
+    """How long something takes, min; drawn anew in each future, and the same for every plan that shares the action.
+
+    A triangle from `low_min` over `usual_min` to `high_min`, which it never leaves; or, where times were measured (`source` says
+    where), a shifted lognormal whose 5th, 50th and 95th per cent are these three, with a tail beyond them.
+    """
 
     low_min: float
     usual_min: float
     high_min: float
+    shape: Literal["triangle", "lognormal"] = "triangle"
+    source: str = ""
+
+
+class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may stand in for a resource: `rate` of `use` for each one that is missing, e.g. two trucks for a bus."""
+
+    use: str
+    rate: float = 1.0
+
+
+class PlanLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A step of a graded plan: it is entered and left by triggers of its own, so that between the two it stays what it was.
+
+    Without `enter` it is entered by the decision for the plan itself; without `leave` it is never left. Where `automatic` is not
+    declared, a person who holds `authority` must agree each time that `enter` holds; `approval_min` is how long that takes, in simulations.
+    """
+
+    name: str
+    level: Level
+    enter: str = ""
+    leave: str = ""
+    authority: str = "commander"
+    automatic: bool = False
+    approval_min: float = 0.0
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One order that a crew can carry out, and what it changes in the twin.
 
-    It starts when all of `after` are done, all of `when` hold, and what it `needs` is free; it fails where that is not so
-    within `deadline_min` of the plan's start. Its effects begin when it ends, or all along where `gradual` is true.
+    It is called when its `level`, or a higher one of the plan, is in force (from the decision on where it names none), and, where it is
+    what another does `otherwise`, when that one has failed. It starts when all of `after` are done, `when` holds, `cancel` does not,
+    and what it `needs` is free; it fails where that is not so within `deadline_min` of being called. Its effects begin when it ends, or
+    grow from its start on where `gradual` is true. It starts at most `repeat_most` times.
     """
 
     name: str
@@ -39,16 +65,24 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str
     duration: Duration
     effects: tuple[Effect, ...] = ()
+    level: str = ""
     after: tuple[str, ...] = ()
-    when: tuple[Condition, ...] = ()
+    when: str = ""
+    cancel: str = ""
+    cancel_on_leave: bool = False
+    otherwise: str = ""
     needs: dict[str, int] = {}
     deadline_min: float = 24 * 60.0
+    repeat_most: int = 1
     cost: float = 0.0
     gradual: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Actions with the level that wakes them, the resources there are, and the case or doctrine that they rest on."""
+    """Actions with the levels that call them, the resources there are, and the case or doctrine that they rest on.
+
+    `level` is the warning level from which on the plan is meant to be decided for.
+    """
 
     name: str
     hazard: str
@@ -56,7 +90,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: tuple[Action, ...]
     level: Level = Level.YELLOW
     authority: str = "commander"
+    levels: tuple[PlanLevel, ...] = ()
     resources: dict[str, int] = {}
+    substitutes: dict[str, tuple[Substitute, ...]] = {}
     currency: str = "EUR"
     basis: tuple[str, ...] = ()
 

@@ -57,6 +57,9 @@ class Rule(msgspec.Struct, frozen=True):
     `before` is the level that each site had, (site,) int8, for hysteresis. `meaning` is what the operator reads about the rule.
     `by_site` promises that a site's verdict rests on its own row alone: then readings of some sites need a look at these only.
 
+    `is_quiet` may save most of the work: given the newest few readings of the span, (site,) bool, where these alone show that `judge`
+    would answer NONE if the level before was NONE. It may be False wherever it cannot tell.
+
     A rule that reads more than one quantity names the others in `also`, and `judge_all` takes a window of each, by its name; the
     verdict is for the sites of `reads`. `judge` then knows nothing of the others.
     """
@@ -69,6 +72,7 @@ class Rule(msgspec.Struct, frozen=True):
     source: str
     verified: bool
     by_site: bool = False
+    is_quiet: Callable[[Window], NDArray[np.bool_]] | None = None
     also: tuple[Quantity, ...] = ()
     judge_all: Callable[[Mapping[str, Window], NDArray[np.int8]], Verdict] | None = None
 

@@ -13,7 +13,12 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
+import numpy as np
+
+from tocsin.edge.collect import convert
+from tocsin.edge.latest import microseconds
 from tocsin.edge.node import SPOOL, Node, Stored
+from tocsin.edge.sound import what_is_wrong
 from tocsin.edge.spool import Spool, open_blocks
 from tocsin.edge.uplink import SENT_KINDS, UPLINK, Parcel, Position, signed_text, unpack
 from tocsin.host import Host
@@ -28,6 +33,9 @@ log = logging.getLogger(__name__)
 
 HOLD = timedelta(minutes=5)
 SERIES_MOST = 64
+ROWS_MOST = 5_000_000  # of a block; 150 MB
+QUANTITIES_MOST = 1_000
+NEW_SITES_MOST = 20_000  # that one node may bring while this process runs: each takes memory
 REFUSED_WORDS = (
     "uplink: no such node, or not its signature; enrol it with `tocsin edge enrol`, with what `tocsin edge keys` prints"
 )
@@ -39,15 +47,19 @@ class Receiver:
     def __init__(self, host: Host, ledger: SqliteLedger, edges: Edges, node: Node, spool: Spool) -> None:
         self._host, self._ledger, self._edges, self._node, self._spool = host, ledger, edges, node, spool
         self._sites: dict[str, set[str]] = {}  # by node, those whose readings are still coming from long ago
+        self._brought: dict[str, set[tuple[str, str]]] = {}  # by node, (quantity, site) that nobody here had heard of
         self._lock = threading.Lock()
 
-    def who(self, name: str, signature: str, body: bytes) -> Actor:
-        """The node that sent this; raises Refused, with the same words whatever is wrong."""
+    def who(self, name: str, signature: str, digest: str) -> Actor:
+        """The node that sends what has this digest; raises Refused, with the same words whatever is wrong.
+
+        It needs nothing of the parcel itself, so that nobody else can make the platform hold one.
+        """
         try:
             known = self._edges.find(name)
         except NotFound:
             raise Refused(REFUSED_WORDS) from None
-        text = signed_text(body, platform=self._ledger.id, node=name)
+        text = signed_text(digest, platform=self._ledger.id, node=name)
         if known.ended is not None or not signature_holds(known.public_key, signature, text):
             raise Refused(REFUSED_WORDS)
         return Actor(f"edge:{known.name}", frozenset({"sensor"}))
@@ -133,17 +145,56 @@ class Receiver:
                 words = f"blocks {max(first, after + 1)} to {last} are lost: damaged, or dropped before they were sent"
                 self._ledger.append(actor, [self._fault(actor, SPOOL, words)])
         origin, stored = _origin(actor, parcel.spool), Stored()
+        good, refused = list[tuple[int, Observations]](), list[tuple[int, InputError]]()
+        for number, batch in blocks:
+            try:
+                good.append((number, self._sound(actor, batch)))
+            except InputError as fault:
+                refused.append((number, fault))
         try:
-            stored += self._node.store(*[batch for _, batch in blocks], origin=(origin, parcel.block_upto))
+            stored += self._node.store(*[batch for _, batch in good], origin=(origin, parcel.block_upto))
         except InputError:  # one of them cannot be used here: each by itself, so that the others are taken
-            for number, batch in blocks:
+            for number, batch in good:
                 try:
                     stored += self._node.store(batch, origin=(origin, number))
                 except InputError as fault:
-                    log.warning("block_refused", extra={"node": actor.name, "block": number, "reason": str(fault)})
-                    self._ledger.append(actor, [self._fault(actor, UPLINK, f"block {number} was refused: {fault}")])
+                    refused.append((number, fault))
+        if refused:
+            number, why = refused[0]
+            log.warning(
+                "block_refused", extra={"node": actor.name, "block": number, "of": len(refused), "reason": str(why)[:200]}
+            )
+            others = f" and {len(refused) - 1} more were" if len(refused) > 1 else " was"
+            self._ledger.append(actor, [self._fault(actor, UPLINK, f"block {number}{others} refused: {why}")])
         self._edges.reach(actor.name, f"spool {parcel.spool}", parcel.block_upto)
         self._node.judge(stored)
+
+    def _sound(self, actor: Actor, batch: Observations) -> Observations:
+        """A block as it may be kept here: in our quantity and unit, and arrived at the latest now. Raises InputError.
+
+        A node is known, and its clock and its devices may still be wrong, or it may be in other hands: a reading that claims to have
+        arrived in the year 9000 would be newer than all that are to come.
+        """
+        wrong = what_is_wrong(batch, rows_most=ROWS_MOST)
+        if wrong is not None:
+            raise InputError(f"{wrong[0]}: {wrong[1]}")
+        name, latest = batch.quantity.name, self._node.latest
+        known = {quantity.name: quantity for quantity in latest.quantities()}
+        quantity, value = known.get(name, batch.quantity), batch.value
+        if name not in known and len(known) >= QUANTITIES_MOST:
+            raise InputError(f"quantity {name}: more than {QUANTITIES_MOST} are measured here")
+        if batch.quantity.unit != quantity.unit:
+            value = convert(value, batch.quantity.unit, quantity.unit)
+        unknown = latest.unknown(name, batch.sites)
+        if not all(site.isprintable() for site in unknown):
+            raise InputError("site: a name that cannot be printed")
+        brought = self._brought.setdefault(actor.name, set())
+        fresh = {(name, site) for site in unknown} - brought
+        if len(brought) + len(fresh) > NEW_SITES_MOST:
+            raise InputError(f"site {min(unknown)[:60]!r}: more than {NEW_SITES_MOST} sites that nobody here has heard of")
+        brought |= fresh
+        arrived_us = np.clip(batch.arrived_us, 0, microseconds(self._host.clock.now()))
+        return Observations.of(quantity, batch.sites, batch.site, batch.time_us, value, arrived_us=arrived_us, flag=batch.flag)
 
     def _fault(self, actor: Actor, check: str, reason: str) -> SensorFault:
         return SensorFault(time=self._host.clock.now(), subject=actor.name, quantity="all", check=check, reason=reason[:1000])

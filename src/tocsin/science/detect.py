@@ -13,7 +13,7 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Levels = NDArray[np.int8]
 
-CELLS_AT_ONCE = 2_000_000  # pairs held in memory at a time: 16 MB of slopes
+CELLS_AT_ONCE = 100_000  # pairs held in memory at a time: they stay in the cache
 
 
 def newest(value: Values, age_s: Values, good: Mask) -> tuple[Values, Values]:

@@ -10,11 +10,12 @@ Source: U.S. IOOS 2021, Manual for Real-Time Quality Control of Water Level Data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tocsin.vocabulary.errors import InputError
@@ -26,6 +27,7 @@ Times = NDArray[np.int64]
 UNTRIED, PASS, SUSPECT, FAIL = 0, 1, 2, 3
 REACH = 8
 US_PER_S = 1_000_000
+CELLS_AT_ONCE = 250_000  # numbers of a step: small enough for the cache, and for an edge node
 EARTH_RADIUS_M = 6_371_000.0  # the mean radius, as in the haversine of TEOS-10's gsw; 0.3 % off at the poles
 PERIODS = {"month": (1, 12), "day_of_year": (1, 366)}
 
@@ -135,14 +137,9 @@ def attenuated_signal(
     >>> attenuated_signal(at, kept, first=0, period_s=180, suspect=0.5, fail=0.1, least=3, context=4).tolist()
     [[0, 0, 1, 3]]
     """
-    row, lag = value.shape
-    # a window of one width, whatever stands to its left: then the sum's rounding depends on the readings in it alone
-    padded = np.concatenate([np.full((row, context - 1), np.nan), value], axis=1)
-    at = np.concatenate([np.zeros((row, context - 1), np.int64), time_us], axis=1)
-    codes = np.zeros((row, lag - first), np.uint8)
-    for column in range(first, lag):
-        seen = np.ascontiguousarray(padded[:, column : column + context])
-        inside = np.isfinite(seen) & (at[:, column : column + context] > (time_us[:, [column]] - int(period_s * US_PER_S)))
+    codes = np.zeros((value.shape[0], value.shape[1] - first), np.uint8)
+    for part, at, seen in _looking_back(time_us, value, first, context):
+        inside = np.isfinite(seen) & (at > at[:, -1:] - int(period_s * US_PER_S))
         count = inside.sum(axis=1)
         if method == "std":
             middle = np.where(inside, seen, 0.0).sum(axis=1) / np.maximum(count, 1)
@@ -151,7 +148,7 @@ def attenuated_signal(
         else:
             moved = np.where(inside, seen, -np.inf).max(axis=1) - np.where(inside, seen, np.inf).min(axis=1)
         code = np.where(moved < fail, FAIL, np.where(moved < suspect, SUSPECT, PASS))
-        codes[:, column - first] = np.where((count >= least) & np.isfinite(value[:, column]), code, UNTRIED)
+        codes[:, part] = np.where((count >= least) & np.isfinite(seen[:, -1]), code, UNTRIED).reshape(value.shape[0], -1)
     return codes
 
 
@@ -338,14 +335,32 @@ def flat_line(
     >>> flat_line(at, np.ones((1, 5)), first=0, tolerance=0.001, suspect_s=720, fail_s=1440, context=9)
     array([[1, 1, 2, 2, 3]], dtype=uint8)
     """
-    lag = value.shape[1]
-    codes = np.zeros((value.shape[0], lag - first), np.uint8)
-    for column in range(first, lag):
-        since, count = flat_since(time_us, value, column, tolerance=tolerance, context=context)
-        kept_s = (time_us[:, column] - since) / US_PER_S
+    codes = np.zeros((value.shape[0], value.shape[1] - first), np.uint8)
+    for part, at, seen in _looking_back(time_us, value, first, context):
+        since, count = flat_since(at, seen, context - 1, tolerance=tolerance, context=context)
+        kept_s = (at[:, -1] - since) / US_PER_S
         code = np.where(kept_s >= fail_s, FAIL, np.where(kept_s >= suspect_s, SUSPECT, PASS))
-        codes[:, column - first] = np.where(count >= 3, code, np.where(count > 0, PASS, UNTRIED))
+        code = np.where(count >= 3, code, np.where(count > 0, PASS, UNTRIED))
+        codes[:, part] = code.reshape(value.shape[0], -1)
     return codes
+
+
+def _looking_back(time_us: Times, value: Values, first: int, context: int) -> Iterator[tuple[slice, Times, Values]]:
+    """For each column from `first` on, the `context` cells that end with it, (row x column, context), in parts of bounded size.
+
+    All windows have one width, whatever stands to their left: then the rounding of a sum depends on the readings in it alone.
+    """
+    row, lag = value.shape
+    lacks = max(0, context - 1 - first)
+    begin = max(0, first - context + 1)
+    seen = np.concatenate([np.full((row, lacks), np.nan), value[:, begin:]], axis=1)
+    at = np.concatenate([np.zeros((row, lacks), np.int64), time_us[:, begin:]], axis=1)
+    step = max(1, CELLS_AT_ONCE // max(1, row * context))
+    for start in range(0, lag - first, step):
+        end = min(start + step, lag - first)
+        several = (sliding_window_view(t[:, start : end + context - 1], context, axis=1) for t in (at, seen))
+        times, values = (np.ascontiguousarray(windows).reshape(-1, context) for windows in several)
+        yield slice(start, end), times, values
 
 
 def moved_since(time_us: Times, value: Values, *, by: float) -> Times:

@@ -26,6 +26,21 @@ def triangle(u: Floats, low: float, usual: float, high: float) -> Floats:
     return np.asarray(np.where(u < rising, left, right))
 
 
+def lognormal(u: Floats, low: float, usual: float, high: float) -> Floats:
+    """The quantile of a shifted lognormal distribution, same shape as `u` (0..1), whose 5, 50 and 95 per cent are low, usual and high.
+
+    From three symmetric quantiles the shift is (low * high - usual^2) / (low + high - 2 * usual): it makes them a geometric row, so that
+    their logarithms lie evenly. Needs high - usual > usual - low > 0, a tail to the right.
+    >>> [round(float(x), 6) for x in lognormal(np.array([0.05, 0.5, 0.95]), 10.0, 15.0, 40.0)]
+    [10.0, 15.0, 40.0]
+    """
+    from scipy.special import ndtri
+
+    shift = (low * high - usual**2) / (low + high - 2.0 * usual)
+    sigma = np.log((high - shift) / (usual - shift)) / ndtri(0.95)
+    return np.asarray(shift + (usual - shift) * np.exp(sigma * ndtri(u)))
+
+
 def latin_hypercube(spreads: Mapping[str, tuple[float, float, float]], count: int, rng: np.random.Generator) -> dict[str, Floats]:
     """`count` samples of each triangle, (count,), such that each of `count` equally likely parts of each is met once.
 
@@ -48,3 +63,8 @@ def keyed_uniform(seed: int, *key: str) -> float:
     """
     told = hashlib.blake2b("\x1f".join((str(seed), *key)).encode(), digest_size=8).digest()
     return int.from_bytes(told, "little") / 2.0**64
+
+
+def key_of(name: str) -> int:
+    """64 bits that stand for a name: what kernels that cannot hash text key their chance by."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

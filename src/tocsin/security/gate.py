@@ -57,6 +57,13 @@ ACTS: tuple[Act, ...] = (
     _act("write decision", "approve or reject a plan; signed with one's own key", "commander"),
     _act("write order", "what follows from a decision", "commander", "system"),
     _act("write report", "what became of an order", "operator", "commander"),
+    _act(
+        "write planevent",
+        "what follows in a plan; a level is agreed to by who holds its authority",
+        "operator",
+        "commander",
+        "system",
+    ),
     _act("write incident", "open, change or close an emergency", "operator", "commander", "system"),
     _act("write bulletin", "what an agency said about an event", "sensor", "system"),
     _act("write note", "a line in the log", "operator", "planner", "commander", "administrator", "system"),
@@ -87,6 +94,12 @@ class RoleGate:
 def acts_of(roles: frozenset[str]) -> tuple[str, ...]:
     """The acts that one of these roles is enough for, in the order of the table; what a console may offer."""
     return tuple(act.name for act in ACTS if roles & act.roles)
+
+
+def enough_for(act: str) -> frozenset[str]:
+    """The roles of which one is enough for an act; none where the table has no such act."""
+    known = _BY_NAME.get(act)
+    return frozenset() if known is None else known.roles
 
 
 def must_hold(actor: Actor, role: str, *, act: str, on: str) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.vocabulary import Assets, Grid, Line, NotFound, Quantity, Roads, Water, Window, Zones, column
+from tocsin.vocabulary import Assets, Dependency, Grid, Line, NotFound, Quantity, Roads, Water, Window, Zones, column
 
 
 class TinyWorld:
@@ -99,3 +99,6 @@ class TinyWorld:
             raise NotFound(f"tiny world: no line {name!r}; there are: gate")
         middle, south, north = 3 * self.grid.cell_m, -self.grid.cell_m, 5 * self.grid.cell_m
         return Line("gate", "barrier", column([middle, middle], np.float64), column([south, north], np.float64), crest_m=3.0)
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        return ()

@@ -5,7 +5,7 @@ from tocsin.vocabulary.errors import Conflict, InputError, NotFound, PackFault, 
 from tocsin.vocabulary.footprint import Footprint, Member, stack
 from tocsin.vocabulary.level import Level
 from tocsin.vocabulary.observations import Flag, Observations, column
-from tocsin.vocabulary.place import Assets, Grid, Line, Roads, Water, Zones
+from tocsin.vocabulary.place import Assets, Dependency, Grid, Line, Roads, Water, Zones
 from tocsin.vocabulary.quantity import Bools, Floats, Quantity
 from tocsin.vocabulary.records import (
     AlertDraft,
@@ -14,6 +14,7 @@ from tocsin.vocabulary.records import (
     Borne,
     Breach,
     Bulletin,
+    BulletinPart,
     Choice,
     Comparison,
     Decision,
@@ -25,6 +26,7 @@ from tocsin.vocabulary.records import (
     Margin,
     Note,
     Order,
+    PlanEvent,
     PlanScore,
     Record,
     Report,
@@ -46,11 +48,13 @@ __all__ = [
     "Borne",
     "Breach",
     "Bulletin",
+    "BulletinPart",
     "Choice",
     "Comparison",
     "Conflict",
     "Curve",
     "Decision",
+    "Dependency",
     "Estimate",
     "Evidence",
     "Flag",
@@ -70,6 +74,7 @@ __all__ = [
     "Observations",
     "Order",
     "PackFault",
+    "PlanEvent",
     "PlanScore",
     "Quantity",
     "Record",

@@ -156,6 +156,20 @@ class Water(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Dependency(msgspec.Struct, frozen=True):
+    """That one thing needs another, as those who run them say: `source` and `target` are "kind:id", or "zones:NAME" for whom it serves.
+
+    `link` is the name of what a pack says in general of such things; what is None here is as the pack says.
+    """
+
+    link: str
+    source: str
+    target: str
+    probability: float | None = None
+    delay_h: float | None = None
+    endurance_h: float | None = None
+
+
 class Line(msgspec.Struct, frozen=True):
     """A named line on the map, e.g. where a barrier can be raised or a dike may breach."""
 

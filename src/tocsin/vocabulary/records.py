@@ -255,6 +255,22 @@ class Report(Record, frozen=True, kw_only=True, tag=str.lower):
     text: str = ""
 
 
+class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
+    """Something that happened to a plan that is carried out, beside its orders: to one of its levels, to an action, or to the whole.
+
+    `what` is begun or ended (the plan); proposed, withdrawn, refused, entered or left (a level); failed, cancelled, skipped or "not known" (an
+    action). `cause` names the decision, and the order where one is meant. A plan that begins is told in full, as JSON, in `document`, so
+    that the ledger alone says what is carried out.
+    """
+
+    plan: str
+    plan_digest: str
+    what: str
+    name: str
+    reason: str = ""
+    document: str = ""
+
+
 class Incident(Record, frozen=True, kw_only=True, tag=str.lower):
     """An emergency was opened, changed or closed; `subject` is its name."""
 
@@ -269,12 +285,32 @@ class Note(Record, frozen=True, kw_only=True, tag=str.lower):
     text: str
 
 
+class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the things that an alert says, an `info` of CAP: what, how grave, how soon, how sure, and where.
+
+    Rings are (longitude, latitude), the last point equal to the first; circles (longitude, latitude, radius in km); `codes` are NAME=VALUE.
+    Words of the standard are in lower case; `ends` None is not told.
+    """
+
+    event: str
+    severity: str = ""
+    urgency: str = ""
+    certainty: str = ""
+    responses: tuple[str, ...] = ()
+    ends: datetime | None = None
+    area: str = ""
+    rings: tuple[tuple[tuple[float, float], ...], ...] = ()
+    circles: tuple[tuple[float, float, float], ...] = ()
+    codes: tuple[str, ...] = ()
+
+
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
     `subject` is the event, the same in all its revisions; `time` is when the agency said it, or, where it does not tell that, when
     the event was. `cause` is the revision before. `state` is issued, updated, replaced (by another event) or
-    cancelled; `status` is actual, exercise or test as the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came.
+    cancelled; `status` is actual, exercise or test as the agency means it, and only "actual" is real. `figures` have their unit in their names; `text` is the message as it came,
+    and `parts` what it says, so that a rule need not read it.
     """
 
     source: str
@@ -293,10 +329,25 @@ class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     figures: dict[str, float] = {}
     url: str = ""
     text: str = ""
+    parts: tuple[BulletinPart, ...] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # unset is not spelt: what was written before keeps its name
 
 
 AnyRecord = (
-    Evidence | SensorFault | Warning | AlertDraft | Forecast | Comparison | Decision | Order | Report | Incident | Note | Bulletin
+    Evidence
+    | SensorFault
+    | Warning
+    | AlertDraft
+    | Forecast
+    | Comparison
+    | Decision
+    | Order
+    | Report
+    | PlanEvent
+    | Incident
+    | Note
+    | Bulletin
 )
 
 

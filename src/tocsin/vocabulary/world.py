@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.vocabulary.place import Assets, Grid, Line, Roads, Water, Zones
+from tocsin.vocabulary.place import Assets, Dependency, Grid, Line, Roads, Water, Zones
 from tocsin.vocabulary.quantity import Quantity
 
 
@@ -74,4 +74,8 @@ class World(Protocol):
 
     def line(self, name: str) -> Line:
         """A line by name; raises NotFound with the names that there are."""
+        ...
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Which thing needs which, as far as the twin was told; where it was not, chains assume and say so."""
         ...

@@ -161,6 +161,25 @@ def test_a_number_or_a_name_out_of_bounds_is_malformed(tmp_path: Path, fields: d
     assert taken(ingest, *sent(payload))[0].outcome == Outcome.MALFORMED
 
 
+class _Memory:
+    """A node that remembers what it was given to store."""
+
+    def __init__(self) -> None:
+        self.batches: list[Observations] = []
+
+    def store(self, *batches: Observations) -> Stored:
+        self.batches += batches
+        return Stored(sum(map(len, batches)))
+
+    def readings(self) -> dict[str, list[tuple[str, int, str]]]:
+        """(site, time, value) of each quantity in the order in which they came."""
+        told: dict[str, list[tuple[str, int, str]]] = {}
+        for batch in self.batches:
+            rows = zip(batch.site.tolist(), batch.time_us.tolist(), batch.value.tolist(), strict=True)
+            told.setdefault(batch.quantity.name, []).extend((batch.sites[k], at, str(value)) for k, at, value in rows)
+        return told
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.builds(lambda tail: b"TCSP" + tail, st.binary(max_size=60)), max_size=5))
 def test_no_payload_raises(payloads: list[bytes]) -> None:
@@ -170,6 +189,42 @@ def test_no_payload_raises(payloads: list[bytes]) -> None:
 
     ingest = Ingest(Nowhere(), WallClock(), [LEVEL])  # type: ignore[arg-type]
     assert len(taken(ingest, *sent(*payloads))) == len(payloads)
+
+
+PIECES = [
+    json.dumps(ONE).encode(), json.dumps(ONE | {"site": "quay", "value": 2}).encode(), json.dumps(ONE | {"unit": "cm"}).encode(),
+    b'{"site":"weir","quantity":"river_level","time_us":7,"value":null}', b'{"site":"quay","quantity":"rain_rate","time_us":8,"value":3}',
+    b'{"site":"new","quantity":"river_level","time_us":9,"value":1}', json.dumps(COLUMNS).encode(), json.dumps(ONE | {"time_us": 5}).encode(),
+    b"{", b"}", b'{"a":', b'"', b"\n", b" ", b",", b"[", b"]", b"\\", b"\xff", b"TCSP", b"{}", b'{"junk":{"b":1}', b'"a":"}',
+]  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(PIECES), min_size=0, max_size=3).map(b"".join), min_size=2, max_size=6))
+def test_messages_that_are_decoded_together_become_what_each_would_become_by_itself(payloads: list[bytes]) -> None:
+    together, each = _Memory(), _Memory()
+    many = Ingest(together, WallClock(), [LEVEL, RAIN], expected=["weir", "quay"])  # type: ignore[arg-type]
+    results = taken(many, *sent(*payloads))
+    single = Ingest(each, WallClock(), [LEVEL, RAIN], expected=["weir", "quay"])  # type: ignore[arg-type]
+
+    async def one_by_one() -> list[Result]:
+        answers = [(await single.take(sent(payload)))[0] for payload in payloads]
+        await single.settle()
+        await single.close()
+        return answers
+
+    assert asyncio.run(one_by_one()) == results
+    assert together.readings() == each.readings()
+
+
+def test_good_messages_of_one_reading_are_decoded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest, _, _ = made(tmp_path, expected=["weir", "quay"])
+    monkeypatch.setattr(ingest, "_decode", None)
+    rain = {"site": "quay", "quantity": "rain_rate", "time_us": 1_772_323_200_000_000, "value": 2}
+    assert taken(ingest, *sent(ONE, ONE | {"site": "quay", "unit": "m"}, rain)) == [Result(readings=1)] * 3
+    assert [(batch.quantity.name, batch.value.tolist()) for batch in stored_in(tmp_path)] == [
+        ("river_level", [1.5, 1.5]), ("rain_rate", [2.0]),
+    ]  # fmt: skip
 
 
 def test_a_block_that_was_changed_on_its_way_is_refused(tmp_path: Path) -> None:

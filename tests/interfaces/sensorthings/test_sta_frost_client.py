@@ -142,3 +142,170 @@ def test_the_client_reads_a_multi_datastream(service: Any) -> None:
     )
     service.create(observation)
     assert found.get_observations().query().list().entities[0].result == [1, 2]
+
+
+class Units(list[Any]):
+    """Units that say their state: the client asks the list for it, which a plain list answers with None from Python 3.11 on."""
+
+    def __getstate__(self) -> list[Any]:  # type: ignore[override]
+        return [unit.__getstate__() for unit in self]
+
+
+def everything(service: Any) -> dict[str, tuple[Any, Any, str, Any]]:
+    """One new entity of each kind with its collection, a property to change and its new value; links go by ids."""
+    thing, stream = a_thing(), a_datastream("all")
+    service.create(thing)
+    stream.thing = fsc.Thing(id=thing.id)
+    service.create(stream)
+    place = service.things().find(thing.id).get_locations().query().list().entities[0]
+    feature = fsc.FeatureOfInterest(
+        name="reach", description="reach", feature=geojson.Point((8.4, 49.0)), encoding_type="application/geo+json"
+    )
+    service.create(feature)
+    past = fsc.HistoricalLocation(
+        time="2026-01-01T00:00:00Z", thing=fsc.Thing(id=thing.id), locations=[fsc.Location(id=place.id)]
+    )
+    observation = fsc.Observation(
+        phenomenon_time="2026-01-01T00:00:00Z/2026-01-01T01:00:00Z", result_time="2026-01-01T01:00:00Z", result=1.5, parameters={"a": 1},
+        datastream=fsc.Datastream(id=stream.id), feature_of_interest=fsc.FeatureOfInterest(id=feature.id),
+    )  # fmt: skip
+    own = fsc.Sensor(name="own", description="own", encoding_type="text/plain", metadata="none", properties={"a": 1})
+    level = fsc.ObservedProperty(name="own", definition="http://example.org/own", description="own")
+    second = a_datastream("second")
+    second.thing = fsc.Thing(id=thing.id)
+    spot = fsc.Location(name="spot", description="s", location=geojson.Point((1.0, 2.0)), encoding_type="application/geo+json")
+    reach = fsc.FeatureOfInterest(
+        name="own", description="f", feature=geojson.Point((1.0, 2.0)), encoding_type="application/geo+json"
+    )
+    return {
+        "things": (service.things(), a_thing(), "name", "changed"),
+        "locations": (service.locations(), spot, "name", "changed"),
+        "historical locations": (service.historical_locations(), past, "time", "2026-02-01T00:00:00+00:00"),
+        "sensors": (service.sensors(), own, "description", "changed"),
+        "observed properties": (service.observed_properties(), level, "definition", "http://example.org/changed"),
+        "datastreams": (service.datastreams(), second, "name", "changed"),
+        "observations": (service.observations(), observation, "result", 2.5),
+        "features of interest": (service.features_of_interest(), reach, "description", "changed"),
+    }
+
+
+def test_the_client_makes_finds_changes_patches_and_deletes_each_kind_of_entity(service: Any) -> None:
+    for kind, (dao, entity, name, value) in everything(service).items():
+        dao.create(entity)
+        found = dao.find(entity.id)
+        assert found.id == entity.id, kind
+        setattr(found, name, value)
+        service.update(found)
+        assert getattr(dao.find(entity.id), name) in (value, str(value).replace("+00:00", "Z")), kind
+        member = {"phenomenon_time": "phenomenonTime"}.get(name, name)
+        before = getattr(entity, name)
+        service.patch(found, [{"op": "replace", "path": f"/{member}", "value": before}])
+        again = dao.find(entity.id)
+        assert getattr(again, name) in (before, str(before).replace("Z", "+00:00"), str(before)), kind
+        assert entity.id in [one.id for one in dao.query().list()], kind
+        service.delete(again)
+        assert entity.id not in [one.id for one in dao.query().list()], kind
+        with pytest.raises(Exception, match="404"):
+            dao.find(entity.id)
+
+
+def test_the_client_follows_every_relation(service: Any) -> None:
+    everything(service)
+    thing = service.things().query().list().entities[0]
+    stream = thing.get_datastreams().query().list().entities[0]
+    for number in range(3):
+        service.create(
+            fsc.Observation(
+                phenomenon_time=f"2026-01-0{number + 1}T00:00:00Z", result=number, datastream=fsc.Datastream(id=stream.id)
+            )
+        )
+    assert [one.name for one in thing.get_locations().query().list()] == ["quay"]
+    assert len(thing.get_historical_locations().query().list().entities) == 1
+    assert thing.get_multi_datastreams().query().list().entities == []
+    place = thing.get_locations().query().list().entities[0]
+    assert [one.id for one in place.get_things().query().list()] == [thing.id]
+    assert len(place.get_historical_locations().query().list().entities) == 1
+    shown = (
+        service.datastreams()
+        .query()
+        .expand("Sensor,ObservedProperty,Thing($expand=Locations),Observations($count=true)")
+        .list()
+        .entities[0]
+    )
+    assert (shown.sensor.name, shown.observed_property.name, shown.thing.name) == ("radar", "level", "gauge")
+    assert [one.result for one in shown.observations] == [0, 1, 2]
+    assert [one.id for one in shown.sensor.get_datastreams().query().list()] == [stream.id]
+    assert [one.id for one in shown.observed_property.get_datastreams().query().list()] == [stream.id]
+    feature = service.features_of_interest().query().filter("Observations/result ge 0").list().entities[0]
+    assert [one.result for one in feature.get_observations().query().list()] == [0, 1, 2]
+    assert shown.observed_area["type"] == "Polygon"
+    assert shown.phenomenon_time == "2026-01-01T00:00:00Z/2026-01-03T00:00:00Z"
+
+
+def test_the_client_asks_with_every_option(service: Any) -> None:
+    everything(service)
+    stream = service.datastreams().query().list().entities[0]
+    for number in range(30):
+        service.create(
+            fsc.Observation(
+                phenomenon_time=f"2026-01-{number + 1:02}T00:00:00Z", result=number, datastream=fsc.Datastream(id=stream.id)
+            )
+        )
+    asked = service.observations().query
+    assert [one.result for one in asked().filter("result lt 3 and phenomenonTime gt 2026-01-01T00:00:00Z").list()] == [1, 2]
+    assert asked().orderby("phenomenonTime", "desc").top(1).list().entities[0].result == 29
+    assert asked().skip(28).list().entities[0].result == 28
+    counted = asked().filter("result ge 10").count().top(5).list()
+    assert (counted.count, len(counted.entities)) == (20, 5)
+    chosen = asked().select("result", "id").top(1).list().entities[0]
+    assert (chosen.result, chosen.phenomenon_time, chosen.id) == (0, None, 1)
+    heard: list[int] = []
+    whole = asked().top(10).list(callback=heard.append, step_size=10)
+    assert [one.result for one in whole] == list(range(30))
+    assert heard
+    with pytest.raises(Exception, match="400"):
+        asked().filter("colour eq 1").list()
+
+
+def test_the_client_makes_a_multi_datastream_whose_units_say_their_state(service: Any) -> None:
+    thing = a_thing()
+    service.create(thing)
+    units = Units(
+        [fsc.UnitOfMeasurement("metre per second", "m/s", "ucum:m/s"), fsc.UnitOfMeasurement("degree", "deg", "ucum:deg")]
+    )
+    observed = [
+        fsc.ObservedProperty(name=name, definition=f"http://example.org/{name}", description=name)
+        for name in ("speed", "direction")
+    ]
+    wind = fsc.MultiDatastream(
+        name="wind", description="wind", unit_of_measurements=units, multi_observation_data_types=["OM_Measurement"] * 2, properties={"every_s": 60},
+        observation_type="http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_ComplexObservation", thing=fsc.Thing(id=thing.id),
+        sensor=fsc.Sensor(name="sonic", description="sonic", encoding_type="text/plain", metadata="none"),
+    )  # fmt: skip
+    wind.observed_properties = observed
+    service.create(wind)
+    for number in range(3):
+        service.create(
+            fsc.Observation(
+                phenomenon_time=f"2026-01-0{number + 1}T00:00:00Z",
+                result=[number, 10 * number],
+                multi_datastream=fsc.MultiDatastream(id=wind.id),
+            )
+        )
+    found = service.multi_datastreams().find(wind.id)
+    assert [one["symbol"] for one in found.unit_of_measurements] == ["m/s", "deg"]
+    assert [one.name for one in found.get_observed_properties().query().list()] == ["speed", "direction"]
+    assert [one.result for one in found.get_observations().query().filter("result[1] ge 10").list()] == [[1, 10], [2, 20]]
+    assert [one.name for one in service.things().find(thing.id).get_multi_datastreams().query().list()] == ["wind"]
+    assert [one.id for one in service.sensors().query().list().entities[0].get_multi_datastreams().query().list()] == [wind.id]
+    assert [
+        one.id for one in service.observed_properties().query().list().entities[1].get_multi_datastreams().query().list()
+    ] == [wind.id]
+    service.patch(found, [{"op": "replace", "path": "/name", "value": "breeze"}])
+    assert service.multi_datastreams().query().filter("name eq 'breeze'").expand("Thing").list().entities[0].thing.name == "gauge"
+    with pytest.raises(Exception, match="400"):
+        service.create(
+            fsc.Observation(phenomenon_time="2026-01-09T00:00:00Z", result=[1], multi_datastream=fsc.MultiDatastream(id=wind.id))
+        )
+    service.delete(found)
+    assert list(service.observations().query().list()) == []

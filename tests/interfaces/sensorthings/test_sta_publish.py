@@ -51,7 +51,7 @@ def test_a_gauge_becomes_a_thing_and_each_of_its_quantities_a_datastream(places:
         (None, {"qartod": 9}),
     ]
     assert shown["phenomenonTime"] == "2026-01-01T00:00:00Z/2026-01-01T00:00:01Z"
-    assert shown["observedArea"] == {"type": "Point", "coordinates": [8.4, 49.0]}
+    assert shown["observedArea"] == {"type": "Polygon", "coordinates": [[[8.4, 49.0]] * 5]}
     assert shown["Thing"]["Locations"][0]["location"]["coordinates"] == [8.4, 49.0]
     assert places.get("Datastreams(2)/Sensor") == places.get("Datastreams(1)/Sensor")
     assert places.get("Things(2)/Locations")["value"] == []

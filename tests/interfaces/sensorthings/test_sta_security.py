@@ -161,7 +161,7 @@ def test_a_question_that_takes_too_long_is_stopped(sta: Sta, monkeypatch: pytest
 
 def test_a_body_that_is_too_long_is_refused(sta: Sta, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.interfaces.sensorthings.routes.BODY_BYTES_MAX", 100)
-    assert "over 100 bytes" in sta.refused("POST", "Things", thing("x" * 200))
+    assert "over 100 bytes" in sta.refused("POST", "Things", thing("x" * 200), status=413)
 
 
 def test_a_hostile_name_is_only_a_value(sta: Sta) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -251,3 +252,52 @@ def test_a_reader_that_is_overtaken_by_a_compaction_looks_again(tmp_path: Path) 
 
     assert len(history.looking("river_level", look)) == 200
     assert tries == 2
+
+
+def full_spool(folder: Path, *, history: Path | None) -> Spool:
+    return Spool(folder / "readings", segment_bytes=100, keep_bytes=700, history=history)
+
+
+def test_what_a_full_log_lets_go_is_no_loss_where_the_history_has_it(tmp_path: Path) -> None:
+    with closing(full_spool(tmp_path, history=tmp_path / "history")) as spool:
+        for k in range(30):
+            spool.append([batch([T0 + k * HOUR], [k])])
+            compact(tmp_path, now=NOW)
+        assert spool.dropped_readings > 20
+        assert (spool.unkept_readings, spool.news) == (0, [])
+    assert len(History(tmp_path).read("river_level")) == 30
+
+
+def test_what_a_full_log_lets_go_before_the_history_had_it_is_counted_told_and_stays_counted(tmp_path: Path) -> None:
+    with closing(full_spool(tmp_path, history=tmp_path / "history")) as spool:
+        for k in range(3):
+            spool.append([batch([T0 + k * HOUR], [k])])
+        compact(tmp_path, now=NOW)
+        for k in range(3, 30):
+            spool.append([batch([T0 + k * HOUR], [k])])
+        compact(tmp_path, now=NOW)
+        kept = len(History(tmp_path).read("river_level"))
+        assert spool.unkept_readings == 30 - kept + 1 > 1  # the segment that grew at the first compaction does not count as there
+        assert sum(one.readings for one in spool.news) == spool.unkept_readings
+        lost = spool.unkept_readings
+    with closing(full_spool(tmp_path, history=tmp_path / "history")) as spool:
+        assert spool.unkept_readings == lost
+
+
+@pytest.mark.parametrize("cursor", [None, b"", b"[]", b'{"through": "all"}', b'{"through": -1}'])
+def test_where_nothing_says_what_the_history_has_it_is_taken_to_have_nothing(tmp_path: Path, cursor: bytes | None) -> None:
+    if cursor is not None:
+        (tmp_path / "history").mkdir()
+        (tmp_path / "history" / "compacted.json").write_bytes(cursor)
+    with closing(full_spool(tmp_path, history=tmp_path / "history")) as spool:
+        for k in range(30):
+            spool.append([batch([T0 + k * HOUR], [k])])
+        assert spool.unkept_readings == spool.dropped_readings > 20
+
+
+def test_a_node_without_a_history_lets_its_oldest_go_as_before(tmp_path: Path) -> None:
+    with closing(full_spool(tmp_path, history=None)) as spool:
+        for k in range(30):
+            spool.append([batch([T0 + k * HOUR], [k])])
+        assert spool.dropped_readings > 20
+        assert (spool.unkept_readings, spool.news) == (0, [])

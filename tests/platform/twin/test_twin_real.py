@@ -136,7 +136,7 @@ def test_helsinkis_streets_lie_in_the_twin(extract: str, shared_data: Path, tmp_
     assert inside.mean() > 0.9
 
 
-def helsinki(shared_data: Path, tmp_path: Path, extract: str) -> Twin:
+def helsinki(shared_data: Path, tmp_path: Path, extract: str, **more: Path) -> Twin:
     """A twin on a flat made-up ground: there is no terrain of Helsinki here, and these tests are of streets and houses."""
     west, south, east, north = {
         "helsinki_centre": (24.9351, 60.1641, 24.9535, 60.1792),
@@ -159,8 +159,23 @@ def helsinki(shared_data: Path, tmp_path: Path, extract: str) -> Twin:
         assets={"schools": pbf},
         name="Helsinki's streets on a made-up ground",
         made_up=True,
+        **more,
     )
     return open_twin(tmp_path / "twin", verify=True)
+
+
+def test_helsinkis_substations_are_those_of_the_extract_and_what_it_has_not_is_told(shared_data: Path, tmp_path: Path) -> None:
+    import osmium
+
+    pbf = shared_data / "helsinki" / "helsinki_centre.osm.pbf"
+    twin = helsinki(shared_data, tmp_path, "helsinki_centre", lifelines=pbf)
+    tagged = {str(o.id) for o in osmium.FileProcessor(str(pbf)) if o.tags.get("power") == "substation"}
+    assert {one.partition("-")[2] for one in twin.assets("substations").id} == tagged
+    assert (twin.assets("substations").place >= 0).all()
+    assert any(
+        "helsinki_centre.osm.pbf has no pumping stations, water works, masts, hospitals" in r for r in twin.manifest.remarks
+    )
+    assert any(source.what == "lifelines" for source in twin.manifest.sources)
 
 
 def test_helsinkis_houses_are_those_that_the_extract_holds_whole(shared_data: Path, tmp_path: Path) -> None:

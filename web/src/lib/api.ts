@@ -63,6 +63,7 @@ export const api = {
   here: (id: string, [lon, lat]: T.LonLat) => get<T.Here>(`forecasts/${part(id)}/at?lon=${lon}&lat=${lat}`),
   roadsCut: (id: string, view: string, frame: string) => get<T.RoadsCut>(`forecasts/${part(id)}/roads?view=${view}&frame=${frame}`),
   zoneRisks: (id: string) => get<T.ZoneRisk[]>(`forecasts/${part(id)}/zones`),
+  chains: (id: string) => get<T.RiskChains>(`forecasts/${part(id)}/chains`),
   plans: () => get<T.Plan[]>('plans'),
   comparisons: () => get<T.Comparison[]>('comparisons'),
   decide: (decision: { comparison: string; plan: string; plan_digest: string; verdict: T.Verdict; comment: string; password: string }) =>

@@ -151,10 +151,15 @@ export interface ZoneRisk {
   first_arrival_h: number | null
 }
 
-export interface Condition {
-  fact: string
-  op: string
-  value: number
+/** What fails in a forecast's futures, what that takes down in turn, and what would help. */
+export interface RiskChains {
+  members: number
+  links: number
+  links_assumed: number
+  figures: Record<string, Estimate>
+  ways: { points: string[]; names: string[]; links: string[]; assumed: boolean; share: number; low: number; high: number; begins_h: number; after_h: number[] }[]
+  breaks: { verb: string; target: string; what: string; saved: number; low: number; high: number; helps_share: number }[]
+  remarks: string[]
 }
 
 export interface Action {
@@ -163,7 +168,7 @@ export interface Action {
   role: string
   duration: { low_min: number; usual_min: number; high_min: number }
   after: string[]
-  when: Condition[]
+  when: string
   needs: Record<string, number>
   deadline_min: number
   cost: number
@@ -324,21 +329,46 @@ export interface Source {
   quantity: string
   site: string
   unit: string
+  state: 'blind' | 'faulty' | 'overdue' | 'warns' | 'works'
+  why: string
   value: number | null
   time: string | null
+  arrived: string | null
   age_s: number | null
   lag_s: number | null
+  lag_spread_s: number | null
+  clock_ahead_s: number | null
   per_hour: number | null
   good_share: number | null
+  shares: Record<string, number>
+  dropped: Record<string, number>
   faults: string[]
   blind: string[]
   level: string
 }
 
-/** Every stream, and how many readings were stored, known already, late or of the future, by quantity. */
+export interface CollectorTally {
+  received: number
+  taken: number
+  lost: number
+  dropped: Record<string, number>
+  last: string | null
+  said: Record<string, string>
+}
+
+export interface CollectorStanding {
+  name: string
+  kind: string
+  broken: string
+  tally: CollectorTally | null
+}
+
+/** Every stream and collector, the worst first; what became of the readings, by quantity; what senders were refused, by sender. */
 export interface Sources {
   sources: Source[]
   counted: Record<string, Record<string, number>>
+  collectors: CollectorStanding[]
+  refused: Record<string, Record<string, number>>
 }
 
 export interface Verified {

@@ -34,11 +34,11 @@ class Told:
                 self._remember(entry.id, entry.record)
 
     def _remember(self, record_id: str, bulletin: Bulletin) -> None:
-        self._last[bulletin.subject] = record_id, msgspec.structs.replace(bulletin, text="")
+        self._last[bulletin.subject] = record_id, msgspec.structs.replace(bulletin, text="", parts=msgspec.UNSET)
         self._subjects[bulletin.revision] = bulletin.subject
 
     def last(self, subject: str) -> Bulletin | None:
-        """The last revision of an event, without its text."""
+        """The last revision of an event, without its text and its parts."""
         return self._last[subject][1] if subject in self._last else None
 
     def subject_of(self, revision: str) -> str | None:

@@ -53,6 +53,7 @@ LANES_S = 60.0  # for so long a permission is remembered
 LINGER_S = 5.0
 PARTS_BYTES = 256 << 10
 PENDING_BYTES = 500  # what a message that waits takes beside its payload, about
+_PUBACK = int.from_bytes(puback(Kind.PUBACK, 0), "big")
 _PING = encode(Ping(Kind.PINGRESP), V311)
 # What CONNACK of version 3.1.1 can say: OASIS MQTT 3.1.1 (2014), table 3.1.
 _OLD_CODES: Mapping[int, int] = {
@@ -336,11 +337,21 @@ class Connection(asyncio.Protocol):
     def address(self) -> str:
         return str((self.transport.get_extra_info("peername") or ("unknown",))[0])
 
-    def answer(self, packet: Publish, code: int = 0, words: str = "") -> None:
-        """PUBACK or PUBREC."""
-        self.unanswered -= 1
+    def acknowledge(self, numbers: list[int]) -> None:
+        """PUBACK for messages that are stored."""
+        if numbers and self.state == "open":
+            self._has_answered(len(numbers))
+            # what `puback` makes, without a call for each
+            self.send(b"".join([(_PUBACK | number).to_bytes(4, "big") for number in numbers]))
+
+    def _has_answered(self, count: int) -> None:
+        self.unanswered -= count
         if self._held and self.unanswered * 2 <= self._endpoint.settings.receive_maximum:
             self.release("window")
+
+    def answer(self, packet: Publish, code: int = 0, words: str = "") -> None:
+        """PUBACK or PUBREC."""
+        self._has_answered(1)
         kind = Kind.PUBACK if packet.qos == 1 else Kind.PUBREC
         if self.version != V5:
             self.send(puback(kind, packet.packet_id))
@@ -911,12 +922,27 @@ class Endpoint:
         finally:
             desk.running -= 1
             self._pending_bytes -= sum(len(one.packet.payload) + PENDING_BYTES for one in arrived)
-        for one, result in zip(arrived, results, strict=True):
-            self._conclude(one, result, passes_on=desk.passes_on)
+        self._conclude_all(arrived, results, passes_on=desk.passes_on)
         if desk.waiting and desk.timer is None and desk.running < AT_ONCE:
             self._hand_over(desk)
         if self._is_loaded and self._pending_bytes * 2 <= self.settings.pending_bytes_most:
             self._speed_up()
+
+    def _conclude_all(self, arrived: list[_Arrived], results: Sequence[Result], *, passes_on: bool) -> None:
+        """Acknowledge and pass on: what is stored at quality 1 in one piece for each client, in the order in which it came."""
+        stored: dict[Connection, list[int]] = {}
+        for one, result in zip(arrived, results, strict=True):
+            packet, connection = one.packet, one.connection
+            if packet.qos == 1 and result.outcome == Outcome.STORED and connection is not None:
+                stored.setdefault(connection, []).append(packet.packet_id)
+                if passes_on:
+                    self._go_on(one.session, packet, one.is_urgent, one.expires_at)
+                continue
+            if connection is not None:
+                connection.acknowledge(stored.pop(connection, []))  # section 4.6: in the order of the messages
+            self._conclude(one, result, passes_on=passes_on)
+        for connection, numbers in stored.items():
+            connection.acknowledge(numbers)
 
     def _conclude(self, one: _Arrived, result: Result, *, passes_on: bool) -> None:
         """Acknowledge what the handler stored, and pass it on."""

@@ -15,9 +15,12 @@ import typer
 
 from tocsin import __version__
 from tocsin.interfaces.cli import (
+    cases,
+    chain,
     demo,
     dispatch,
     edge,
+    evacuation,
     ledger,
     observations,
     pack,
@@ -48,6 +51,9 @@ app = typer.Typer(
 app.add_typer(twin.app, name="twin")
 app.add_typer(plan.app, name="plan")
 app.add_typer(dispatch.app, name="dispatch")
+app.add_typer(cases.app, name="cases")
+app.add_typer(chain.app, name="chain")
+app.add_typer(evacuation.app, name="evacuation")
 app.add_typer(warn.app, name="warn")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")

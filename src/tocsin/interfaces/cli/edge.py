@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,20 +48,10 @@ def run(
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C. Log lines go to stderr. Example: tocsin edge run edge.toml"""
     with desk(as_json=as_json) as at:
-        from tocsin.host import WallClock
-        from tocsin.interfaces.edge import log_to_stderr, run_edge
+        from tocsin.interfaces.edge import run_file
 
-        settings = _read(file)
-        log_to_stderr()
-        os.chdir(settings.path.parent)
-
-        def ready() -> None:
-            where = "no uplink" if settings.uplink is None else f"uplink {settings.uplink.url}"
-            words = f"edge {settings.node.name}: {len(settings.collectors)} collectors, {len(settings.actions)} actions, {where}"
-            at.note(words)
-
-        run_edge(settings, clock=WallClock(), run_for_s=run_for, on_ready=ready)
-        at.answer({"node": settings.node.name, "stopped": True}, lambda console: console.print("stopped in order"))
+        name = run_file(file, note=at.note, run_for_s=run_for)
+        at.answer({"node": name, "stopped": True}, lambda console: console.print("stopped in order"))
 
 
 @app.command("check")
@@ -88,20 +74,23 @@ def status(
     where: Annotated[
         Path, typer.Argument(help="The node's settings, or its data folder. Default: edge.toml.", metavar="FILE|FOLDER")
     ] = Path("edge.toml"),
+    whole: Annotated[bool, typer.Option("--all", help="Show every source, also all that work. Default: 20 of these.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a node stands: its sources, its storage, its uplink and its actions. Exit code 1 where it does not run.
+    """Say how a node stands, the worst first: sources, collectors, storage, uplink, actions. Exit code 1 where it does not run.
 
     Example: tocsin edge status edge.toml
     """
     with desk(as_json=as_json) as at:
         from tocsin.edge.status import read_status
         from tocsin.host import WallClock
+        from tocsin.interfaces.cli.edge_status import print_status
 
         told, now = read_status(where if where.is_dir() else _read(where).data), WallClock().now()
         is_old = told.is_old(now)
         age_s = (now - told.time).total_seconds()
-        at.answer(_built(told) | {"is_running": not is_old, "age_s": age_s}, lambda console: _print_status(console, told, age_s))
+        rows = _built(told) | {"is_running": not is_old, "age_s": age_s}
+        at.answer(rows, lambda console: print_status(console, told, age_s, whole=whole))
         if is_old:
             raise typer.Exit(FAILED)
 
@@ -174,6 +163,7 @@ def _read(file: Path) -> Settings:
 
 def _described(settings: Settings) -> dict[str, list[Any]]:
     rules = [f"{rule.name} ({hazard})" for hazard, several in settings.rules.items() for rule in several]
+    rules += [f"{rule.name} ({hazard})" for hazard, told in settings.bulletin_rules.items() for rule in told]
     return {
         "node": [settings.node.name],
         "data": [str(settings.data)],
@@ -192,54 +182,6 @@ def _built(told: EdgeStatus) -> dict[str, Any]:
 
     built: dict[str, Any] = msgspec.to_builtins(told)
     return built
-
-
-def _print_status(console: Console, told: EdgeStatus, age_s: float) -> None:
-    state = "does not answer" if told.is_old(told.time) or age_s > 3.0 * told.tick_s else "runs"
-    console.print(f"edge {told.node} {state}: status of {told.time:%Y-%m-%d %H:%M:%S}Z, {age_s:.0f} s ago; process {told.pid}")
-    console.print(f"\n{'quantity':<18} {'site':<20} {'value':>12} {'age':>9} {'lag':>8} {'per hour':>9} {'good':>5}  state")
-    for one in told.sources:
-        value = "-" if one.value is None else f"{one.value:g} {one.unit}"
-        state = ", ".join((*one.faults, *(f"blind: {rule}" for rule in one.blind))) or one.level
-        good = "-" if one.good_share is None else f"{one.good_share:.0%}"
-        rate = "-" if one.per_hour is None else f"{one.per_hour:g}"
-        console.print(
-            f"{one.quantity:<18} {one.site:<20} {value:>12} {_span(one.age_s):>9} {_span(one.lag_s):>8} {rate:>9} {good:>5}  {state}"
-        )
-    for quantity, counts in told.counted.items():
-        console.print(f"{quantity}: {', '.join(f'{count:,} {what}' for what, count in counts.items() if count)}")
-    for part, reason in told.broken.items():
-        console.print(f"broken: {part}: {reason}")
-    held = told.storage
-    console.print(f"\nstorage: {held.size_bytes / 1e6:.1f} of {held.keep_bytes / 1e6:.0f} MB, {held.blocks:,} blocks so far")
-    if held.dropped_readings or held.lost_readings:
-        console.print(f"  dropped: {held.dropped_readings:,} readings; before they were sent: {held.lost_readings:,}")
-    for line in held.damage:
-        console.print(f"  damaged: {line}")
-    up = told.uplink
-    if up is None:
-        console.print("uplink: none")
-    else:
-        oldest = "" if up.oldest is None else f", the oldest of {up.oldest:%Y-%m-%d %H:%M}Z"
-        last = "never" if up.acknowledged is None else f"{up.acknowledged:%Y-%m-%d %H:%M:%S}Z"
-        console.print(f"uplink: {up.waiting_readings:,} readings ({up.waiting_bytes:,} bytes) wait{oldest}; acknowledged: {last}")
-        if up.fault:
-            console.print(f"  fault: {up.fault}")
-    if told.postgres is not None:
-        console.print(f"postgres: {told.postgres.waiting_readings:,} readings wait")
-        if told.postgres.trouble:
-            console.print(f"  fault: {told.postgres.trouble}")
-        if told.postgres.lost_blocks:
-            console.print(f"  never copied: {told.postgres.lost_blocks:,} blocks, damaged or dropped before")
-    for action in told.actions:
-        said = f"{action.pending} pending, {action.delivered} delivered, {action.given_up} given up, {action.left_out} left out"
-        console.print(f"action {action.name} ({action.kind}): {said}{f'; fault: {action.fault}' if action.fault else ''}")
-
-
-def _span(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds:.0f} s" if abs(seconds) < 600 else f"{seconds / 60:.0f} min"
 
 
 @contextmanager
@@ -269,16 +211,3 @@ def _edges(data: Path, by: str) -> Iterator[tuple[Edges, Actor]]:
 
 def _row(node: EdgeNode) -> dict[str, Any]:
     return {"name": node.name, "public_key": node.public_key, "since": node.since, "ended": node.ended}
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)
-
-
-def main() -> None:
-    """The program `tocsin-edge`."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)

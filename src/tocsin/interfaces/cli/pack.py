@@ -60,6 +60,8 @@ def show(
 
 
 def _tell(console: Console, pack: Pack) -> None:
+    from tocsin.pack import Exposure, Link
+
     console.print(f"{pack.hazard}", style="bold")
     console.print("\nRules", style="bold")
     for rule in pack.rules:
@@ -79,6 +81,14 @@ def _tell(console: Console, pack: Pack) -> None:
         console.print(f"  roads: {harm.road_speed.source}")
     for sort, curve in harm.damage.items():
         console.print(f"  damage, {sort}: {curve.source}{' (unverified)' if curve.unverified else ''}")
+    if pack.chain:
+        console.print("\nRisk chains", style="bold")
+    for part in pack.chain:
+        if isinstance(part, Exposure):
+            mark = " (unverified)" if part.curve.unverified else ""
+            console.print(f"  {part.curve.quantity.name} takes out {part.kind.replace('_', ' ')}: {part.curve.source}{mark}")
+        elif isinstance(part, Link):
+            console.print(f"  {part.name}: {part.source}{' (unverified)' if part.unverified else ''}")
     if pack.knowledge:
         console.print("\nKnowledge", style="bold")
         for line in pack.knowledge:

@@ -27,6 +27,8 @@ from tocsin.interfaces.cli.scenario import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tocsin.flows.plan_files import PlanFile
+    from tocsin.flows.plan_trials import Trials
     from tocsin.pack import Plan
     from tocsin.platform.twin import Twin
 
@@ -80,9 +82,9 @@ def show(
     with desk(as_json=as_json) as at:
         import msgspec
 
-        from tocsin.flows.decision import plan_to_toml
+        from tocsin.flows.plan_files import plan_to_toml
 
-        plan = _plans(_open(folder), hazard, [name])[0]
+        plan = _plans(_open(folder), hazard, [name])[0].plan
         if toml and not as_json:
             sys.stdout.write(plan_to_toml(plan))
             return
@@ -102,8 +104,9 @@ def check(
         from tocsin.flows.decision import check as check_plan
 
         twin = _open(folder)
-        found = _plans(twin, hazard, [plan])[0]
-        check_plan(found, _world(twin))
+        file = _plans(twin, hazard, [plan])[0]
+        check_plan(file, _world(twin))
+        found = file.plan
         facts = {"ok": True, "name": found.name, "actions": len(found.actions), "digest": found.digest()}
         at.answer(
             facts,
@@ -175,10 +178,11 @@ def compare(
                 check_target(target)
         twin, now = _open(folder), WallClock().now()
         world = twin.world(now)
-        plans = _plans(twin, hazard, plan or [])
-        for one in plans:
+        files = _plans(twin, hazard, plan or [])
+        for one in files:
             check_plan(one, world, model)
         limits = limits_from(limit or [], world)
+        plans = [one.plan for one in files]
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
         began = time.perf_counter()
@@ -210,6 +214,89 @@ def compare(
         at.answer(told, lambda console: tell(console, told))
 
 
+@app.command("test")
+def try_all(
+    twin: Annotated[Path, typer.Option(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")],
+    plan: Annotated[
+        list[str] | None,
+        typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="PLAN"),
+    ] = None,
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(help="A folder of scenario files (*.toml) with what is expected. Default: none.", metavar="FOLDER"),
+    ] = None,
+    cases: Annotated[bool, typer.Option(help="Run the plans on the pack's cases too; --no-cases leaves them out.")] = True,
+    members: Annotated[int, typer.Option(help="How many futures of each case.", min=1, max=10_000)] = 20,
+    hours: Annotated[float, typer.Option(help="How long a case is played, h.", min=0.01, max=8_784.0)] = 24.0,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Write what came into the scenario files as what is expected from now on. Default: compare only."
+        ),
+    ] = False,
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Run plans on every stored case and scenario, and compare with what is expected. Exit code 1 where something differs.
+
+    Example: tocsin plan test mine.toml --twin my-city --scenarios scenarios
+    """
+    with desk(as_json=as_json) as at:
+        from tocsin.flows.decision import check as check_plan
+        from tocsin.flows.information import model_of
+        from tocsin.flows.plan_trials import case_trials, measured, try_plans
+        from tocsin.interfaces.trial_files import read_trial, trial_paths, write_expects
+        from tocsin.pack import find_pack
+        from tocsin.vocabulary import InputError
+
+        place, pack = _open(twin), find_pack(hazard)
+        world = _world(place)
+        files = _plans(place, hazard, plan or [])
+        for one in files:
+            check_plan(one, world)
+        plans, models = [one.plan for one in files], {"": model_of(pack), **{m.name: m for m in pack.models}}
+        played, not_played = case_trials(pack, world, models[""], members=members, hours=hours)
+        paths = {} if scenarios is None else {path: read_trial(path, world, models, played) for path in trial_paths(scenarios)}
+        trials = [*(played.values() if cases else ()), *paths.values()]
+        names = [trial.name for trial in trials]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"scenario {twice[0]!r} is there twice; give each its own name")
+        if not trials:
+            raise InputError("nothing to run the plans on: no case can be played here; give --scenarios FOLDER")
+        done = try_plans(
+            place, hazard, plans, trials, world=world, not_played=not_played if cases else {}, on_progress=at.progress
+        )
+        if update:
+            for path, trial in paths.items():
+                write_expects(path, measured(trial, done, plans))
+                at.wrote(path)
+        at.answer(_trial_facts(done, updated=update), lambda console: _tell_trials(console, done, updated=update))
+        if not (done.ok or update):
+            raise typer.Exit(1)
+
+
+def _trial_facts(done: Trials, *, updated: bool) -> dict[str, Any]:
+    import msgspec
+
+    return {"ok": done.ok or updated, "updated": updated, **msgspec.to_builtins(done)}
+
+
+def _tell_trials(console: Console, done: Trials, *, updated: bool) -> None:
+    for row in done.results:
+        console.print(
+            f"{row.trial}: {row.plan}: {row.people_in_danger:,.0f} people in danger on average, "
+            f"{row.people_in_danger_worst_tenth:,.0f} in the worst tenth; a part fails in {row.failed_share:.0%}"
+        )
+    for name, why in done.not_played.items():
+        console.print(f"{name}: not played: {why}")
+    for one in done.held:
+        if not one.holds:
+            console.print(f"DIFFERS  {one.trial}: {one.words}", style="bold")
+    held = sum(one.holds for one in done.held)
+    verdict = "; what came is what is expected from now on" if updated else ""
+    console.print(f"{held} of {len(done.held)} expectations hold{verdict}", style="bold")
+
+
 def _open(folder: Path) -> Twin:
     from tocsin.platform.twin import open_twin
 
@@ -222,9 +309,10 @@ def _world(twin: Twin) -> Any:
     return twin.world(WallClock().now())
 
 
-def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
+def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[PlanFile]:
     """The plans that were named: a file where there is one of that name or it ends in .toml, else one of the pack's own."""
-    from tocsin.flows.decision import own_plans, plan_from_toml
+    from tocsin.flows.decision import own_plans
+    from tocsin.flows.plan_files import PlanFile, read_plan
     from tocsin.interfaces.files import read_bounded
     from tocsin.vocabulary import InputError, NotFound
 
@@ -232,16 +320,16 @@ def _plans(twin: Twin, hazard: str, asked: list[str]) -> list[Plan]:
     found = []
     for name in asked or own:
         if name in own:
-            found.append(own[name])
+            found.append(PlanFile(own[name]))
         elif name.lower().endswith(".toml") or Path(name).is_file():
             try:
                 text = read_bounded(Path(name), PLAN_BYTES_MAX).decode()
             except UnicodeDecodeError as fault:
                 raise InputError(f"{name}: byte {fault.start} is not UTF-8 text; wanted a plan as TOML") from fault
-            plan = plan_from_toml(text, where=name)
-            if plan.hazard != hazard:
-                raise InputError(f"{name}: is a plan for {plan.hazard!r}; wanted {hazard!r}: give --hazard")
-            found.append(plan)
+            file = read_plan(text, where=name)
+            if file.plan.hazard != hazard:
+                raise InputError(f"{name}: is a plan for {file.plan.hazard!r}; wanted {hazard!r}: give --hazard")
+            found.append(file)
         else:
             raise NotFound(f"plan {name!r}: is no file and no plan of the {hazard} pack here; there are: {', '.join(own)}")
     return found
@@ -252,6 +340,13 @@ def _tell_plan(console: Console, plan: Plan) -> None:
     console.print(f"{plan.hazard}, from {plan.level.word}, decided by the {plan.authority}; digest {plan.digest()[:16]}...")
     if plan.resources:
         console.print(f"resources: {', '.join(f'{count} {name}' for name, count in plan.resources.items())}")
+    for name, substitutes in plan.substitutes.items():
+        console.print(f"for a missing {name}: {', then '.join(f'{s.rate:g} {s.use}' for s in substitutes)}")
+    for level in plan.levels:
+        enter = f"when {level.enter}" if level.enter else "by the decision"
+        agrees = ", by itself" if level.automatic else f", if the {level.authority} agrees" if level.enter else ""
+        leave = f"; left when {level.leave}" if level.leave else ""
+        console.print(f"level {level.name} ({level.level.word}): entered {enter}{agrees}{leave}")
     for number, action in enumerate(plan.actions, 1):
         d = action.duration
         console.print(
@@ -261,8 +356,14 @@ def _tell_plan(console: Console, plan: Plan) -> None:
         console.print(f"   {action.do}")
         if action.after:
             console.print(f"   after: {', '.join(action.after)}")
-        for condition in action.when:
-            console.print(f"   only while: {condition.fact} {condition.op} {condition.value:g}")
+        for words, text in (
+            ("called by level", action.level),
+            ("only while", action.when),
+            ("cancelled when", action.cancel),
+            ("where it fails", action.otherwise),
+        ):
+            if text:
+                console.print(f"   {words}: {text}")
         if action.needs:
             console.print(f"   needs: {', '.join(f'{count} {name}' for name, count in action.needs.items())}")
         for effect in action.effects:

@@ -47,6 +47,13 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
+    sensing: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with more quantities, collectors, checks and rules, as in edge.toml: docs/guide/rules.md. Default: none.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
@@ -63,5 +70,6 @@ def serve(
             purpose=purpose.value,
             mqtt_port=mqtt_port,
             postgres_url_file=postgres_url_file,
+            sensing_file=sensing,
             as_json=as_json,
         )

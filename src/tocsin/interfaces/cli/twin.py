@@ -63,6 +63,22 @@ def build(
             help="Things at risk or of use, e.g. hospitals=hospitals.geojson; several times. Default: none.", metavar="KIND=FILE"
         ),
     ] = None,
+    lifelines: Annotated[
+        Path | None,
+        typer.Option(
+            help="An OSM PBF: substations, pumping stations, water works, masts and hospitals are taken from it, as far as it has them. "
+            "Default: none.",
+            metavar="FILE",
+        ),
+    ] = None,
+    dependencies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Which asset needs which: CSV with link, source, target (kind:id) and, where known, probability, delay_h, endurance_h. "
+            "Default: none, and risk chains take the nearest.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
     water: Annotated[
         list[str] | None,
         typer.Option(
@@ -122,6 +138,8 @@ def build(
             assets={
                 kind: Path(file) for kind, file in pairs(assets or [], "--assets", example="hospitals=hospitals.geojson").items()
             },
+            lifelines=lifelines,
+            dependencies=dependencies,
             water=pairs(water, "--water", example="lake=auto") if water else None,
             cell_m=cell,
             crs=crs or None,

@@ -32,6 +32,21 @@ GAP_FROM_M, GAP_TO_M = 1_450.0, 1_650.0  # where the levee is open to the ferry 
 NAME = "Bellmere (made up)"
 ENTRY = "river from the west"
 
+# Which needs which, as the district's utilities would say: the clinic hangs on both substations, all else on one.
+DEPENDENCIES = (
+    ("power for pumping stations", "substations:quay", "pumping_stations:mill", ""),
+    ("power for water works", "substations:quay", "water_works:south", ""),
+    ("power for masts", "substations:quay", "masts:arena", ""),
+    ("power for masts", "substations:hill", "masts:hill", ""),
+    ("power for hospitals", "substations:quay", "hospitals:hospital-1", ""),
+    ("power for hospitals", "substations:quay", "hospitals:hospital-2", ""),
+    ("power for hospitals", "substations:hill", "hospitals:hospital-2", ""),
+    ("pumps keep underpasses dry", "pumping_stations:mill", "underpasses:mill", ""),
+    ("underpasses lead to hospitals", "underpasses:mill", "hospitals:hospital-2", "0.6"),
+    *(("people_without_power", "substations:quay", f"zones:{zone}", "") for zone in ("Riverside", "Ferry Quay", "Lower Mill")),
+    *(("people_without_power", "substations:hill", f"zones:{zone}", "") for zone in ("North Bank", "Stream Side")),
+)
+
 
 def river_y_m(x_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """The river's middle, m north of the southern edge."""
@@ -167,7 +182,8 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
     )
     assets = {
         "hospitals": [
-            where.point(2_600.0, 900.0, id="hospital-1", name="Lower Mill Hospital", sort="hospital", amount=120, unit="persons")
+            where.point(2_600.0, 900.0, id="hospital-1", name="Lower Mill Hospital", sort="hospital", amount=120, unit="persons"),
+            where.point(2_450.0, 420.0, id="hospital-2", name="South Clinic", sort="clinic", amount=40, unit="persons"),
         ],
         "shelters": [
             where.point(1_000.0, 1_990.0, id="shelter-1", name="Hill School", sort="school", amount=1_500, unit="persons"),
@@ -176,6 +192,17 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
         "schools": [
             where.point(1_250.0, 880.0, id="school-1", name="Riverside School", sort="school", amount=400, unit="persons")
         ],
+        "substations": [
+            where.point(1_430.0, 830.0, id="quay", name="Quay Substation", sort="substation"),
+            where.point(1_200.0, 1_990.0, id="hill", name="Hill Substation", sort="substation"),
+        ],
+        "pumping_stations": [where.point(2_000.0, 600.0, id="mill", name="Mill Pump", sort="pumping_station")],
+        "water_works": [where.point(1_500.0, 330.0, id="south", name="South Water Works", sort="water_works")],
+        "masts": [
+            where.point(1_810.0, 340.0, id="arena", name="Arena Mast", sort="mast"),
+            where.point(1_000.0, 2_050.0, id="hill", name="Hill Mast", sort="mast"),
+        ],
+        "underpasses": [where.point(2_300.0, 640.0, id="mill", name="Mill Underpass", sort="underpass")],
         "depots": [
             where.point(2_200.0, 310.0, id="depot-1", name="Fire Station South", sort="fire_station", amount=6, unit="crews")
         ],
@@ -183,6 +210,10 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
     for kind, features in assets.items():
         _write_geojson(folder / f"{kind}.geojson", features)
     _write_geojson(folder / "gauges.geojson", _gauges(where))
+    with (folder / "dependencies.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["link", "source", "target", "probability"])
+        table.writerows(DEPENDENCIES)
     made_up = "made up by Tocsin's demo"
     return {
         "elevation": folder / "elevation.tif",
@@ -192,11 +223,12 @@ def write_district(folder: Path, seed: int) -> dict[str, Any]:
         "zones": folder / "zones.geojson",
         "lines": folder / "lines.geojson",
         "gauges": folder / "gauges.geojson",
+        "dependencies": folder / "dependencies.csv",
         "assets": {kind: folder / f"{kind}.geojson" for kind in assets},
         "name": NAME,
         "made_up": True,
         "licences": dict.fromkeys(
-            ("elevation", "roads", "population", "buildings", "zones", "lines", "gauges", *assets), made_up
+            ("elevation", "roads", "population", "buildings", "zones", "lines", "gauges", "dependencies", *assets), made_up
         ),
     }
 

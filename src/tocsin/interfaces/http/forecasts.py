@@ -15,7 +15,10 @@ from tocsin.vocabulary import InputError
 
 
 def _view(centre: Centre, request: Request) -> ForecastView:
-    return centre.forecast_view(request.path_params["forecast"])
+    asked = request.path_params["forecast"]
+    if asked == "latest":
+        asked = next(reversed(centre.board.forecasts), asked)
+    return centre.forecast_view(asked)
 
 
 def _field(view: ForecastView, request: Request) -> tuple[str, Any]:
@@ -61,3 +64,8 @@ def roads(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 def zones(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """People in the water's way, zone by zone."""
     return _view(centre, request).zones()
+
+
+def chains(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """What fails in the forecast's futures, what that takes down in turn, and what would help most."""
+    return _view(centre, request).chains

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from tocsin.flows.centre import Centre
 from tocsin.interfaces.http.guard import body_of, text_of
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import NotFound
+from tocsin.vocabulary import InputError, NotFound
 
 
 def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
@@ -92,6 +92,40 @@ def orders(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any
         }
         for s in centre.board.orders.values()
     ]
+
+
+def executions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
+    """How far each plan is that was decided for, newest first: its levels, and what each action waits for."""
+    return centre.executions()
+
+
+async def result(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """What a plan has done so far, beside what it would have done on the same facts at its usual pace."""
+    found = await asyncio.to_thread(centre.plan_result, request.path_params["decision"])
+    row: dict[str, Any] = msgspec.to_builtins(found)
+    return row
+
+
+async def agree(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Agree to a level that a running plan proposes, or refuse it."""
+    body = await body_of(request)
+    if not isinstance(agrees := body.get("agrees"), bool):
+        raise InputError(f"agrees = {agrees!r}; wanted true or false")
+    said = await asyncio.to_thread(
+        centre.agree,
+        actor,
+        request.path_params["decision"],
+        request.path_params["level"],
+        agrees=agrees,
+        reason=text_of(body, "reason", needed=False),
+    )
+    return {"id": said}
+
+
+async def end(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """End a running plan: no order follows any more."""
+    reason = text_of(await body_of(request), "reason", needed=False)
+    return {"id": await asyncio.to_thread(centre.end_plan, actor, request.path_params["decision"], reason=reason)}
 
 
 async def report(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tocsin.interfaces.sensorthings.words import Word, Words
 from tocsin.platform.things import Binary, Call, Literal, Node, Order, Path, Unary
@@ -13,7 +13,7 @@ from tocsin.vocabulary import InputError
 DEPTH_MAX = 60
 PARTS_MAX = 16
 COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
-OPERATORS = ("or", "and", "not", *COMPARISONS, "add", "sub", "mul", "div", "mod")
+OPERATORS = ("or", "and", "not", *COMPARISONS, "in", "add", "sub", "mul", "div", "mod")
 Operand = Callable[[int], Node]
 VALUE = "a property, a number, a text in single quotes, a time, a function or a bracket"
 
@@ -61,13 +61,7 @@ class _Parser:
             places.append(self.words.at(self.words.take()))
             row.append(operand(depth))
 
-        def halved(begin: int, end: int) -> Node:
-            if end - begin == 1:
-                return row[begin]
-            middle = (begin + end) // 2
-            return Binary(operator, halved(begin, middle), halved(middle, end), places[middle])
-
-        return halved(0, len(row))
+        return _halved(operator, row, places, 0, len(row))
 
     def _denial(self, depth: int) -> Node:
         if self.words.is_name("not"):
@@ -82,7 +76,24 @@ class _Parser:
         if self.words.is_name(*COMPARISONS):
             word = self.words.take()
             left = Binary(word.text, left, self._sum(depth), self.words.at(word))
+        elif self.words.is_name("in"):
+            left = self._among(left, self.words.take(), depth)
         return left
+
+    def _among(self, left: Node, word: Word, depth: int) -> Node:
+        """`x in (1, 2)` is x eq 1 or x eq 2; `1 in properties/list` looks into the list. OData 4.01, 5.1.1.1.12; FROST has it too."""
+        words, at = self.words, self.words.at(word)
+        if not words.is_mark("("):
+            if words.next.kind != "name":
+                raise words.wrong("a bracket with values, or a property that holds a list")
+            return Binary("in", left, self._path(), at)
+        words.take()
+        row: list[Node] = []
+        while True:
+            row.append(Binary("eq", left, self._sum(depth + 1), at))
+            if words.skip(")"):
+                return _halved("or", row, [at] * len(row), 0, len(row))
+            words.want(",", "or ) after a value")
 
     def _sum(self, depth: int) -> Node:
         return self._row(("add", "sub"), self._product, depth)
@@ -184,6 +195,15 @@ class _Parser:
                 return Literal("duration", parse_duration(text[9:-1], where=at), at)
             case _:
                 return Literal("shape", read_wkt(text[10:-1].replace("''", "'"), where=at), at)
+
+
+def _halved(operator: str, row: Sequence[Node], places: Sequence[str], begin: int, end: int) -> Node:
+    """A row of conditions as a tree that is as flat as can be."""
+    if end - begin == 1:
+        return row[begin]
+    middle = (begin + end) // 2
+    left, right = _halved(operator, row, places, begin, middle), _halved(operator, row, places, middle, end)
+    return Binary(operator, left, right, places[middle])
 
 
 def _plus(text: str) -> str:

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import quote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from tocsin.interfaces.http.guard import SAFE_METHODS, NoSession
 from tocsin.interfaces.sensorthings.batch import run_batch
-from tocsin.interfaces.sensorthings.service import BODY_BYTES_MAX, JSON, Answer, Ask, Service, refusal, told
+from tocsin.interfaces.sensorthings.service import BODY_BYTES_MAX, JSON, Answer, Ask, Service, TooLong, refusal, told
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import InputError, Refused, TocsinError
+from tocsin.vocabulary import Refused, TocsinError
 
 ROOT = "/sta/v1.1"
 METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
@@ -27,7 +28,7 @@ def sensorthings_routes(service: Service, who: Who, *, root: str = ROOT) -> list
     """The routes of a service; `who` proves who asks, in a thread."""
     service.batch = run_batch
 
-    async def endpoint(request: Request) -> Response:
+    async def answered(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ALLOWED})
         try:
@@ -36,8 +37,17 @@ def sensorthings_routes(service: Service, who: Who, *, root: str = ROOT) -> list
             return _response(await asyncio.to_thread(_answer, service, who, request, body, root))
         except TocsinError as fault:
             return _response(refusal(fault))
+        except ClientDisconnect:  # nobody is there to hear an answer
+            return Response(status_code=400)
 
-    return [Route(path, endpoint, methods=METHODS) for path in (root, f"{root}/{{path:path}}")]
+    class Endpoint:
+        """As an application of its own it gets every method, and what is not allowed is told in JSON too."""
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            response = await answered(Request(scope, receive))
+            await response(scope, receive, send)
+
+    return [Route(path, Endpoint()) for path in (root, f"{root}/{{path:path}}")]
 
 
 def _answer(service: Service, who: Who, request: Request, body: bytes, root: str) -> Answer:
@@ -74,7 +84,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         received += part
         if len(received) > BODY_BYTES_MAX:
-            raise InputError(f"{request.url.path}: the body is over {BODY_BYTES_MAX:,} bytes; send less at once")
+            raise TooLong(f"{request.url.path}: the body is over {BODY_BYTES_MAX:,} bytes; send less at once")
     return bytes(received)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,14 @@ from tocsin.interfaces.sensorthings.options import NotSupported, parse_options
 from tocsin.interfaces.sensorthings.paths import Target, resolve
 from tocsin.interfaces.sensorthings.shape import Shaper
 from tocsin.platform.things import BY_PLURAL, EntityType, Query, Reader, Things
-from tocsin.platform.things.jsontext import decode_body, encode_bytes
+from tocsin.platform.things.jsontext import check_depth, decode_body, encode_bytes
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Conflict, InputError, NotFound, Refused, TocsinError, Unavailable
 
 READ, WRITE = "things.read", "things.write"
 BODY_BYTES_MAX = 16 * 1024 * 1024
+PATCHES_MAX = 1_000
+COPIED_BYTES_MAX = 1024 * 1024
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
 CONFORMANCE_BY_MQTT = tuple(
     f"http://www.opengis.net/spec/iot_sensing/1.1/req/{name}"
@@ -52,11 +55,16 @@ class NotAllowed(TocsinError):
     """The method does not go with the address."""
 
 
+class TooLong(InputError):
+    """The body is longer than the service takes."""
+
+
 STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (Refused, 403),
     (NotFound, 404),
     (NotAllowed, 405),
     (Conflict, 409),
+    (TooLong, 413),
     (InputError, 400),
     (NotSupported, 501),
     (Unavailable, 503),
@@ -272,9 +280,19 @@ def _links_to_one(reader: Reader, kind: EntityType, id_: int) -> dict[str, Any]:
 
 def _patched(before: dict[str, Any], body: Any) -> tuple[Any, bool]:
     """What a JSON Patch (RFC 6902) changes."""
-    document = {name: value for name, value in before.items() if not name.startswith("@iot.") and "@iot." not in name}
+    document: Any = {name: value for name, value in before.items() if not name.startswith("@iot.") and "@iot." not in name}
+    if not isinstance(body, list) or len(body) > PATCHES_MAX:
+        raise InputError(f"JSON Patch: wanted a list of at most {PATCHES_MAX:,} operations (RFC 6902)")
+    most = len(encode_bytes(document)) + COPIED_BYTES_MAX
+    after = copy.deepcopy(document)
     try:
-        after = jsonpatch.JsonPatch(body).apply(document, in_place=False)
+        for operation in body:
+            after = jsonpatch.JsonPatch([operation]).apply(after, in_place=True)
+            is_copy = isinstance(operation, dict) and operation.get("op") == "copy"
+            if is_copy and len(encode_bytes(after)) > most:  # forty copies of a whole into itself would fill the memory
+                raise TooLong(f"JSON Patch: copies over {COPIED_BYTES_MAX:,} bytes; send them as values")
+    except TooLong:
+        raise
     except (
         jsonpatch.JsonPatchException,
         jsonpatch.JsonPointerException,
@@ -284,6 +302,7 @@ def _patched(before: dict[str, Any], body: Any) -> tuple[Any, bool]:
         AttributeError,
     ) as fault:
         raise InputError(f"JSON Patch: cannot be applied: {type(fault).__name__}: {str(fault)[:200]}") from fault
+    check_depth(after, where="JSON Patch")
     if not isinstance(after, dict):
         raise InputError("JSON Patch: makes something else of the entity than an object")
     names = [*after, *(name for name in document if name not in after)]

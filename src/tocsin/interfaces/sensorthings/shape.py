@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from tocsin.platform.things import BY_NAME, Entity, Expand, Page, Query
+from tocsin.platform.things import BY_NAME, Entity, EntityType, Expand, Page, Query
 
 SAFE = "?$&=/:,;()'@%+*!~-._"
 COMPONENTS = ("id", "phenomenonTime", "result", "resultTime", "resultQuality", "validTime", "parameters")
+
+
+class _Plan:
+    """Which members the entities of one kind have in an answer, worked out once for all of them."""
+
+    def __init__(self, kind: EntityType, chosen: tuple[str, ...] | None, is_inside: bool) -> None:
+        self.has_id, self.has_self = (chosen is None or name in chosen for name in ("@iot.id", "@iot.selfLink"))
+        wanted = [prop for prop in kind.properties if chosen is None or prop.name in chosen]
+        self.properties = [(prop.name, prop.shown_null or prop.name == "result") for prop in wanted]
+        ways = [way for way in kind.links if (not is_inside if chosen is None else way.name in chosen)]
+        self.links = [(way.name, bool(way.column), f"{way.name}@iot.navigationLink") for way in ways]
 
 
 class Shaper:
@@ -16,27 +27,30 @@ class Shaper:
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
+        self._plans: dict[tuple[str, tuple[str, ...] | None, bool], _Plan] = {}
 
     def self_link(self, entity: Entity) -> str:
         return f"{self.root}/{entity.kind.plural}({entity.id})"
 
     def entity(self, entity: Entity, query: Query, *, is_inside: bool = False) -> dict[str, Any]:
         """One entity with what its query chose and expanded; inside another one it has no links that nobody chose."""
-        kind, link, chosen = entity.kind, self.self_link(entity), query.select
+        key = entity.kind.name, query.select, is_inside
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _Plan(entity.kind, query.select, is_inside)
+        link, values, keys = self.self_link(entity), entity.values, entity.keys
         told: dict[str, Any] = {}
-        if chosen is None or "@iot.id" in chosen:
+        if plan.has_id:
             told["@iot.id"] = entity.id
-        if chosen is None or "@iot.selfLink" in chosen:
+        if plan.has_self:
             told["@iot.selfLink"] = link
-        for prop in kind.properties:
-            if prop.name in entity.values:
-                value = entity.values[prop.name]
-                if value is not None or prop.shown_null or prop.name == "result":
-                    told[prop.name] = value
-        for way in kind.links:
-            is_wanted = not is_inside if chosen is None else way.name in chosen
-            if is_wanted and not (way.column and entity.keys.get(way.name) is None):
-                told[f"{way.name}@iot.navigationLink"] = f"{link}/{way.name}"
+        for name, is_shown_null in plan.properties:
+            value = values[name]
+            if value is not None or is_shown_null:
+                told[name] = value
+        for name, is_own, member in plan.links:
+            if not is_own or keys.get(name) is not None:
+                told[member] = f"{link}/{name}"
         for part in query.expand:
             self._expanded(told, entity, part, link)
         return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.pack.ready_rules.table import (
     Levels,
@@ -85,9 +86,18 @@ def threshold(
             window, before, level, blind, value, age_s, max_age_s, say, lambda at: few_words(window, at, min_readings)
         )
 
+    def is_quiet(window: Window) -> NDArray[np.bool_]:
+        """The newest good reading is inside all limits: no level is reached, however long the readings before it were beyond one."""
+        limit = table.rows(window.sites)
+        value, age_s = detect.newest(window.value, window.age_s, window.good)
+        with np.errstate(invalid="ignore"):
+            beyond = (table.sign * value[:, None] >= table.sign * limit).any(axis=1)
+        sees = (age_s <= max_age_s) & (window.good.sum(axis=1) >= min_readings)
+        return np.asarray(~beyond & (sees | ~np.isfinite(limit).any(axis=1)), np.bool_)
+
     span_s = max(persistence_s, clear_s) + max_age_s
     told = meaning or f"{quantity.name} {table.beyond} a limit{for_words(persistence_s)}"
-    return Rule(name, quantity, span_s, judge, told, table.source, table.verified, by_site=True)
+    return Rule(name, quantity, span_s, judge, told, table.source, table.verified, by_site=True, is_quiet=is_quiet)
 
 
 def rise(

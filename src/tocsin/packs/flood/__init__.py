@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tocsin.pack import Case, Pack
+from tocsin.packs.flood.chain import CHAIN
 from tocsin.packs.flood.harm import HARM
 from tocsin.packs.flood.model import WATER_RUNS_OVER_THE_GROUND
 from tocsin.packs.flood.plans import plans
 from tocsin.packs.flood.quantities import DISCHARGE, RAIN_AMOUNT, RIVER_LEVEL
 from tocsin.packs.flood.rules import RAIN_HEAVY, RIVER_RISING_FAST
+from tocsin.vocabulary import Series
 
 PACK = Pack(
     hazard="flood",
@@ -16,6 +18,7 @@ PACK = Pack(
     models=(WATER_RUNS_OVER_THE_GROUND,),
     harm=HARM,
     plans=plans,
+    chain=CHAIN,
     knowledge=(
         "A gauge that stops sending in a flood is itself a warning (Ahr 2021).",
         "Tie each warning level to named actions with an owner and a deadline (Zhengzhou 2021).",
@@ -29,6 +32,9 @@ PACK = Pack(
             {"rain_max_1h_mm": 201.9, "rain_3d_mm": 617.1},
             {"deaths_and_missing_city": 380.0},
             ("red warnings were not bound to mandatory actions",),
+            # its worst hour by itself: how the rest of the three days fell is not in these sources
+            {"rain": Series.of([0.0, 3600.0], [201.9, 0.0])},
+            ("close roads and open shelters",),
         ),
         Case(
             "Ahr valley flash flood",
@@ -37,6 +43,7 @@ PACK = Pack(
             {"last_reading_altenahr_m": 5.75, "record_2016_m": 3.71},
             {"deaths_valley": 134.0},
             ("the forecast level was known hours before evacuation was ordered for the district",),
+            strategies=("evacuate",),
         ),
         Case(
             "Porto Alegre flood",
@@ -46,6 +53,10 @@ PACK = Pack(
             {"level_m": 5.35, "flood_stage_m": 3.0},
             {"people": 157_000.0, "buildings": 39_000.0, "streets_km": 1_081.0},
             ("an airport may be closed for months: stage relief elsewhere",),
+            {
+                "level@Guaíba": Series.constant(5.35)
+            },  # its highest level held: the rise is not in these sources, so there is less time here
+            ("raise barriers and evacuate",),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import label
 
-from tocsin.pack import Action, Condition, Duration, Effect, Plan
+from tocsin.pack import Action, Duration, Effect, Plan
 from tocsin.packs.flood.quantities import ELEVATION
 from tocsin.vocabulary import Level, World
 
@@ -99,7 +99,7 @@ def plans(world: World) -> tuple[Plan, ...]:
             effects=(Effect("move_population", zone, 0.85),),
             after=("warn everybody",),
             needs={"crew": 2, "bus": 4},
-            when=(Condition("hours", "<", 6.0),),
+            when="hours < 6 h",
             cost=8_000.0,
             gradual=True,
         )

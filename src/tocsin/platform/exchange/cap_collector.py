@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import UNSET
 
 from tocsin.edge.collect import Batch
 from tocsin.edge.collectors.bulletins import CANCELLED, ISSUED, REPLACED, Told
@@ -24,7 +25,7 @@ from tocsin.platform.exchange.cap import Alert, Info, MsgType, Reference
 from tocsin.platform.exchange.cap_feeds import FeedEntry, read_feed
 from tocsin.platform.exchange.cap_reader import ALERT_BYTES_MAX, CapReading, read_cap
 from tocsin.platform.exchange.cap_writer import write_cap
-from tocsin.vocabulary import Bulletin, InputError, Unavailable
+from tocsin.vocabulary import Bulletin, BulletinPart, InputError, Unavailable
 
 FETCHES_MOST = 2_000
 FETCHED_MOST = 50_000
@@ -163,17 +164,18 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
             area="; ".join(area.description for area in info.area)[:AREA_CHARACTERS_MOST] if info else "",
             url=link,
             text=text,
+            parts=tuple(_part(one) for one in alert.info),
         )
         others = known[1:] if alert.msg_type == MsgType.UPDATE else []
         also = [self._replaced(other, told) for other in others]
         if alert.msg_type == MsgType.CANCEL:
-            also += [msgspec.structs.replace(told, subject=other, text="") for other in known[1:]]
+            also += [msgspec.structs.replace(told, subject=other, text="", parts=UNSET) for other in known[1:]]
         return [told, *also]
 
     def _replaced(self, subject: str, by: Bulletin) -> Bulletin:
         """An alert that an update has taken into another one."""
         words = f"continued in {by.subject}: {by.headline}"[:HEADLINE_CHARACTERS_MOST]
-        return msgspec.structs.replace(by, subject=subject, state=REPLACED, headline=words, text="")
+        return msgspec.structs.replace(by, subject=subject, state=REPLACED, headline=words, text="", parts=UNSET)
 
     def _of_index(self, entry: FeedEntry) -> list[Bulletin]:
         """What the index itself says of an alert that cannot be had."""
@@ -196,6 +198,7 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
                 severity=entry.field("severity").lower()[:40],
                 area=entry.field("areaDesc")[:AREA_CHARACTERS_MOST],
                 url=entry.alert_link,
+                parts=(_part_of_index(entry),),
             )
         ]
 
@@ -204,6 +207,39 @@ class CapFeed(PollKind, frozen=True, kw_only=True):
         return next(
             (info for info in alert.info if wanted and info.language.lower().startswith(wanted)), next(iter(alert.info), None)
         )
+
+
+def _part(info: Info) -> BulletinPart:
+    """What a rule needs of an info."""
+    return BulletinPart(
+        event=info.event,
+        severity=str(info.severity).lower(),
+        urgency=str(info.urgency).lower(),
+        certainty=str(info.certainty).lower(),
+        responses=tuple(str(one).lower() for one in info.response_type),
+        ends=info.expires.astimezone(UTC) if info.expires else None,
+        area="; ".join(area.description for area in info.area)[:AREA_CHARACTERS_MOST],
+        rings=tuple(ring.points for area in info.area for ring in area.polygons),
+        circles=tuple((one.lon, one.lat, one.radius_km) for area in info.area for one in area.circles),
+        codes=tuple(f"{code.name}={code.value}" for area in info.area for code in area.geocodes),
+    )
+
+
+def _part_of_index(entry: FeedEntry) -> BulletinPart:
+    """The same of what the index says. Its shapes are not read: the words of its area have to do."""
+    expires = entry.field("expires")
+    try:
+        ends = datetime.fromisoformat(expires).astimezone(UTC) if expires else None
+    except ValueError:
+        ends = None
+    return BulletinPart(
+        event=entry.field("event")[:200],
+        severity=entry.field("severity").lower()[:40],
+        urgency=entry.field("urgency").lower()[:40],
+        certainty=entry.field("certainty").lower()[:40],
+        ends=ends,
+        area=entry.field("areaDesc")[:AREA_CHARACTERS_MOST],
+    )
 
 
 def _index_subject(entry: FeedEntry) -> str:

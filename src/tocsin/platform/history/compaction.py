@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.edge.spool import segment_files
+from tocsin.edge.spool import HISTORY, segment_files
 from tocsin.platform.history import hot
 from tocsin.platform.history.manifest import CURSOR, LOCK, Gone, Manifest, Seen, load_manifest, save_manifest, write_small
 from tocsin.platform.history.parts import (
@@ -52,7 +52,6 @@ from tocsin.vocabulary import Conflict, InputError, Observations, Quantity, Unav
 
 log = logging.getLogger(__name__)
 
-HISTORY = "history"
 SMALL_ROWS = 1_000_000  # a year or month with more is split
 PARTS_MOST = 12
 SETTLED = timedelta(hours=6)  # so long after its end a day, month or year is made one part, late readings apart

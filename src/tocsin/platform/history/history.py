@@ -12,8 +12,9 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from tocsin.edge.spool import HISTORY
 from tocsin.platform.history import hot
-from tocsin.platform.history.compaction import HISTORY, not_aggregated
+from tocsin.platform.history.compaction import not_aggregated
 from tocsin.platform.history.manifest import Gone, Manifest, load_manifest
 from tocsin.platform.history.parts import (
     HOURLY,

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from tocsin.edge.spool import COMPACTED
 from tocsin.platform.history.parts import About, Part, make_folders, read_about, sync_folder
 from tocsin.vocabulary import InputError, Unavailable
 
 FORMAT = 1
-NAME, LOCK, CURSOR = "manifest.json", "lock", "compacted.json"
+NAME, LOCK, CURSOR = "manifest.json", "lock", COMPACTED
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from tocsin.platform.things.sql import Sql, bad, boolean, number, text
 from tocsin.platform.things.times import DAY_US, MAX_US, MINUTE_US
 
 COUNTS: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("substringof", "endswith", "startswith", "indexof", "concat"), (2,)),
+    **dict.fromkeys(("substringof", "contains", "endswith", "startswith", "indexof", "concat"), (2,)),
     **dict.fromkeys(("length", "tolower", "toupper", "trim"), (1,)),
     "substring": (2, 3),
     **dict.fromkeys(("year", "month", "day", "hour", "minute", "second", "fractionalseconds"), (1,)),
@@ -74,6 +74,8 @@ def _text(node: Call, args: Sequence[Sql]) -> Sql:
     match name:
         case "substringof":
             return boolean(f"(instr({second.text}, {first.text}) > 0)", *second.args, *first.args)
+        case "contains":  # what OData 4.0 has in its place
+            return boolean(f"(instr({first.text}, {second.text}) > 0)", *both)
         case "startswith":
             return boolean(f"(substr({first.text}, 1, length({second.text})) = {second.text})", *both, *second.args)
         case "endswith":
@@ -95,18 +97,26 @@ def _time(node: Call, args: Sequence[Sql], now_us: int) -> Sql:
         unit, most = CLOCK_PARTS[name]
         return number(f"(({args[0].text} / {unit}) % {most})", *args[0].args)
     moment = args[0].as_moment(at)
-    local = f"({moment.text} + {moment.offset} * {MINUTE_US})"
-    since_midnight = f"((({local} % {DAY_US}) + {DAY_US}) % {DAY_US})"
+    since_midnight = clock_of(moment)
     match name:
         case "totaloffsetminutes":
             return number(f"CASE WHEN {moment.text} IS NOT NULL THEN {moment.offset} END", *moment.args)
         case "date":
             twice = (*moment.args, *moment.args)
-            return Sql("date", f"({local} - {since_midnight})", twice)
+            return Sql("date", f"({_local(moment)} - {since_midnight.text})", twice)
         case "time":
-            return Sql("clock", since_midnight, moment.args)
+            return since_midnight
         case _:
             return number(f"sta_part('{name}', {moment.text}, {moment.offset})", *moment.args)
+
+
+def _local(moment: Sql) -> str:
+    return f"({moment.text} + {moment.offset} * {MINUTE_US})"
+
+
+def clock_of(moment: Sql) -> Sql:
+    """The time of day of a moment, in the zone that it was written in."""
+    return Sql("clock", f"((({_local(moment)} % {DAY_US}) + {DAY_US}) % {DAY_US})", moment.args)
 
 
 def _shape(node: Call, args: Sequence[Sql]) -> Sql:

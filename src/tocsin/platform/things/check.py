@@ -9,6 +9,7 @@ from typing import Any
 from tocsin.platform.things.functions import read_geojson
 from tocsin.platform.things.jsontext import encode
 from tocsin.platform.things.model import COMPLEX_OBSERVATION, EntityType, Kind, Link, Property
+from tocsin.platform.things.streams import area
 from tocsin.platform.things.times import parse_when
 from tocsin.vocabulary.errors import InputError
 
@@ -129,6 +130,8 @@ def shape_columns(stem: str, value: Any, encoding: object, *, where: str) -> dic
         found = read_geojson(value, where=where)
         if found is not None and not found.is_empty and all(math.isfinite(edge) for edge in found.bounds):
             box = tuple(found.bounds)
+            if stem == "observed_area" and (box[0] == box[2] or box[1] == box[3]):  # a box of no width, as it is shown
+                return {stem: area(found.bounds), **dict(zip(BOX, box, strict=True))}
     return {stem: encode(value), **dict(zip(BOX, box, strict=True))}
 
 
@@ -145,6 +148,11 @@ def link_id(value: object, *, where: str) -> int | None:
     if isinstance(value, Mapping) and ID in value:
         return id_of(value[ID], where=where)
     return None
+
+
+def is_whole(value: object) -> bool:
+    """True if what stands inside says more of an entity than which one it is."""
+    return isinstance(value, Mapping) and any(name != ID and not name.endswith(CONTROL) for name in value)
 
 
 def link_items(link: Link, value: object, *, where: str) -> Sequence[Any]:

@@ -24,6 +24,7 @@ from tocsin.vocabulary.errors import InputError
 SHAPES_KEPT = 4_096
 KEPT_LENGTH_MAX = 10_000  # characters: 40 MB of them at most
 WKT_LENGTH_MAX = 200_000
+_COMMA = re.compile(r"\s*(POINT\s*\(\s*[-+.\deE]+)\s*,(\s*[-+.\deE]+\s*\))\s*", re.IGNORECASE)
 _SRID = re.compile(r"\s*SRID\s*=\s*(\d+)\s*;", re.IGNORECASE)
 
 PREDICATES: dict[str, Callable[[BaseGeometry, BaseGeometry], bool]] = {
@@ -45,6 +46,8 @@ def read_wkt(text: str, *, where: str) -> str:
     if srid is not None and srid.group(1) != "4326":
         raise InputError(f"{where}: SRID {srid.group(1)}; wanted 4326 (longitude, latitude in degrees), or none")
     bare = text[srid.end() :] if srid else text
+    if (comma := _COMMA.fullmatch(bare)) is not None:  # POINT(-122, 43) stands so in an example of OGC 18-088, 9.3.3.5
+        bare = f"{comma.group(1)} {comma.group(2)}"
     try:
         if len(bare) > WKT_LENGTH_MAX:
             raise shapely.errors.ShapelyError(f"longer than {WKT_LENGTH_MAX:,} characters")

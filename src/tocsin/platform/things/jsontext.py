@@ -36,6 +36,12 @@ def decode_body(body: bytes, *, where: str) -> Any:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as fault:
         raise InputError(f"{where}: the body is no JSON: {fault}") from fault
+    check_depth(value, where=where)
+    return value
+
+
+def check_depth(value: Any, *, where: str) -> None:
+    """Return if a value is not nested deeper than what can be written and read again; else raise InputError."""
     waiting = [(value, 0)]
     while waiting:
         part, depth = waiting.pop()
@@ -45,4 +51,3 @@ def decode_body(body: bytes, *, where: str) -> Any:
             waiting += [(inner, depth + 1) for inner in part.values()]
         elif isinstance(part, list):
             waiting += [(inner, depth + 1) for inner in part]
-    return value

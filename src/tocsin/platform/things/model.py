@@ -27,7 +27,10 @@ class Kind(Enum):
 
 
 class Property(msgspec.Struct, frozen=True):
-    """One property. `column` is its column, or the stem of its columns; a computed one cannot be given by a client."""
+    """One property. `column` is its column, or the stem of its columns; a computed one cannot be given by a client.
+
+    `is_box` says that it is shown as a Polygon even where it has no width: GM_Envelope, a GeoJSON Polygon, of OGC 18-088, 8.2.4.
+    """
 
     name: str
     kind: Kind
@@ -35,6 +38,7 @@ class Property(msgspec.Struct, frozen=True):
     needed: bool = False
     computed: bool = False
     shown_null: bool = False
+    is_box: bool = False
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -65,6 +69,10 @@ class EntityType(msgspec.Struct, frozen=True):
     def link(self, name: str) -> Link | None:
         return next((k for k in self.links if k.name == name), None)
 
+    def way(self, name: str) -> Link | None:
+        """The relation that a path in a filter means: one and many may be mixed up, as the standard's own Datastreams/id of an Observation."""
+        return self.link(name) or next((k for k in self.links if name in (k.target, BY_NAME[k.target].plural)), None)
+
     @property
     def words(self) -> str:
         """Every name that a query may use of it."""
@@ -76,7 +84,7 @@ DESCRIPTION = Property("description", Kind.TEXT, "description", needed=True)
 ENCODING = Property("encodingType", Kind.TEXT, "encoding_type", needed=True)
 PROPERTIES = Property("properties", Kind.OBJECT, "properties")
 OBSERVED = (
-    Property("observedArea", Kind.SHAPE, "observed_area"),
+    Property("observedArea", Kind.SHAPE, "observed_area", is_box=True),
     Property("phenomenonTime", Kind.INTERVAL, "phenomenon", computed=True),
     Property("resultTime", Kind.INTERVAL, "resulted", computed=True),
 )

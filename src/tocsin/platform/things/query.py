@@ -32,7 +32,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Binary(msgspec.Struct, frozen=True):
-    """Two operands: or, and, eq, ne, gt, ge, lt, le, add, sub, mul, div, mod."""
+    """Two operands: or, and, eq, ne, gt, ge, lt, le, in (the right one holds a list), add, sub, mul, div, mod."""
 
     op: str
     left: Node

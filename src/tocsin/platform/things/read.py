@@ -12,11 +12,12 @@ import msgspec
 from tocsin.platform.things.jsontext import decode
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
 from tocsin.platform.things.query import Binary, Call, Expand, Node, Path, Query, Unary
+from tocsin.platform.things.streams import shown_area
 from tocsin.platform.things.times import format_us, format_when
 from tocsin.platform.things.translate import Translator
 
 
-@dataclass
+@dataclass(slots=True)
 class Entity:
     """One entity as it was read: its values by property, what leads on, and what was expanded."""
 
@@ -74,7 +75,9 @@ def _instant(us: int | None, text: str | None) -> str | None:
 
 
 def _when(us: int | None, end_us: int | None, text: str | None) -> str | None:
-    return None if us is None else text or format_when(us, end_us)
+    if us is None:
+        return None
+    return text or (format_us(us) if end_us is None else format_when(us, end_us))
 
 
 def _result(value: float | int | None, text: str | None) -> Any:
@@ -335,14 +338,18 @@ class _Shape:
     def __init__(self, kind: EntityType, query: Query) -> None:
         self.kind = kind
         chosen = query.select
-        self._keys = [link for link in kind.links if link.column]
-        names = ["id", *(link.column for link in self._keys)]
-        self._parts: list[tuple[str, Callable[..., Any], int, int]] = []
+        keys = [link for link in kind.links if link.column]
+        self._key_names = [link.name for link in keys]
+        names = ["id", *(link.column for link in keys)]
+        self._parts: list[
+            tuple[str, Callable[..., Any], int, int, bool]
+        ] = []  # the last: whether a first column of NULL says all
         for prop in kind.properties:
             if chosen is not None and prop.name not in chosen:
                 continue
             columns = columns_of(prop)
-            self._parts.append((prop.name, READERS[prop.kind], len(names), len(names) + len(columns)))
+            reader = shown_area if prop.is_box else READERS[prop.kind]
+            self._parts.append((prop.name, reader, len(names), len(names) + len(columns), prop.kind is not Kind.RESULT))
             names += columns
         self._names = names
 
@@ -350,9 +357,11 @@ class _Shape:
         return ", ".join(f"{alias}.{name}" for name in self._names)
 
     def entity(self, row: Sequence[Any]) -> Entity:
-        values = {name: reader(*row[begin:end]) for name, reader, begin, end in self._parts}
-        keys = {link.name: row[place] for place, link in enumerate(self._keys, start=1)}
-        return Entity(self.kind, row[0], values, keys)
+        values = {
+            name: None if plain and row[begin] is None else reader(*row[begin:end])
+            for name, reader, begin, end, plain in self._parts
+        }
+        return Entity(self.kind, row[0], values, dict(zip(self._key_names, row[1:], strict=False)))
 
 
 def _membership(within: Within, alias: str) -> tuple[str, tuple[Any, ...]]:

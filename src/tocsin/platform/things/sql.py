@@ -15,7 +15,7 @@ class Sql:
     """`kind` is number, string, bool, null, time, interval, date, clock, duration, shape, or json and result, whose values differ.
 
     `end` is the end of an interval, `offset` the minutes of a time's zone, `path` the way into a JSON column, `number` the column of
-    a result's number, and `box` the alias whose bounding box belongs to a shape.
+    a result's number, `box` the alias whose bounding box belongs to a shape, and `is_id` says that the number names an entity.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Sql:
     path: str = "$"
     number: str = ""
     box: str = ""
+    is_id: bool = False
 
     def _extract(self) -> str:
         return f"json_extract({self.text}, ?)"

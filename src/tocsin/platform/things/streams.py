@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tocsin.platform.things.jsontext import encode
+from tocsin.platform.things.jsontext import decode, encode
 from tocsin.platform.things.model import EntityType
 
 COLUMNS = (
@@ -144,11 +144,28 @@ def _stream(row: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def area(box: tuple[float, float, float, float]) -> str:
-    """A bounding box as GeoJSON: a polygon, or a line or a point where it has no width."""
+    """A bounding box as GeoJSON for filters: a polygon, or a line or a point where it has no width, as a polygon of none is no shape."""
     west, south, east, north = box
     if west == east and south == north:
         return encode({"type": "Point", "coordinates": [west, south]})
     if west == east or south == north:
         return encode({"type": "LineString", "coordinates": [[west, south], [east, north]]})
+    return encode(envelope(box))
+
+
+def envelope(box: tuple[float, float, float, float]) -> dict[str, Any]:
+    """A bounding box as a GeoJSON Polygon, which may have no width."""
+    west, south, east, north = box
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return encode({"type": "Polygon", "coordinates": [ring]})
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def shown_area(text: str | None) -> Any:
+    """The area of a stream as the standard has it: always a Polygon."""
+    shape = None if text is None else decode(text)
+    if not isinstance(shape, dict) or shape.get("type") not in ("Point", "LineString"):
+        return shape
+    found = shape["coordinates"]
+    points = [found] if shape["type"] == "Point" else found
+    xs, ys = [point[0] for point in points], [point[1] for point in points]
+    return envelope((min(xs), min(ys), max(xs), max(ys)))

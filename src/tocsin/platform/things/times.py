@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -80,10 +81,27 @@ def parse_duration(text: str, *, where: str) -> int:
     return -us if sign == "-" else us
 
 
+@lru_cache(maxsize=4_096)
+def _date(day: int) -> str:
+    return (EPOCH.date() + timedelta(days=day)).isoformat()
+
+
+@lru_cache(maxsize=8_192)
+def _clock(second: int) -> str:
+    return f"T{second // 3_600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+
 def format_us(us: int) -> str:
-    """How Tocsin writes a moment: UTC, with as many digits of the second as it needs (0, 3 or 6)."""
-    text = (EPOCH + timedelta(microseconds=us)).isoformat()
-    return f"{text[:-3]}Z" if us % 1_000 == 0 and us % SECOND_US else f"{text}Z"
+    """How Tocsin writes a moment: UTC, with as many digits of the second as it needs (0, 3 or 6).
+
+    A page of a thousand observations is mostly this: days and times of day that were written before are remembered.
+    """
+    day, rest = divmod(us, DAY_US)
+    second, fraction = divmod(rest, SECOND_US)
+    if not fraction:
+        return f"{_date(day)}{_clock(second)}Z"
+    digits = f"{fraction:06}"
+    return f"{_date(day)}{_clock(second)}.{digits if fraction % 1_000 else digits[:3]}Z"
 
 
 def format_when(us: int, end_us: int | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tocsin.platform.things.calls import call
+from tocsin.platform.things.calls import call, clock_of
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
 from tocsin.platform.things.query import Binary, Call, Literal, Node, Path, Unary
 from tocsin.platform.things.spans import Span, both, less
@@ -99,7 +99,7 @@ class Translator:
     def _goes_over_many(self, path: Path) -> bool:
         kind = self.kind
         for name in path.parts:
-            link = kind.link(name)
+            link = kind.way(name)
             if link is None:
                 return False
             if link.many:
@@ -142,23 +142,25 @@ class Translator:
         right = self._value(node.right, scope, alias, depth + 1)
         if node.op in COMPARISONS:
             return compare(node.op, left, right, node.at)
+        if node.op == "in":
+            return listed(left, right, node.at)
         return arithmetic(node.op, left, right, node.at)
 
     def _path(self, path: Path, scope: Scope, alias: str) -> Sql:
         kind = self.kind
         for index, name in enumerate(path.parts):
-            link = kind.link(name)
+            link = kind.way(name)
             if link is None:
                 break
             if link.column and path.parts[index + 1 :] in (("id",), ("@iot.id",)):
-                return number(f"{alias}.{link.column}")
+                return Sql("number", f"{alias}.{link.column}", is_id=True)
             alias = scope.join(path.parts[: index + 1], link, alias, path.at)
             kind = BY_NAME[link.target]
         else:
-            return number(f"{alias}.id")  # a way alone: whether there is such an entity
+            return Sql("number", f"{alias}.id", is_id=True)  # a way alone: whether there is such an entity
         rest = path.parts[index:]
         if rest[0] in ID_NAMES and len(rest) == 1:
-            return number(f"{alias}.id")
+            return Sql("number", f"{alias}.id", is_id=True)
         prop = kind.prop(rest[0])
         if prop is None:
             raise InputError(f"{path.at}: {rest[0][:60]!r} is no property of {kind.name}; wanted one of: {kind.words}")
@@ -230,7 +232,10 @@ def compare(op: str, left: Sql, right: Sql, at: str) -> Sql:
             return boolean(some if op == "eq" else f"NOT {some}")
         plain = other.plain()
         return boolean(f"({plain.text} {'IS' if op == 'eq' else 'IS NOT'} NULL)", *plain.args)
+    left, right = _id(left, right), _id(right, left)
     times = {"time", "interval", "date"}
+    if "clock" in (left.kind, right.kind) and times & {left.kind, right.kind}:
+        left, right = (part if part.kind == "clock" else clock_of(part.as_moment(at)) for part in (left, right))
     if left.kind in times and right.kind in times and not left.kind == right.kind == "date":
         return _compare_times(op, left, right)
     if left.kind in ("json", "result") or right.kind in ("json", "result"):
@@ -240,6 +245,23 @@ def compare(op: str, left: Sql, right: Sql, at: str) -> Sql:
     if left.kind == "shape" or (left.kind == "bool" and op not in ("eq", "ne")):
         raise bad(at, f"{left.kind} {op} {right.kind}", "eq or ne of truths; shapes by st_equals")
     return boolean(f"({left.text} {COMPARISONS[op]} {right.text})", *left.args, *right.args)
+
+
+def _id(value: Sql, other: Sql) -> Sql:
+    """A text that is compared with an id, as that number: the standard's examples have quotes around ids. No id is a text that is none."""
+    if not other.is_id or value.kind != "string" or value.text != "?":
+        return value
+    digits = str(value.args[0])
+    return number("?", int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 16 else -1)
+
+
+def listed(left: Sql, right: Sql, at: str) -> Sql:
+    """Whether a value is in a list that lies in JSON; neither true nor false where there is no list."""
+    kinds = {"number": "'integer', 'real'", "string": "'text'", "bool": "'true', 'false'"}
+    if left.kind not in kinds or right.kind not in ("json", "result"):
+        raise bad(at, f"{left.kind} in {right.kind}", "such as 9 in properties/list, or properties/key in (8, 9)")
+    found = f"EXISTS (SELECT 1 FROM json_each({right.text}, ?) j WHERE j.type IN ({kinds[left.kind]}) AND j.value = {left.text})"
+    return boolean(f"(CASE WHEN json_type({right.text}, ?) = 'array' THEN {found} END)", right.path, right.path, *left.args)
 
 
 def _same(left: Sql, right: Sql, at: str) -> tuple[Sql, Sql]:

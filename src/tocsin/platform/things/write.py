@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from tocsin.platform.things.check import BOX, columns, id_of, link_id, link_items, split
+from tocsin.platform.things.check import BOX, ID, ID_MOST, columns, id_of, is_whole, link_id, link_items, split
 from tocsin.platform.things.model import BY_NAME, Change, EntityType, Link
 from tocsin.platform.things.streams import StreamBook
 from tocsin.vocabulary import Flag
@@ -45,7 +45,7 @@ class Writer:
                 )
         self._check_ranked(kind, links, given, where=where)
         row = found | keys
-        if wanted_id is not None:
+        if wanted_id is not None and depth == 0:
             row["id"] = id_of(wanted_id, where=where)
             if self._exists(kind, row["id"]):
                 raise Conflict(f"{where}: {kind.plural}({row['id']}) is there already; leave @iot.id out, or take a free one")
@@ -77,12 +77,20 @@ class Writer:
     def _linked(self, link: Link, value: Any, *, where: str, depth: int, parent: tuple[Link, int] | None = None) -> int:
         """The id of an entity that is named, or is made now."""
         kind = BY_NAME[link.target]
-        known = link_id(value, where=where)
+        known = self._named(kind, value, where=where)
         if known is None:
             return self.create(kind, value, where=where, depth=depth + 1, parent=parent)
         if not self._exists(kind, known):
             raise InputError(f"{where}: {kind.plural}({known}) does not exist; wanted the @iot.id of one that does")
         return known
+
+    def _named(self, kind: EntityType, value: Any, *, where: str) -> int | None:
+        """The id of the existing entity that stands inside; None for a new one, whose own id is ignored: OGC 18-088, 10.2.1.2."""
+        if not is_whole(value):
+            return link_id(value, where=where)
+        known = value.get(ID)
+        is_there = isinstance(known, int) and not isinstance(known, bool) and 0 < known <= ID_MOST and self._exists(kind, known)
+        return known if is_there else None
 
     def _link_others(
         self, kind: EntityType, id_: int, links: Mapping[str, Any], parent: tuple[Link, int] | None, *, where: str, depth: int
@@ -143,7 +151,7 @@ class Writer:
 
     def _hang(self, target: EntityType, link: Link, owner: int, item: Any, *, where: str, depth: int) -> None:
         """A child that points back: made now, or an existing one that changes its parent."""
-        known = link_id(item, where=where)
+        known = self._named(target, item, where=where)
         if known is None:
             self.create(target, item, where=where, parent=(link, owner), depth=depth + 1)
             return
@@ -263,11 +271,9 @@ class Writer:
     def update(self, kind: EntityType, id_: int, body: object, *, whole: bool = False, where: str = "") -> None:
         """Change what the body names, or with `whole` replace all properties; links must name entities that exist."""
         where = where or f"{kind.plural}({id_})"
-        given, links, wanted_id = split(kind, body, where=where)
+        given, links, _ = split(kind, body, where=where)  # the id of an entity never changes, and one in the body is ignored
         if not self._exists(kind, id_):
             raise NotFound(f"{kind.plural}({id_}): does not exist")
-        if wanted_id is not None and wanted_id != id_:
-            raise InputError(f"{where}/@iot.id: is {str(wanted_id)[:40]!r}; the id of an entity never changes")
         found = columns(kind, given, where=where, whole=whole, encoding=self._encoding(kind, id_))
         if kind.name in ("Datastream", "MultiDatastream") and whole and "observedArea" not in given:
             for name in ("observed_area", *BOX):
@@ -356,9 +362,7 @@ class Writer:
                 back = next(one for one in target.links if one.column == link.back)
                 for one in ids:
                     self.update(target, one, {back.name: {"@iot.id": id_}})
-            else:
-                between, own, _ = link.via
-                self.db.execute(f"DELETE FROM {between} WHERE {own} = ?", (id_,))
+            else:  # a set of an update is added to the relation: OGC 18-088, 10.3.1
                 self._between(link, id_, ids)
 
     # -- delete --------------------------------------------------------------------------------------------------------

@@ -11,8 +11,17 @@ import msgspec
 import numpy as np
 from pyproj import Transformer
 
+from tocsin.platform.twin.dependencies import write_dependencies
 from tocsin.platform.twin.folder import whole_folder, write_file
-from tocsin.platform.twin.layers import write_assets, write_buildings, write_gauges, write_lines, write_roads, write_zones
+from tocsin.platform.twin.layers import (
+    write_assets,
+    write_buildings,
+    write_gauges,
+    write_lifelines,
+    write_lines,
+    write_roads,
+    write_zones,
+)
 from tocsin.platform.twin.manifest import FORMAT, MANIFEST, Manifest, checksums
 from tocsin.platform.twin.notes import Notes
 from tocsin.platform.twin.people import Floors, read_people
@@ -25,7 +34,20 @@ Told = Callable[[str, int, int], None]
 STEPS = ("terrain", "water", "roads", "buildings", "people", "zones", "assets", "checksums")
 KIND_LONGEST = 40
 NOT_KINDS = frozenset(
-    ["buildings", "gauges", "lines", "people", "population", "roads", "water", "waters", "zones", "elevation", "landcover"]
+    [
+        "buildings",
+        "dependencies",
+        "gauges",
+        "lines",
+        "people",
+        "population",
+        "roads",
+        "water",
+        "waters",
+        "zones",
+        "elevation",
+        "landcover",
+    ]
 )
 
 
@@ -42,6 +64,8 @@ def build_twin(
     lines: Path | None = None,
     gauges: Path | None = None,
     assets: Mapping[str, Path] | None = None,
+    lifelines: Path | None = None,
+    dependencies: Path | None = None,
     water: Mapping[str, str] | None = None,
     cell_m: float | None = None,
     crs: str | None = None,
@@ -59,7 +83,8 @@ def build_twin(
     It is written beside its place and renamed when it is complete and on the disk: an error or Ctrl-C leaves no half of one, and an
     existing twin stays as it was unless `overwrite` is set and the new one is complete. `water` names water bodies: {"lake": "auto"},
     {"lake": "lake.geojson"} or {"lake": "-51.24,-30.03"} (a point in it), each with ",zero=0.3" if the gauge's zero is not the terrain's;
-    without it the twin has what the terrain shows. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
+    without it the twin has what the terrain shows. `lifelines` is an
+    OpenStreetMap file to take substations, pumps, masts and hospitals from, as far as it has them; `dependencies` is a CSV of which asset needs which: see `dependencies.py`. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
     assets, ...). The same files give the same layers, byte for byte. Raises InputError for what cannot be used, and says which file, what
     was wanted and what to do; Conflict where the folder is taken.
     """
@@ -74,7 +99,7 @@ def build_twin(
         raise InputError(f"twin: created {created} has no zone; wanted UTC")
     _check_zone(time_zone)
     given = {"elevation": elevation, "roads": roads, "population": population, "buildings": buildings, "landcover": landcover}
-    given |= {"zones": zones, "lines": lines, "gauges": gauges}
+    given |= {"zones": zones, "lines": lines, "gauges": gauges, "lifelines": lifelines, "dependencies": dependencies}
     notes = Notes(licences or {}, attributions or {}, titles or {})
     known = {what for what, path in given.items() if path is not None} | assets.keys()
     notes.check_known(known | {f"water {one}" for one in water or {}})
@@ -117,12 +142,16 @@ def build_twin(
             write_field(fields / "population_day.tif", grid, people.day, what="persons by day")
             notes.counts |= {"people_night": float(people.night.sum()), "people_day": float(people.day.sum())}
         step("zones")
-        write_zones(unfinished, zones, grid, night=night, dry=dry, notes=notes)
+        ids = {"zones": write_zones(unfinished, zones, grid, night=night, dry=dry, notes=notes)}
         if lines is not None:
             write_lines(unfinished, lines, grid, notes)
         step("assets")
         for kind, path in assets.items():
-            write_assets(unfinished, kind, path, grid, notes)
+            ids[kind] = write_assets(unfinished, kind, path, grid, notes)
+        if lifelines is not None:
+            ids |= write_lifelines(unfinished, lifelines, grid, notes, given=assets.keys())
+        if dependencies is not None:
+            write_dependencies(unfinished, dependencies, ids, notes)
         if gauges is not None:
             write_gauges(unfinished, gauges, grid, zero_m={note.name: note.gauge_zero_m for note in waters}, notes=notes)
         step("checksums")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from tocsin.platform.twin.notes import Notes
-from tocsin.platform.twin.osm import is_osm, read_assets, read_buildings
+from tocsin.platform.twin.osm import LIFELINES, is_osm, kinds_in, read_assets, read_buildings
 from tocsin.platform.twin.people import Floors
 from tocsin.platform.twin.roads import read_roads
 from tocsin.platform.twin.vectors import Table, inside, read_table, write_geoparquet
@@ -99,8 +99,11 @@ def write_buildings(folder: Path, path: Path, grid: Grid, notes: Notes) -> Floor
 
 def write_zones(
     folder: Path, path: Path | None, grid: Grid, *, night: NDArray[np.float64], dry: NDArray[np.bool_], notes: Notes
-) -> None:
-    """The named areas; without a file, square blocks where people live, or where there is land if nobody is known to live anywhere."""
+) -> list[str]:
+    """The named areas; without a file, square blocks where people live, or where there is land if nobody is known to live anywhere.
+
+    Returns their names.
+    """
     if path is not None:
         table = _clip(read_table(path, grid, what="zones"), grid, "zones", notes)
         if not (shapely.area(table.geometry) > 0).all():
@@ -117,6 +120,7 @@ def write_zones(
     if len(names):
         write_geoparquet(folder / "zones.parquet", shapes, {"name": names}, grid.crs)
     notes.counts["zones"] = len(names)
+    return names
 
 
 def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
@@ -138,19 +142,41 @@ def write_lines(folder: Path, path: Path, grid: Grid, notes: Notes) -> None:
     notes.counts["lines"] = len(table)
 
 
-def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) -> None:
-    """Things of one kind, as points with how much of one unit each stands for."""
+def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) -> list[str]:
+    """Things of one kind, as points with how much of one unit each stands for; returns their ids."""
     what = f"assets {kind}"
     table = _clip(read_assets(path, grid, kind) if is_osm(path) else read_table(path, grid, what=what), grid, what, notes)
     notes.cite(kind, path)
+    return _write_assets(folder, kind, table, grid, notes)
+
+
+def write_lifelines(folder: Path, path: Path, grid: Grid, notes: Notes, *, given: Collection[str]) -> dict[str, list[str]]:
+    """What an OpenStreetMap file has of power, water, telecom and hospitals in the twin, but for the kinds that were `given`; ids by kind."""
+    if not is_osm(path):
+        raise InputError(f"lifelines {path}: is no OpenStreetMap file; wanted .osm.pbf, or give each kind as --assets KIND=FILE")
+    wanted = tuple(kind for kind in LIFELINES if kind not in given)
+    notes.cite("lifelines", path)
+    found: dict[str, list[str]] = {}
+    for kind in kinds_in(path, wanted):
+        table = read_assets(path, grid, kind)
+        table = table.take(shapely.intersects(table.geometry, shapely.box(*grid.bounds_m)))
+        if len(table):
+            found[kind] = _write_assets(folder, kind, table, grid, notes)
+    if missing := [kind.replace("_", " ") for kind in wanted if kind not in found]:
+        notes.remark(f"lifelines: {path.name} has no {', '.join(missing)} in the twin")
+    return found
+
+
+def _write_assets(folder: Path, kind: str, table: Table, grid: Grid, notes: Notes) -> list[str]:
     units = sorted(set(table.texts("unit", "persons")))
     if len(units) != 1:
-        raise InputError(f"{what} {path}: units {', '.join(units)[:80]}; wanted one unit for a kind")
+        raise InputError(f"assets {kind} {table.path}: units {', '.join(units)[:80]}; wanted one unit for a kind")
     amounts = table.numbers("amount", usual=float("nan"))
     if (silent := int(np.isnan(amounts).sum())) > 0:
         notes.remark(f"{kind}: {silent:,} of {len(table):,} do not tell their {units[0]} and count as 0")
+    ids = _ids(table, kind)
     columns = {
-        "id": _ids(table, kind),
+        "id": ids,
         "name": table.texts("name"),
         "sort": table.texts("sort", kind),
         "amount": np.nan_to_num(amounts),
@@ -158,6 +184,7 @@ def write_assets(folder: Path, kind: str, path: Path, grid: Grid, notes: Notes) 
     }
     write_geoparquet(folder / "assets" / f"{kind}.parquet", shapely.centroid(table.geometry), columns, grid.crs)
     notes.counts[kind] = len(table)
+    return ids
 
 
 def write_gauges(folder: Path, path: Path, grid: Grid, *, zero_m: Mapping[str, float], notes: Notes) -> None:

@@ -29,7 +29,10 @@ ASSET_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "pharmacies": (("amenity", "pharmacy"),),
     "substations": (("power", "substation"),),
     "pumping_stations": (("man_made", "pumping_station"),),
+    "water_works": (("man_made", "water_works"),),
+    "masts": (("man_made", "communications_tower"), ("tower:type", "communication")),
 }
+LIFELINES = ("substations", "pumping_stations", "water_works", "masts", "hospitals")
 CAPACITY_TAGS = ("capacity:persons", "beds", "capacity")
 
 # Values of `building` by what the house is for, after the OpenStreetMap wiki, Key:building. What is not here (mostly building=yes, which
@@ -127,6 +130,19 @@ def read_buildings(path: Path, grid: Grid) -> tuple[Table, str]:
         f"level, {columns['sort'].count('unknown'):,} do not tell what they are for, {broken:,} more are cut off by the extract or broken and were left out"
     )
     return Table.of(path, _placed([shapes[k] for k in keep], grid), columns), remark
+
+
+def kinds_in(path: Path, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of these kinds of assets a file has anywhere, by its tags."""
+    import osmium
+
+    wanted = [(kind, key, value) for kind in kinds for key, value in ASSET_TAGS[kind]]
+    found: set[str] = set()
+    with _reading(path, "lifelines"):
+        tagged: Any = osmium.FileProcessor(str(path)).with_filter(osmium.filter.KeyFilter(*{key for _, key, _ in wanted}))
+        for one in tagged:
+            found.update(kind for kind, key, value in wanted if one.tags.get(key) == value)
+    return tuple(kind for kind in kinds if kind in found)
 
 
 def read_assets(path: Path, grid: Grid, kind: str) -> Table:

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from tocsin.pack.rule import Limits
+from tocsin.platform.twin.dependencies import FILE as DEPENDENCIES
+from tocsin.platform.twin.dependencies import open_dependencies
 from tocsin.platform.twin.manifest import check_files, read_manifest
 from tocsin.platform.twin.rasters import read_field
 from tocsin.platform.twin.vectors import read_geoparquet
 from tocsin.platform.twin.waters import read_waters
 from tocsin.vocabulary import (
     Assets,
+    Dependency,
     Grid,
     InputError,
     Level,
@@ -284,6 +287,11 @@ class Twin:
         )
 
     @cached_property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Which asset needs which, as far as the twin was told."""
+        return open_dependencies(self.folder) if DEPENDENCIES in self.manifest.files else ()
+
+    @cached_property
     def gauges(self) -> tuple[Gauge, ...]:
         """The sensors that the twin knows of."""
         path = self.folder / "gauges.parquet"
@@ -394,6 +402,9 @@ class _World:
                 f"twin {self._twin.manifest.name}: no line {name!r}; there are: {', '.join(self._twin.lines) or 'none'}"
             )
         return self._twin.lines[name]
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        return self._twin.dependencies
 
 
 def open_twin(folder: Path, *, verify: bool = False) -> Twin:
