@@ -86,7 +86,7 @@ def test_a_silent_stream_is_overdue_after_so_many_of_its_own_intervals_and_not_b
 
 
 def test_a_gap_makes_a_stream_blind_also_where_no_rule_looks_at_it() -> None:
-    found = Latest([Check(quantity=RAIN, interval_s=300.0, source="a test", gap_s=1800.0)])
+    found = Latest([Check(quantity=RAIN, interval_s=300.0, source="a test", sensor_span=(0.0, 500.0), gap_s=1800.0)])
     found.take(batch(RAIN, "gauge", [50.0, 40.0], [0.0, 0.2]))
     stands = told(found)["gauge"]
     assert (stands.state, stands.faults, stands.blind) == ("blind", ("gap",), ())
