@@ -20,7 +20,6 @@ R = TypeVar("R")
 
 CONNECT_S = 10.0
 NOBODY_S = 60.0  # so long may a cluster be without any worker before it is given up
-AHEAD = 2
 
 
 class DaskCompute(LocalCompute):
@@ -84,7 +83,8 @@ class DaskCompute(LocalCompute):
                 )
 
         try:
-            yield from drive(hand_out, items, slots=AHEAD * self.workers, in_batches=True, look=look)
+            # one task for each thread: more would wait with one worker while another has nothing, and the last ones would end late
+            yield from drive(hand_out, items, slots=self.workers, in_batches=True, look=look)
         finally:
             if out and self._client.status == "running":
                 self._client.cancel(list(out), force=True)
