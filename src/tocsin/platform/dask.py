@@ -19,6 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CONNECT_S = 10.0
+AHEAD = 2  # tasks for each thread: one that runs and one that waits, so that no worker waits for the scheduler
 NOBODY_S = 60.0  # so long may a cluster be without any worker before it is given up
 
 
@@ -83,8 +84,7 @@ class DaskCompute(LocalCompute):
                 )
 
         try:
-            # one task for each thread: more would wait with one worker while another has nothing, and the last ones would end late
-            yield from drive(hand_out, items, slots=self.workers, in_batches=True, look=look)
+            yield from drive(hand_out, items, slots=AHEAD * self.workers, in_batches=True, look=look)
         finally:
             if out and self._client.status == "running":
                 self._client.cancel(list(out), force=True)
