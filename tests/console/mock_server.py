@@ -850,7 +850,7 @@ def comparison() -> dict[str, Any]:
             },
             "equity": "Ferry Quay bears most: 59 of 1,000 people stay in danger, 21 of 1,000 in all (inequality between zones 0.61 of 1). "
             "Of vulnerable groups stay 2 in hospitals.",
-            "remarks": ["vulnerable groups of whom nothing is known here: low income (no field people_low_income)"],
+            "remarks": ["vulnerable groups of whom nothing is known here: low income (no layer people_low_income)"],
         },
     }
 

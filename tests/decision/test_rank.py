@@ -111,6 +111,9 @@ def test_a_budget_that_the_whole_plan_stays_within_is_surely_kept_and_needs_no_f
     )
     assert (sure.chance, sure.high) == (0.0, 0.0)
     assert (unsure.chance, unsure.high) == (0.0, pytest.approx(1.0 - 0.05**0.25))  # in other futures b may be done too
+    again = msgspec.structs.replace(dear, actions=(msgspec.structs.replace(dear.actions[0], repeat_most=2), dear.actions[1]))
+    outcomes = msgspec.structs.replace(outcomes, plans=(again,))
+    assert rank(outcomes, setting=Setting(limits=(limit_of("cost < 71"),))).scores[0].limits[0].high > 0.0  # 30 twice and 40
 
 
 def test_a_limit_can_be_on_the_people_of_one_zone() -> None:
@@ -199,10 +202,10 @@ def test_a_plan_that_was_spared_the_bad_futures_is_not_better_for_it() -> None:
 def test_a_loss_that_is_no_number_is_told_with_plan_future_and_seed() -> None:
     outcomes = table({"a": [1.0, NAN, 3.0], "b": [2.0, 2.0, 2.0]}, damage={"b": [1.0, NAN, 1.0]})
     outcomes = msgspec.structs.replace(outcomes, courses=((DONE,) * 3,) * 2)
-    futures = tuple(Future(n, 700 + n, 60.0, {}) for n in range(3))
+    futures = tuple(Future(10 + n, 700 + n, 60.0, {}) for n in range(3))
     remarks = " | ".join(rank(outcomes, setting=Setting(futures=futures)).choice.remarks)
-    assert "plan 'a' was carried out but its harm is no number in future 1 (seed 701): left out there" in remarks
-    assert "plan 'b': damage is no number in future 1 (seed 701): left out there" in remarks
+    assert "plan 'a' was carried out but its harm is no number in future 11 (seed 701): left out there" in remarks
+    assert "plan 'b': damage is no number in future 11 (seed 701): left out there" in remarks
 
 
 def test_futures_in_which_nothing_was_tried_are_told() -> None:
@@ -225,6 +228,21 @@ def test_futures_in_which_nothing_was_tried_are_told() -> None:
 def test_what_cannot_be_ranked_is_refused_by_name(outcomes: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         rank(outcomes())
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        (Setting(signals=(Signal("x", "x", "m", np.ones(3)),)), "signal x: .3,. values for 2 futures"),
+        (Setting(signals=(Signal("x", "x", "m", np.array([1.0, NAN])),)), "signal x: a value is no number"),
+        (Setting(futures=(Future(0, 0, 1.0, {}),)), "1 futures, and outcomes of 2"),
+        (Setting(zone_people=np.ones(4)), "people of .4,. zones, and outcomes of 1"),
+        (Setting(group_people=np.ones(4)), "people of .4,. groups, and outcomes of 0"),
+    ],
+)
+def test_a_setting_of_other_futures_or_zones_is_refused(setting: Setting, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        rank(table({"a": [1.0, 2.0]}), setting=setting)
 
 
 def test_one_plan_is_ranked_and_told_to_be_alone() -> None:
@@ -404,7 +422,7 @@ class Town(TinyWorld):
     """The tiny street with a hospital of 40 beds in its first cell, a school of 100 in its second, and a field of the old."""
 
     def assets(self, kind: str) -> Assets:
-        rows = {"hospitals": (6, 40.0), "schools": (7, 100.0), "nursing_homes": (8, NAN)}
+        rows = {"hospitals": (6, 40.0), "schools": (7, 100.0), "nursing_homes": (8, NAN), "people_under_15": (6, 9.0)}
         if kind not in rows:
             return super().assets(kind)
         place, amount = rows[kind]
@@ -430,11 +448,15 @@ class Town(TinyWorld):
 
 def test_vulnerable_groups_are_those_that_the_twin_knows_and_the_others_are_said_to_be_missing() -> None:
     night, day = groups_of(Town(), hour=3.0), groups_of(Town(), hour=10.0)
-    assert dict(zip(night.names, night.people.sum(axis=0).tolist(), strict=True)) == {"in hospitals": 40.0, "over 65": 48.0}
+    assert dict(zip(night.names, night.people.sum(axis=0).tolist(), strict=True)) == {
+        "in hospitals": 40.0,
+        "under 15": 9.0,
+        "over 65": 48.0,
+    }
     assert dict(zip(day.names, day.people.sum(axis=0).tolist(), strict=True))["at school"] == 100.0
     assert day.people[7, day.names.index("at school")] == 100.0
     assert "in nursing homes (the twin has no capacity of its nursing homes)" in night.missing
-    assert "low income (no field people_low_income)" in night.missing
+    assert "low income (no layer people_low_income)" in night.missing
     assert "in hospitals (the twin has no hospitals)" in groups_of(TinyWorld(), hour=3.0).missing
 
 

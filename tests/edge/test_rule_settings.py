@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from edge_host import START
@@ -240,6 +241,14 @@ def test_a_threshold_of_the_coldest_warns_below_it(tmp_path: Path) -> None:
     public = "" if thresholds()[unverified].verified else "public = false\n"
     text = rule_text("threshold", "wind_chill", f'limits = "library:{unverified}"\n{public}max_age_s = 600\n', source=False)
     assert [one.level for one in warnings(tmp_path, text, {("wind_chill", "weir"): (600.0, [-41.0])})] == [Level.YELLOW]
+
+
+def test_of_a_minimum_that_has_one_step_low_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one limit nothing else says in which direction it is bad."""
+    one_step = msgspec.structs.replace(thresholds()["wind_chill_canada"], at={"red": -40.0})
+    monkeypatch.setattr("tocsin.pack.thresholds.thresholds", lambda: {"coldest": one_step})
+    text = rule_text("threshold", "wind_chill", 'limits = "library:coldest"\npublic = false\nmax_age_s = 600\n', source=False)
+    assert [one.level for one in warnings(tmp_path, text, {("wind_chill", "weir"): (600.0, [-41.0])})] == [Level.RED]
 
 
 def test_an_unverified_default_threshold_is_refused_for_the_public_and_taken_for_operators(tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_a_silent_stream_is_overdue_after_so_many_of_its_own_intervals_and_not_b
         assert told(found)["gauge"].state == state
 
 
+def test_a_gap_makes_a_stream_blind_also_where_no_rule_looks_at_it() -> None:
+    found = Latest([Check(quantity=RAIN, interval_s=300.0, source="a test", sensor_span=(0.0, 500.0), gap_s=1800.0)])
+    found.take(batch(RAIN, "gauge", [50.0, 40.0], [0.0, 0.2]))
+    stands = told(found)["gauge"]
+    assert (stands.state, stands.faults, stands.blind) == ("blind", ("gap",), ())
+
+
 def test_a_source_says_when_how_often_how_late_and_how_good() -> None:
     works = told(latest())["works"]
     assert works.time == works.arrived - timedelta(seconds=2) == START  # type: ignore[operator]

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from edge_host import START
+from numpy.typing import NDArray
 
 from tocsin.edge import Check, Latest, Location, Watch
 from tocsin.edge.latest import microseconds
@@ -23,6 +24,7 @@ from tocsin.vocabulary import (
     Record,
     SensorFault,
     Warning,
+    Window,
     decode_record,
     encode_record,
     record_id,
@@ -334,3 +336,23 @@ def test_a_value_that_cannot_be_in_this_season_is_told_as_a_fault() -> None:
     assert [(fault.check, fault.reason) for fault in faults] == [
         ("climatology", "climatology: 7 m is not possible at this time of the year")
     ]
+
+
+def test_a_rule_that_breaks_at_one_site_is_told_once_and_still_warns_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.edge.watch.SITES_AT_ONCE", 2)
+    high = threshold("high", LEVEL, Limits({Level.RED: 3.0}, "m", "a test"), max_age_s=1e9)
+
+    def judge(window: Window, before: NDArray[np.int8]) -> Verdict:
+        if "gauge-2" in window.sites:
+            raise ValueError("it cannot")
+        return high.judge(window, before)
+
+    rule = msgspec.structs.replace(high, judge=judge)
+    latest = Latest()
+    latest.take(Observations.of(LEVEL, tuple(f"gauge-{k}" for k in range(7)), range(7), [microseconds(START)] * 7, [4.0] * 7))
+    watch = Watch({"flood": [rule]}, latest, since=START)
+    told = watch.look(START)
+    assert [one.subject for one in told if isinstance(one, Warning)] == ["gauge-0", "gauge-1", "gauge-4", "gauge-5", "gauge-6"]
+    assert [(one.subject, one.healed) for one in told if isinstance(one, SensorFault)] == [("rule high", False)]
+    watch.learn(told)
+    assert watch.look(START) == ()

@@ -62,7 +62,7 @@ def facts(count: int = 80) -> dict[str, Any]:
         zone_people=np.array([2_100.0, 8_000.0, 30_000.0]),
         group_people=np.array([60.0, 5_000.0]),
         limits=(limit_of("cost < 100000"), limit_of("people_in_danger@Riverside <= 130, 30%")),
-        remarks=("vulnerable groups of whom nothing is known here: low income (no field people_low_income)",),
+        remarks=("vulnerable groups of whom nothing is known here: low income (no layer people_low_income)",),
     )
     done = rank(outcomes, setting=setting)
     return {

@@ -30,7 +30,7 @@ def borne_by_group(standing: Standing, setting: Setting, k: int) -> tuple[Borne,
 
 
 def _borne(standing: Standing, names: tuple[str, ...], split: Floats, people: Floats | None, k: int) -> tuple[Borne, ...]:
-    if people is None or people.shape != (len(names),) or split.shape[2] != len(names):
+    if people is None:
         return ()
     rows = []
     for number, name in enumerate(names):

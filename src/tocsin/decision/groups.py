@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 # Places where people are in care, with the hours in which they are there; their number is the twin's capacity of each, taken as full.
 SCHOOL_H = (8.0, 16.0)
 CARE = {"in hospitals": "hospitals", "in nursing homes": "nursing_homes", "at school": "schools"}
-# Persons per cell by night, where a twin has such a field.
+# Where they live, as a field of persons in each cell or as points with an amount of persons (`twin build --assets people_over_65=cells.csv`).
 LAYERS = {
     name: Quantity(f"people_{name.replace(' ', '_')}", "persons", low=0.0)
     for name in ("under 15", "over 65", "with disability", "low income")
@@ -48,16 +48,24 @@ def groups_of(world: World, *, hour: float, ways: Ways | None = None) -> Groups:
             what = "no capacity of its" if len(assets) else "no"
             missing.append(f"{name} (the twin has {what} {kind.replace('_', ' ')})")
     for name, layer in LAYERS.items():
-        try:
-            columns[name] = np.nan_to_num(world.field(layer).astype(np.float64).reshape(-1)).clip(0.0)
-        except NotFound:
-            missing.append(f"{name} (no field {layer.name})")
+        persons = _layer(world, layer)
+        if persons.sum() > 0:
+            columns[name] = persons
+        else:
+            missing.append(f"{name} (no layer {layer.name})")
     if len(world.roads):
         no_way = np.where((ways or ways_of(world)).known, 0.0, world.people(hour))
         if no_way.sum() > 0:
             columns["without a street out"] = no_way
     people = np.column_stack(list(columns.values())) if columns else np.zeros((world.grid.cells, 0))
     return Groups(tuple(columns), people, tuple(missing))
+
+
+def _layer(world: World, layer: Quantity) -> Floats:
+    try:
+        return np.nan_to_num(world.field(layer).astype(np.float64).reshape(-1)).clip(0.0)
+    except NotFound:
+        return _persons(world.assets(layer.name), world.grid.cells)
 
 
 def _persons(assets: Assets, cells: int) -> Floats:

@@ -103,7 +103,7 @@ def _breach(outcomes: Outcomes, limit: Limit, k: int) -> Breach:
             f"limit {limit}: plan {outcomes.plans[k].name!r} has no {limit.figure} in any future; leave the limit or the plan out"
         )
     broken = ~_HOLDS[limit.op](value[tried], limit.value)
-    whole = np.array([0.0, sum(action.cost for action in outcomes.plans[k].actions)])
+    whole = np.array([0.0, sum(action.cost * action.repeat_most for action in outcomes.plans[k].actions)])
     if name == COST and not broken.any() and _HOLDS[limit.op](whole, limit.value).all():
         return Breach(str(limit), 0.0, 0.0, 0.0, limit.permitted, False)  # whatever of the plan is done: no future can break it
     share, low, high = chance(broken, outcomes.weight[tried])

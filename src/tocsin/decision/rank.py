@@ -61,6 +61,7 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
     Raises InputError where a plan has no outcome in any future, or a limit is on a figure or a zone that there is not.
     """
     setting = setting or Setting()
+    setting.check(outcomes)
     standing = Standing(outcomes)
     limits = breaches(outcomes, setting.limits)
     sums = _sums(standing, limits)
@@ -273,9 +274,10 @@ def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[B
     if failed > 0:
         reasons = [done.failed for course in outcomes.courses[k] if course is not None for done in course.done if done.failed]
         words += f"; in {failed:.0%} of the futures a part of it fails" + (f" ({commonest(reasons)})" if reasons else "")
-    asleep = [why for why in map(_level_never_entered, outcomes.courses[k]) if why]
+    tried = [course for course in outcomes.courses[k] if course is not None]
+    asleep = [why for why in map(_level_never_entered, tried) if why]
     if asleep:
-        words += f"; in {len(asleep) / len(outcomes.courses[k]):.0%} of the futures {commonest(asleep)}"
+        words += f"; in {len(asleep) / len(tried):.0%} of the futures {commonest(asleep)}"
     for breach in limits:
         if breach.broken:
             words += f"; it breaks the limit {breach.limit} in {breach.chance:.0%} of the futures ({breach.low:.0%} to {breach.high:.0%}), {breach.permitted:.0%} are permitted"
@@ -288,9 +290,9 @@ def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[B
     return words
 
 
-def _level_never_entered(course: Course | None) -> str:
+def _level_never_entered(course: Course) -> str:
     """That a level of a plan was not entered, for which a part of it stayed undone; empty where all were."""
-    said = [done.skipped for done in course.done if done.skipped.startswith("level ")] if course is not None else []
+    said = [done.skipped for done in course.done if done.skipped.startswith("level ")]
     return said[0] if said else ""
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.groups import Groups
 from tocsin.decision.limits import Limit
+from tocsin.decision.outcomes import Outcomes
 from tocsin.pack import Future, Knob, Model
-from tocsin.vocabulary import Footprint, Series, World
+from tocsin.vocabulary import Footprint, InputError, Series, World
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +51,22 @@ class Setting(msgspec.Struct, frozen=True):
     group_people: Floats | None = None
     limits: tuple[Limit, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    def check(self, outcomes: Outcomes) -> None:
+        """Raise InputError where what is told here is not told of the futures, zones and groups of these outcomes."""
+        count = outcomes.weight.size
+        wrong = [
+            f"signal {s.name}: {s.value.shape} values for {count} futures" for s in self.signals if s.value.shape != (count,)
+        ]
+        wrong += [f"signal {s.name}: a value is no number" for s in self.signals if not np.isfinite(s.value).all()]
+        if self.futures and len(self.futures) != count:
+            wrong.append(f"{len(self.futures)} futures, and outcomes of {count}")
+        if self.zone_people is not None and self.zone_people.shape != (len(outcomes.zones),):
+            wrong.append(f"people of {self.zone_people.shape} zones, and outcomes of {len(outcomes.zones)}")
+        if self.group_people is not None and self.group_people.shape != (len(outcomes.groups),):
+            wrong.append(f"people of {self.group_people.shape} groups, and outcomes of {len(outcomes.groups)}")
+        if wrong:
+            raise InputError(f"setting: {wrong[0]}; wanted one for each, in the order of the outcomes")
 
 
 def setting_of(

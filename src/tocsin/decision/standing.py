@@ -79,11 +79,10 @@ class Standing:
 
 def untold(outcomes: Outcomes, futures: Sequence[Future]) -> tuple[str, ...]:
     """What is missing in the table, by plan and future: no number is ever left out in silence."""
-    seeds = {future.number: future.seed for future in futures}
 
-    def called(numbers: Sequence[int]) -> str:
-        names = [f"{n} (seed {seeds[n]})" if n in seeds else str(n) for n in numbers[:TOLD_MOST]]
-        more = len(numbers) - len(names)
+    def called(columns: Sequence[int]) -> str:
+        names = [f"{futures[n].number} (seed {futures[n].seed})" if futures else str(n) for n in columns[:TOLD_MOST]]
+        more = len(columns) - len(names)
         return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
     told = []

@@ -27,7 +27,7 @@ USUAL = (1.0, 600.0)
 # classification data defaults").
 JAM_PER_M = 160.0 / 1609.344
 ACCESS_M = 150.0  # nobody's door is moved further than this along his street
-STEP_S = 10.0  # LifeSim's default evacuation time step
+STEP_S = 10.0  # LifeSim's default evacuation time step; 20 s takes half the time, for ensembles (docs/science/evacuation.md says what it costs)
 
 
 class Streets(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from tocsin.vocabulary import Evidence, InputError, Level, PackFault, Quantity, 
 log = logging.getLogger(__name__)
 
 EVIDENCE_MOST = 200
+SITES_AT_ONCE = 1_000
 GLANCED_AT = 8  # so many of the newest readings does a rule see that only asks whether all is quiet
 # A fault is told when so many of so many newest readings failed a test, and healed when fewer did and none of the newest three.
 # A single spike is a bad reading and not yet a bad sensor.
@@ -124,36 +125,53 @@ class Watch:
         """Judge all sites of some quantities (or of all) at this moment; return evidence and warnings for what has changed.
 
         `touched` says by quantity at which places readings have come: rules that judge by site look at these only, and where the
-        newest few readings show already that nothing is the matter, as before, at no more of them. A rule that breaks its promise or
-        raises is told as a fault of its own, once, and stops no other.
+        newest few readings show already that nothing is the matter, as before, a rule that can tell looks at no more of them. A rule
+        that breaks its promise or raises is told as a fault of its own, once, and stops no other.
         """
         asked = None if quantities is None else {quantity.name for quantity in quantities}
         records: list[Record] = []
         for hazard, rule in self._rules:
             if asked is not None and asked.isdisjoint((rule.reads.name, *(quantity.name for quantity in rule.also))):
                 continue
-            places = None if touched is None or not rule.by_site else touched.get(rule.reads.name)
             fault = f"rule {rule.name}", rule.reads.name, RULE
-            try:
-                if places is not None and rule.is_quiet is not None:
-                    places = self._not_quiet(rule, rule.is_quiet, places, now)
-                    if not places.size:
-                        continue
-                window = self._latest.window(rule.reads, rule.span_s, now, places=places)
-                verdict = _promised(rule, window, self._judged(rule, window, places, now))
-            except Exception as broken:  # a pack's own code: whatever it raises must not silence the other rules
-                if fault not in self._faults:
-                    log.exception("rule_broken", extra={"rule": rule.name})
-                    reason = f"{type(broken).__name__}: {broken}"
-                    records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason))
-                continue
-            if fault in self._faults:
-                reason = "the rule judges again"
-                records.append(SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=reason, healed=True))
-            records += self._changes(hazard, rule, window, places, verdict, now)
+            spoke = None if touched is None else touched.get(rule.reads.name)
+            was_asked, reason = False, ""
+            for places in self._parts(rule, spoke):
+                try:
+                    found = self._look_at(hazard, rule, places, now)
+                except Exception as broken:  # a pack's own code: whatever it raises must not silence the other rules
+                    if fault not in self._faults and not reason:
+                        log.exception("rule_broken", extra={"rule": rule.name})
+                    reason = reason or f"{type(broken).__name__}: {broken}"
+                    continue
+                was_asked |= found is not None
+                records += found or ()
+            if (reason and fault not in self._faults) or (not reason and was_asked and fault in self._faults):
+                words = reason or "the rule judges again"
+                told = SensorFault(time=now, subject=fault[0], quantity=fault[1], check=RULE, reason=words, healed=not reason)
+                records.append(told)
         if asked is None:
             records += self.bulletins.look(now)
         return tuple(records)
+
+    def _parts(self, rule: Rule, spoke: NDArray[np.int64] | None) -> Iterator[NDArray[np.int64] | None]:
+        """The places to look at, so many at a time that whoever stores readings waits for none of it; None is all of them."""
+        if not rule.by_site:
+            yield None
+            return
+        places = np.arange(len(self._latest.sites(rule.reads))) if spoke is None else spoke
+        for begin in range(0, places.size, SITES_AT_ONCE):
+            yield places[begin : begin + SITES_AT_ONCE]
+
+    def _look_at(self, hazard: str, rule: Rule, places: NDArray[np.int64] | None, now: datetime) -> list[Record] | None:
+        """What has changed by one rule at some places; None where all was quiet, and the rule was not asked."""
+        if places is not None and rule.is_quiet is not None:
+            places = self._not_quiet(rule, rule.is_quiet, places, now)
+            if not places.size:
+                return None
+        window = self._latest.window(rule.reads, rule.span_s, now, places=places)
+        verdict = _promised(rule, window, self._judged(rule, window, places, now))
+        return self._changes(hazard, rule, window, places, verdict, now)
 
     def _not_quiet(
         self, rule: Rule, is_quiet: Callable[[Window], Mask], places: NDArray[np.int64], now: datetime

@@ -12,6 +12,7 @@ A street shorter than a cell (the faster of free speed and backward wave, times 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -20,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from tocsin.science.traffic_steps import (
     BECAUSE,
     BEGIN,
-    CAUSE,
     GRAINS,
     LAST,
     MOVE,
@@ -28,6 +28,7 @@ from tocsin.science.traffic_steps import (
     ON,
     ORIGIN,
     ORIGIN_STOP,
+    PLACES,
     SOURCE,
     Course,
     Net,
@@ -41,6 +42,7 @@ from tocsin.vocabulary.errors import InputError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 
 STEPS_MOST = 10_000_000
 CELLS_MOST = 50_000_000
@@ -150,10 +152,12 @@ def network(
         weight[:] = entry_weight_per_s * step_s
     begin = np.append(0, np.cumsum(cells[order]))
     net = Net(
-        np.column_stack([begin[:-1], begin[1:] - 1, head, slot]).astype(np.int64),
-        tail,
-        np.column_stack([in_start[:-1], in_start[1:], out_start[:-1], out_start[1:], *np.zeros((2, nodes))]).astype(np.int64),
-        by_tail.astype(np.int64),
+        _in_lines(np.column_stack([begin[:-1], begin[1:] - 1, head, slot]).astype(np.int32)),
+        tail.astype(np.int32),
+        _in_lines(
+            np.column_stack([in_start[:-1], in_start[1:], out_start[:-1], out_start[1:], *np.zeros((4, nodes))]).astype(np.int32)
+        ),
+        by_tail.astype(np.int32),
         np.column_stack([np.full(nodes, UNLIMITED), weight, np.full(nodes, UNLIMITED)]),
         int(max(np.diff(in_start).max(), np.diff(out_start).max())),
     )
@@ -165,6 +169,8 @@ def network(
             np.minimum(1.0, (w * step_s / cell_m)[order]),
             room,
             *np.zeros((2, a.size)),
+            np.full(a.size, float(SOURCE)),
+            np.zeros(a.size),
         ]
     )
     return Network(
@@ -278,7 +284,7 @@ def drive(
     rank = np.empty(by_node.size, np.int64)
     rank[by_node] = np.arange(by_node.size)
     origin_node = trips.origin_node[by_node].astype(np.int64)
-    node = roads.net.node.copy()
+    node = _in_lines(roads.net.node)
     node[:, ORIGIN] = np.searchsorted(origin_node, np.arange(nodes))
     node[:, ORIGIN_STOP] = np.searchsorted(origin_node, np.arange(nodes), side="right")
     net = roads.net._replace(node=node)
@@ -407,21 +413,29 @@ def _course(
     )
 
 
+def _in_lines(rows: NDArray[T]) -> NDArray[T]:
+    """A copy whose rows begin where the processor's lines of 64 bytes do, as far as their length allows: a row is then one line, not two."""
+    raw = np.zeros(rows.nbytes + 64, np.uint8)
+    first = -raw.ctypes.data % 64
+    copy = raw[first : first + rows.nbytes].view(rows.dtype).reshape(rows.shape)
+    copy[:] = rows
+    return copy
+
+
 def _state(roads: Network, bounds: int, origins: int, places: Floats, threads: int) -> State:
     count, nodes, cells = len(roads), roads.nodes, int(roads.net.link[-1, LAST]) + 1
-    mark, sign = np.zeros((count, 3), np.int64), np.zeros((nodes, 3), np.int64)
-    mark[:, CAUSE], sign[:, BECAUSE] = SOURCE, SOURCE
+    gate = _in_lines(np.zeros((nodes, 8)))
+    gate[:, PLACES], gate[:, BECAUSE] = places, SOURCE
     return State(
         cell=np.zeros((cells, bounds + 1)),
-        street=roads.street.copy(),
-        mark=mark,
+        street=_in_lines(roads.street),
+        barred=np.zeros(count, bool),
         flux=np.zeros((count, 2 * bounds)),
-        next_link=np.full((nodes, bounds), NO_WAY, np.int64),
+        next_link=np.full((nodes, bounds), NO_WAY, np.int32),
         queue=np.zeros((origins, bounds)),
         set_out=np.zeros(origins),
         waiting=np.zeros((nodes, bounds)),
-        gate=np.column_stack([np.zeros(nodes), places]),
-        sign=sign,
+        gate=gate,
         arrived=np.zeros((nodes, bounds)),
         caused=np.zeros(count),
         busy_link=np.zeros(count, np.int64),

@@ -20,6 +20,7 @@ from tocsin.science.flood_steps import _atomic_add, _meet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Shorts = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
@@ -38,12 +39,10 @@ SOURCE = -3  # the cause of a queue on a street that has its own capacity to bla
 BEGIN, LAST, HEAD, SLOT = range(
     4
 )  # of a street: first and last cell, the node that it leads to, its number among those that leave its first node
-CAUSE, BUSY, BARRED = range(3)
-MOVE, FLOW, WAVE, ROOM, HELD, ON = range(6)
+MOVE, FLOW, WAVE, ROOM, HELD, ON, CAUSE, BUSY = range(8)
 IN, IN_STOP, OUT, OUT_STOP, ORIGIN, ORIGIN_STOP = range(6)  # of a node: its streets and origins
 ENTRY, WEIGHT, EXIT = range(3)
-WAITING, PLACES = range(2)
-BECAUSE, STAMP, QUEUED = range(3)
+WAITING, PLACES, BECAUSE, STAMP, QUEUED = range(5)
 LINKS, NODES, QUEUES, STAMPS, AT, NEXT, FIND, RUNNING = range(8)
 ARRIVED_AT, TAKEN_NODES, TAKEN_STREETS = range(3)
 
@@ -51,10 +50,10 @@ ARRIVED_AT, TAKEN_NODES, TAKEN_STREETS = range(3)
 class Net(NamedTuple):
     """Streets in the order of the node that they lead to."""
 
-    link: Ints  # (street, 4)
-    tail: Ints
-    node: Ints  # (node, 6)
-    out_link: Ints
+    link: Shorts  # (street, 4)
+    tail: Shorts
+    node: Shorts  # (node, 8)
+    out_link: Shorts
     door: Floats  # (node, 3) vehicles that can set out in a step; their weight against the streets that come in; vehicles that can arrive
     degree_most: int
 
@@ -63,16 +62,16 @@ class State(NamedTuple):
     """What changes from step to step. A bound is a kind of travellers: those who drive to the same goals."""
 
     cell: Floats  # (cell, bound + 1) vehicles; the last is their sum
-    street: Floats  # (street, 6) share of a cell driven in a step when free, vehicles in a step at capacity, share of a cell that
-    # the backward wave crosses in a step, vehicles that a cell holds at standstill, vehicle-steps of waiting not yet booked, vehicles
-    mark: Ints  # (street, 3) the street that holds it up, whether it is in the list of the busy, whether nobody may drive in
+    street: Floats  # (street, 8) share of a cell driven in a step when free, vehicles in a step at capacity, share of a cell that the backward
+    # wave crosses in a step, vehicles that a cell holds at standstill; vehicle-steps of waiting not yet booked, vehicles on it, the street that
+    # holds it up, whether it is in the list of the busy
+    barred: Bools  # (street,) whether nobody may drive in
     flux: Floats  # (street, 2 bound) what leaves it and what enters it in this step
-    next_link: Ints  # (node, bound)
+    next_link: Shorts  # (node, bound)
     queue: Floats  # (origin, bound) who waits to set out
     set_out: Floats  # (origin,)
     waiting: Floats  # (node, bound)
-    gate: Floats  # (node, 2) who waits in all, places left
-    sign: Ints  # (node, 3)
+    gate: Floats  # (node, 8) who waits in all, places left, the street that holds them up, the last step in which it was listed, whether it queues
     arrived: Floats  # (node, bound)
     caused: Floats  # (street,) vehicle-steps of waiting that it has caused
     busy_link: Ints
@@ -147,13 +146,12 @@ def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
     tuples once, and the way through is written in one piece: counting their references at each node costs ten times the arithmetic.
     """
     links, node, out_link, door = n.link, n.node, n.out_link, n.door
-    cell, street, mark, flux, next_link = s.cell, s.street, s.mark, s.flux, s.next_link
-    queue, set_out, waiting, gate, sign, arrived, busy_node = (
+    cell, street, flux, next_link = s.cell, s.street, s.flux, s.next_link
+    queue, set_out, waiting, gate, arrived, busy_node = (
         s.queue,
         s.set_out,
         s.waiting,
         s.gate,
-        s.sign,
         s.arrived,
         s.busy_node,
     )
@@ -239,7 +237,7 @@ def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
             if total <= 0.0:
                 continue
             full = in_full[i]
-            mark[a, CAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
+            street[a, CAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
             go = in_go[i]
             if total * street[a, MOVE] > go:
                 street[a, HELD] += total * street[a, MOVE] - go
@@ -261,7 +259,7 @@ def _junctions(n: Any, s: Any, first: Any, stop: Any) -> Any:
                         flux[goal, bounds + d] += amount
         if here > 0.0:
             full = in_full[comes]
-            sign[k, BECAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
+            gate[k, BECAUSE] = out_link[o0 + full] if 0 <= full < goes else SOURCE
             share = in_go[comes] / here
             if share > 0.0:
                 for q in range(node[k, ORIGIN], node[k, ORIGIN_STOP]):
@@ -384,13 +382,13 @@ def _streets(n: Any, s: Any, first: Any, stop: Any) -> Any:
 
 
 @_plain
-def root_of(a: Any, mark: Any) -> Any:
+def root_of(a: Any, street: Any) -> Any:
     """The street that a queue goes back to: where the chain of streets that hold each other up begins."""
     for _ in range(CHAIN_MOST):
-        following = mark[a, CAUSE]
+        following = int(street[a, CAUSE])
         if following < 0:
             return a
-        if mark[following, BUSY] == 0:
+        if street[following, BUSY] == 0:
             return following
         a = following
     return a  # a gridlock: each waits for the next, in a circle
@@ -399,11 +397,10 @@ def root_of(a: Any, mark: Any) -> Any:
 @_plain
 def _list_busy_nodes(n: Any, s: Any) -> None:
     """The heads of busy streets, and the nodes where somebody waits to set out."""
-    links, busy_link, busy_node, sign, gate, queue_node, count = (
+    links, busy_link, busy_node, gate, queue_node, count = (
         n.link,
         s.busy_link,
         s.busy_node,
-        s.sign,
         s.gate,
         s.queue_node,
         s.counter,
@@ -414,8 +411,8 @@ def _list_busy_nodes(n: Any, s: Any) -> None:
         busy_link[: count[LINKS]] = np.sort(busy_link[: count[LINKS]])
     for x in range(count[LINKS]):
         k = links[busy_link[x], HEAD]
-        if sign[k, STAMP] != now:
-            sign[k, STAMP] = now
+        if gate[k, STAMP] != now:
+            gate[k, STAMP] = now
             busy_node[nodes] = k
             nodes += 1
     kept = 0
@@ -424,29 +421,29 @@ def _list_busy_nodes(n: Any, s: Any) -> None:
         if gate[k, WAITING] > 0.0:
             queue_node[kept] = k
             kept += 1
-            if sign[k, STAMP] != now:
-                sign[k, STAMP] = now
+            if gate[k, STAMP] != now:
+                gate[k, STAMP] = now
                 busy_node[nodes] = k
                 nodes += 1
         else:
-            sign[k, QUEUED] = 0
+            gate[k, QUEUED] = 0
     count[QUEUES], count[NODES] = kept, nodes
 
 
 @_plain
 def _list_entered(s: Any) -> None:
     """Streets that were empty and are entered now join the busy ones."""
-    busy_link, busy_node, next_link, mark, flux, count = s.busy_link, s.busy_node, s.next_link, s.mark, s.flux, s.counter
+    busy_link, busy_node, next_link, street, flux, count = s.busy_link, s.busy_node, s.next_link, s.street, s.flux, s.counter
     bounds = next_link.shape[1]
     links = count[LINKS]
     for x in range(count[NODES]):
         k = busy_node[x]
         for d in range(bounds):
             goal = next_link[k, d]
-            if goal >= 0 and mark[goal, BUSY] == 0:
+            if goal >= 0 and street[goal, BUSY] == 0:
                 for e in range(bounds):
-                    if flux[goal, bounds + e] > 0.0 and mark[goal, BUSY] == 0:
-                        mark[goal, BUSY] = 1
+                    if flux[goal, bounds + e] > 0.0 and street[goal, BUSY] == 0:
+                        street[goal, BUSY] = 1
                         busy_link[links] = goal
                         links += 1
     count[LINKS] = links
@@ -455,7 +452,7 @@ def _list_entered(s: Any) -> None:
 @_plain
 def _drop_empty(s: Any) -> None:
     """Streets that are empty leave the list; the waiting on them is booked to its cause."""
-    busy_link, street, mark, caused, count = s.busy_link, s.street, s.mark, s.caused, s.counter
+    busy_link, street, caused, count = s.busy_link, s.street, s.caused, s.counter
     kept = 0
     for x in range(count[LINKS]):
         a = busy_link[x]
@@ -463,9 +460,9 @@ def _drop_empty(s: Any) -> None:
             busy_link[kept] = a
             kept += 1
         else:
-            mark[a, BUSY] = 0
+            street[a, BUSY] = 0
             if street[a, HELD] > 0.0:
-                caused[root_of(a, mark)] += street[a, HELD]
+                caused[root_of(a, street)] += street[a, HELD]
                 street[a, HELD] = 0.0
     count[LINKS] = kept
 
@@ -553,7 +550,7 @@ def _costs(n: Any, s: Any, dt: Any, heed_jams: Any, cost_s: Any) -> None:
     bounds = s.next_link.shape[1]
     for a in range(cost_s.size):
         cells = n.link[a, LAST] + 1 - n.link[a, BEGIN]
-        cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 or s.mark[a, BARRED] == 1 else cells * dt / s.street[a, MOVE]
+        cost_s[a] = np.inf if s.street[a, FLOW] <= 0.0 or s.barred[a] else cells * dt / s.street[a, MOVE]
     if heed_jams:
         for x in range(s.counter[LINKS]):
             a = s.busy_link[x]
@@ -586,7 +583,7 @@ def _happen(n: Any, s: Any, course: Any, track: Any, dry: Any, at: Any, i: Any) 
         if s.street[a, FLOW] > 0.0 and _is_on_a_way(a, n, s):
             dirty = True
         if share < 0.0:
-            s.mark[a, BARRED] = 1
+            s.barred[a] = True
         elif share == 0.0:
             caught += _close(a, n, s, track)
         else:
@@ -608,8 +605,8 @@ def _happen(n: Any, s: Any, course: Any, track: Any, dry: Any, at: Any, i: Any) 
         s.queue[q, d] += amount
         s.waiting[k, d] += amount
         s.gate[k, WAITING] += amount
-        if s.sign[k, QUEUED] == 0:
-            s.sign[k, QUEUED] = 1
+        if s.gate[k, QUEUED] == 0:
+            s.gate[k, QUEUED] = 1
             s.queue_node[s.counter[QUEUES]] = k
             s.counter[QUEUES] += 1
     return caught, dirty
@@ -636,14 +633,14 @@ def _write_down(s: Any, course: Any, track: Any, record: Any, span: Any, caught:
         a = s.busy_link[x]
         on += s.street[a, ON]
         if s.street[a, HELD] > 0.0:
-            s.caused[root_of(a, s.mark)] += s.street[a, HELD]
+            s.caused[root_of(a, s.street)] += s.street[a, HELD]
             s.street[a, HELD] = 0.0
     for x in range(s.counter[QUEUES]):
         k = s.queue_node[x]
         if s.gate[k, WAITING] > 0.0:
             waits += s.gate[k, WAITING]
-            if s.sign[k, BECAUSE] >= 0:
-                s.caused[root_of(s.sign[k, BECAUSE], s.mark)] += s.gate[k, WAITING] * span
+            if s.gate[k, BECAUSE] >= 0:
+                s.caused[root_of(int(s.gate[k, BECAUSE]), s.street)] += s.gate[k, WAITING] * span
     for e in range(course.end_node.size):
         for d in range(s.next_link.shape[1]):
             track.arrived[record, e] += s.arrived[course.end_node[e], d]
