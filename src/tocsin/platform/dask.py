@@ -19,8 +19,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CONNECT_S = 10.0
+AHEAD = 2  # tasks for each thread: one that runs and one that waits, so that no worker waits for the scheduler
 NOBODY_S = 60.0  # so long may a cluster be without any worker before it is given up
-AHEAD = 2
 
 
 class DaskCompute(LocalCompute):
