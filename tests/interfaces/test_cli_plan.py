@@ -169,3 +169,20 @@ def test_check_raises_for_a_notebook_too(twin: Path) -> None:
     check(plan, world)
     with pytest.raises(InputError, match="no zone"):
         check(plan_from_toml(plan_to_toml(plan).replace('target = "Shore"', 'target = "Atlantis"'), where="here"), world)
+
+
+def test_plans_are_suggested_with_where_they_come_from_and_can_be_compared_at_once(twin: Path, tmp_path: Path) -> None:
+    words = ("plan", "suggest", twin, *LEVEL, "--members", "4", "--save", tmp_path / "plans")
+    code, out, err = run(*words, "--json")
+    assert code == 0, err
+    rows = json.loads(out)
+    assert [row["origin"] for row in rows] == sorted((row["origin"] for row in rows), key=["search", "case", "library"].index)
+    found = next(row for row in rows if row["origin"] == "search")
+    assert "no doctrine" in found["plan"]["basis"][-1]
+    assert any("evacuate" in row["plan"]["name"] for row in rows if row["origin"] == "case")  # the Ahr speaks for it
+    written = tmp_path / "plans" / "optimised.toml"
+    assert run("plan", "check", twin, written)[0] == 0
+    code, out, err = run("plan", "compare", twin, written, "wait and watch", *LEVEL, "--members", "4", "--json")
+    assert code == 0, err
+    assert json.loads(out)["recommended"] == "optimised"
+    assert run(*words)[0] == 1  # the folder is there already

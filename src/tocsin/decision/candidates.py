@@ -9,7 +9,7 @@ Fisher 1978, Math. Program. 14:265-294).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 
 import msgspec
@@ -170,7 +170,7 @@ def _named(options: Plan, name: str, chosen: Sequence[str]) -> Plan:
     return msgspec.structs.replace(
         _part(options, chosen),
         name=name,
-        summary=f"Put together from the pack's actions: {', '.join(chosen)}",
+        summary=f"Put together from the pack's actions: {', '.join(action.name for action in _part(options, chosen).actions)}",
         basis=(*options.basis, UNVERIFIED),
     )
 
@@ -178,10 +178,25 @@ def _named(options: Plan, name: str, chosen: Sequence[str]) -> Plan:
 def _part(options: Plan, chosen: Sequence[str]) -> Plan:
     """The plan of some of the actions, in this order; who would stand in for one that is not there is left out."""
     actions = {action.name: action for action in options.actions}
-    mine = [actions[name] for name in chosen]
+    mine = [actions[name] for name in _in_order(actions, chosen)]
     mine = [action if action.otherwise in chosen else msgspec.structs.replace(action, otherwise="") for action in mine]
     levels = tuple(level for level in options.levels if any(action.level == level.name for action in mine))
     return msgspec.structs.replace(options, actions=tuple(mine), levels=levels)
+
+
+def _in_order(actions: Mapping[str, Action], chosen: Sequence[str]) -> list[str]:
+    """The chosen actions as they were chosen, but each after those that it waits for."""
+    order: list[str] = []
+
+    def put(name: str) -> None:
+        if name not in order:
+            for before in actions[name].after:
+                put(before)
+            order.append(name)
+
+    for name in chosen:
+        put(name)
+    return order
 
 
 class _Bench:

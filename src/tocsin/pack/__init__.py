@@ -100,6 +100,7 @@ class Pack(msgspec.Struct, frozen=True):
     knowledge: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
     chain: tuple[ChainPart, ...] = ()
+    options: Callable[[World], Plan] | None = None
 
 
 def find_packs() -> dict[str, Pack]:

@@ -272,6 +272,99 @@ def compare(
         at.answer(told, lambda console: tell(console, told))
 
 
+@app.command("suggest")
+def suggest(
+    folder: Folder,
+    level: LevelOption = None,
+    rain: RainOption = None,
+    inflow: InflowOption = None,
+    rise: RiseOption = "6h",
+    start: StartOption = "",
+    hours: HoursOption = 24.0,
+    members: Annotated[int, typer.Option(help="How many futures the search chooses from.", min=1, max=100_000)] = 20,
+    seed: SeedOption = 0,
+    knob: KnobOption = None,
+    hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
+    warning: Annotated[
+        Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
+    ] = Step.NONE,
+    look: Annotated[
+        int, typer.Option(help="In how many futures the search looks, from the mildest to the worst.", min=1, max=1_000)
+    ] = 16,
+    runs: Annotated[
+        int, typer.Option(help="How many runs of the hazard the search may ask for, for actions on the hazard itself.", min=0)
+    ] = 64,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--cases", help="A JSON file of past cases, beside those of the packs; several times. Default: none.", metavar="FILE"
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write each plan as TOML into this folder, to be changed and compared. Default: none.", metavar="DIR"),
+    ] = None,
+    hazard: Hazard = "flood",
+    as_json: AsJson = False,
+) -> None:
+    """Suggest plans: put together by a search, spoken for by past cases, and from the pack's library.
+
+    Example: tocsin plan suggest my-city --level 5.35m@lake --save suggested
+    """
+    with desk(as_json=as_json) as at:
+        import msgspec
+
+        from tocsin.flows.cases import CASES_BYTES_MOST, all_cases
+        from tocsin.flows.information import foresee, model_of
+        from tocsin.flows.plan_files import plan_to_toml
+        from tocsin.flows.suggest import suggest as find_candidates
+        from tocsin.host import WallClock
+        from tocsin.interfaces.files import read_bounded, write_whole
+        from tocsin.pack import find_pack
+        from tocsin.vocabulary import InputError, Level
+
+        if save is not None and save.exists():
+            raise InputError(f"--save {save}: is there already; give a folder that is not")
+        twin, now = _open(folder), WallClock().now()
+        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
+        scenario = scenario_of(twin.world(now), model_of(find_pack(hazard), ""), asked)
+        at.progress("simulating futures", 0, members)
+        result = foresee(
+            twin,
+            hazard,
+            scenario,
+            time=now,
+            asked=asked.words(),
+            on_done=lambda done, total: at.progress("simulating futures", done, total),
+        )
+        found = find_candidates(
+            result,
+            cases=all_cases([(str(path), read_bounded(path, CASES_BYTES_MOST)) for path in file or []]),
+            hour=hour,
+            warning_level=Level[warning.name],
+            futures_most=look,
+            runs_most=runs,
+            on_progress=at.progress,
+        )
+        if save is not None:
+            save.mkdir(parents=True)
+            for one in found:
+                path = save / f"{one.plan.name.replace(' ', '-').replace(',', '').replace('/', '-')}.toml"
+                write_whole(path, plan_to_toml(one.plan).encode())
+                at.wrote(path)
+        rows = [msgspec.to_builtins(one) | {"digest": one.plan.digest()} for one in found]
+
+        def text(console: Console) -> None:
+            for one in found:
+                console.print(f"[{one.origin}] {one.plan.name}: {one.why}")
+                if one.origin == "search":
+                    console.print(f"    {', then '.join(action.name for action in one.plan.actions)}")
+            if not any(one.origin == "search" for one in found):
+                console.print("The search found nothing that helps in these futures.")
+
+        at.answer(rows, text)
+
+
 @app.command("test")
 def try_all(
     twin: Annotated[Path, typer.Option(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")],

@@ -6,7 +6,7 @@ from tocsin.pack import Case, Pack
 from tocsin.packs.flood.chain import CHAIN
 from tocsin.packs.flood.harm import HARM
 from tocsin.packs.flood.model import WATER_RUNS_OVER_THE_GROUND
-from tocsin.packs.flood.plans import plans
+from tocsin.packs.flood.plans import options, plans
 from tocsin.packs.flood.quantities import DISCHARGE, RAIN_AMOUNT, RIVER_LEVEL
 from tocsin.packs.flood.rules import RAIN_HEAVY, RIVER_RISING_FAST
 from tocsin.vocabulary import Series
@@ -19,6 +19,7 @@ PACK = Pack(
     harm=HARM,
     plans=plans,
     chain=CHAIN,
+    options=options,
     knowledge=(
         "A gauge that stops sending in a flood is itself a warning (Ahr 2021).",
         "Tie each warning level to named actions with an owner and a deadline (Zhengzhou 2021).",

@@ -13,6 +13,7 @@ from tocsin.packs.flood.quantities import ELEVATION
 from tocsin.vocabulary import Level, World
 
 ZONES_MOST = 5
+OPTION_ZONES_MOST = 20
 RISE_M = 6.0  # how far a water body may rise in a flood that a plan is made for: a planning assumption (unverified)
 UNVERIFIED = "durations, crews and costs: planning assumptions (unverified)"
 WATCH = Action(
@@ -34,7 +35,22 @@ def _warn(cost: float = 500.0) -> Action:
     )
 
 
-def exposed_zones(world: World) -> tuple[str, ...]:
+def _evacuate(zone: str) -> Action:
+    return Action(
+        name=f"evacuate {zone}",
+        do=f"Move the people of {zone} to shelters and higher ground, door by door",
+        role="police",
+        duration=Duration(90.0, 120.0, 210.0),
+        effects=(Effect("move_population", zone, 0.85),),
+        after=("warn everybody",),
+        needs={"crew": 2, "bus": 4},
+        when="hours < 6 h",
+        cost=8_000.0,
+        gradual=True,
+    )
+
+
+def exposed_zones(world: World, most: int = ZONES_MOST) -> tuple[str, ...]:
     """The zones with the most people where water would come first: low ground that joins a water body, or else the lowest ground.
 
     Beside water bodies: cells below their surface plus RISE_M that join them. Without any: the lowest fifth of the ground that people live on.
@@ -54,7 +70,7 @@ def exposed_zones(world: World) -> tuple[str, ...]:
         low = ground_m.reshape(-1) <= np.quantile(ground_m.reshape(-1)[lived], 0.2)
     at_risk = {name: float((people * low)[world.zones.places(name)].sum()) for name in world.zones.name}
     worst = sorted((name for name, count in at_risk.items() if count >= 1.0), key=lambda name: (-at_risk[name], name))
-    return tuple(worst[:ZONES_MOST])
+    return tuple(worst[:most])
 
 
 def plans(world: World) -> tuple[Plan, ...]:
@@ -90,21 +106,7 @@ def plans(world: World) -> tuple[Plan, ...]:
         needs={"crew": 2},
         cost=3_000.0,
     )
-    evacuation = tuple(
-        Action(
-            name=f"evacuate {zone}",
-            do=f"Move the people of {zone} to shelters and higher ground, door by door",
-            role="police",
-            duration=Duration(90.0, 120.0, 210.0),
-            effects=(Effect("move_population", zone, 0.85),),
-            after=("warn everybody",),
-            needs={"crew": 2, "bus": 4},
-            when="hours < 6 h",
-            cost=8_000.0,
-            gradual=True,
-        )
-        for zone in zones
-    )
+    evacuation = tuple(_evacuate(zone) for zone in zones)
     raising = tuple(
         Action(
             name=f"raise {line.name}",
@@ -163,3 +165,20 @@ def plans(world: World) -> tuple[Plan, ...]:
             )
         )
     return tuple(made)
+
+
+def options(world: World) -> Plan:
+    """Every action of the templates, and the evacuation of every exposed zone: what a search puts plans together from."""
+    templates = plans(world)
+    actions = {action.name: action for plan in templates for action in plan.actions if action is not WATCH}
+    if exposed := exposed_zones(world, OPTION_ZONES_MOST):
+        actions |= {f"evacuate {zone}": _evacuate(zone) for zone in exposed}
+    return Plan(
+        "all options",
+        "flood",
+        "Every action that may be taken here",
+        tuple(actions.values()),
+        level=Level.ORANGE,
+        resources=max((plan.resources for plan in templates), key=len),
+        basis=(UNVERIFIED,),
+    )
