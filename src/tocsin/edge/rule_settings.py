@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_type_hints
@@ -88,6 +89,7 @@ class Compound(msgspec.Struct, frozen=True, kw_only=True):
         return made if self.public else msgspec.structs.replace(made, verified=False)
 
 
+@functools.cache
 def rule_form(kind: str) -> type[Any]:
     """What a table of this kind holds: what every rule needs, and the keywords of its function."""
     told = RULE_KINDS[kind]
