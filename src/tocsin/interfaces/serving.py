@@ -252,8 +252,11 @@ class Duty:
             thread.start()
 
     def _assess_soon(self, warning: Warning) -> None:
-        """Assess if it is worse than what was assessed last, or that was long ago; right after the one that is running."""
-        if warning.level < ASSESS_FROM:
+        """Assess if it is worse than what was assessed last, or that was long ago; right after the one that is running.
+
+        A warning of another hazard (an earthquake, in a platform that simulates floods) is shown and recorded, and assesses nothing here.
+        """
+        if warning.level < ASSESS_FROM or warning.hazard != self._centre.pack.hazard:
             return
         with self._lock:
             now = self._centre.host.clock.now()
