@@ -405,16 +405,17 @@ class Stage:
         self.on_entry: list[Callable[[Entry], None]] = []
         self.board = Board()
         self.time = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        self.pack = SimpleNamespace(hazard="flood")
         self.host = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.time))
         self.assessed: list[tuple[str, ...]] = []
         self.began, self.may_end, self.told = (threading.Semaphore(0) for _ in range(3))
         self.noted: list[str] = []
 
-    def warn(self, level: Level, site: str = "weir") -> None:
+    def warn(self, level: Level, site: str = "weir", hazard: str = "flood") -> None:
         record = Warning(
             time=self.time,
             subject=site,
-            hazard="flood",
+            hazard=hazard,
             rule="river_level_high",
             level=level,
             before=self.board.last_level(site),
@@ -459,6 +460,16 @@ def test_a_red_warning_that_comes_while_a_yellow_one_is_assessed_is_assessed_nex
     stage.warn(Level.ORANGE, site="mill")
     duty.close()
     assert len(stage.assessed) == 2
+
+
+def test_a_warning_of_another_hazard_assesses_no_flood() -> None:
+    stage: Any = Stage()
+    duty = Duty(stage)
+    stage.warn(Level.RED, hazard="earthquake")
+    stage.warn(Level.YELLOW)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    duty.close()
+    assert [stage.board.warnings[causes[0]].hazard for causes in stage.assessed] == ["flood"]
 
 
 def test_a_lower_warning_is_assessed_when_the_last_assessment_is_old_and_one_that_fails_is_told() -> None:
