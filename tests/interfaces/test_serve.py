@@ -22,8 +22,10 @@ import pytest
 from cli_place import build_place, feature, geojson, lonlat, run
 
 from tocsin.flows.board import Board
+from tocsin.flows.following import Followed
 from tocsin.host import Entry, WallClock
 from tocsin.interfaces.serving import Duty
+from tocsin.pack import Scenario
 from tocsin.platform.exchange import read_cap
 from tocsin.platform.ledger import open_ledger
 from tocsin.security.gate import RoleGate
@@ -408,6 +410,7 @@ class Stage:
         self.pack = SimpleNamespace(hazard="flood")
         self.host = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.time))
         self.assessed: list[tuple[str, ...]] = []
+        self.scenarios: list[object] = []
         self.began, self.may_end, self.told = (threading.Semaphore(0) for _ in range(3))
         self.noted: list[str] = []
 
@@ -432,8 +435,9 @@ class Stage:
     def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
         return None
 
-    def assess(self, causes: tuple[str, ...]) -> None:
+    def assess(self, causes: tuple[str, ...], scenario: object = None) -> None:
         self.assessed.append(causes)
+        self.scenarios.append(scenario)
         self.began.release()
         assert self.may_end.acquire(timeout=PATIENCE_S)
         if len(self.assessed) == 3:
@@ -490,6 +494,26 @@ def test_a_lower_warning_is_assessed_when_the_last_assessment_is_old_and_one_tha
     assert stage.noted == ["the assessment failed: it broke"]
     duty.close()
     assert len(stage.assessed) == 3
+
+
+def test_futures_that_readings_have_left_are_drawn_anew_but_never_while_an_assessment_runs() -> None:
+    stage: Any = Stage()
+    duty = Duty(stage)
+    scenario = Scenario(3600.0, 2, 1, {}, {})
+    lost = Followed("forecast-1", 1.0, 50, "wait", "", "verification-1", "", is_lost=True, anew=scenario)
+    stage.warn(Level.RED)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    stage.when_lost(lost)
+    stage.may_end.release()
+    running = duty._assessing
+    assert running is not None
+    running.join(PATIENCE_S)
+    stage.when_lost(lost)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    assert stage.scenarios == [None, scenario]
+    assert stage.assessed[1][-1] == "verification-1"
+    duty.close()
+    assert stage.when_lost is None
 
 
 def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serve: Callable[..., Served], tmp_path: Path) -> None:
