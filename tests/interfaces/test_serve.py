@@ -537,3 +537,36 @@ def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serv
     served.wait_until("/ranking", lambda ranking: ranking is None)  # nothing is being assessed any more
     assert len(served.get("/comparisons")) == len(served.get("/forecasts")) == 1
     assert served.stop() == 0
+
+
+def test_a_reading_after_an_assessment_moves_the_ranking_of_a_served_platform_and_is_scored(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise", "--compute", "threads").is_up()
+    served.sign_in()
+    drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+    (first,) = served.wait_until("/comparisons", len)
+    assert served.get(f"/forecasts/{first['forecast']}")["verification"] is None
+    drop(data, "river_level", [("quay", timedelta(seconds=0.1), 2.9)])  # 0.7 m more: few futures go so far
+    forecast = served.wait_until(f"/forecasts/{first['forecast']}", lambda told: told["verification"] is not None)
+    (gauge,) = forecast["verification"]["gauges"]
+    assert (gauge["site"], gauge["what"], gauge["readings"], gauge["came"]) == ("quay", "level@lake", 1, 2.9)
+    assert forecast["verification"]["words"].startswith("readings leave ")
+    second = served.wait_until("/comparisons", lambda told: len(told) == 2 and told)[0]
+    assert second["forecast"] == first["forecast"] == second["cause"][0]
+    assert second["cause"][1] == first["id"]
+    harm = {c["id"]: next(s["harm"]["mean"] for s in c["scores"] if s["plan"] == first["recommended"]) for c in (first, second)}
+    assert harm[second["id"]] > harm[first["id"]]
+    scores = served.get("/forecasts/scores?level=orange")
+    assert [f["forecast"] for f in scores["forecasts"]] == [first["forecast"]]
+    assert served.ask("/forecasts/scores?level=blue")[0] == 400
+    assert served.stop() == 0
+    code, out, _ = run("forecast", "score", data, "--level", "orange", "--json")
+    assert code == 0
+    assert json.loads(out) == scores
+    assert "warnings of flood against red" in run("forecast", "score", data)[1]
+    code, _, err = run("forecast", "score", data, "--level", "blue")
+    assert code == 1
+    assert "wanted orange or red" in err
