@@ -15,6 +15,7 @@ from tocsin.vocabulary import (
     GaugeScore,
     InputError,
     Level,
+    Note,
     Record,
     Verification,
     Warning,
@@ -46,6 +47,17 @@ def entries(*records: Record) -> list[Entry]:
     return list(ledger.read())
 
 
+LATER = Note(time=START + timedelta(days=3), subject="tiny", text="the water is gone")
+
+
+def test_a_warning_of_which_nothing_may_be_said_yet_is_pending_and_no_false_alarm() -> None:
+    told = [warned(0, Level.YELLOW), warned(60, Level.YELLOW, site="mill")]
+    (score,) = score_ledger(entries(*told)).warnings
+    assert (score.false_alarms, score.pending, score.far) == (0, 2, None)
+    (score,) = score_ledger(entries(*told, LATER)).warnings
+    assert (score.false_alarms, score.pending, score.far) == (2, 0, 1.0)
+
+
 def test_a_warning_an_hour_before_red_is_a_hit_with_an_hour_of_lead_time() -> None:
     (score,) = score_ledger(entries(warned(0, Level.YELLOW), warned(60, Level.RED, rule="river_level_high"))).warnings
     assert (score.hits, score.misses, score.false_alarms) == (1, 0, 0)
@@ -62,7 +74,7 @@ def test_hits_misses_and_false_alarms_by_hand() -> None:
         warned(60, Level.RED, site="weir"),  # red at once: warned of when it came, with no time left
         warned(70, Level.YELLOW, site="weir", hazard="fire"),  # of another hazard
     ]
-    fire, flood = score_ledger(entries(*told)).warnings
+    fire, flood = score_ledger(entries(*told, LATER)).warnings
     assert (flood.hits, flood.misses, flood.false_alarms) == (2, 0, 1)
     assert flood.far == pytest.approx(1 / 3)
     assert flood.csi == pytest.approx(2 / 3)

@@ -48,7 +48,8 @@ class WarningScore(msgspec.Struct, frozen=True):
     """Warnings of a hazard against the times when it came to `level` at the same site. A ratio without a case is None.
 
     A warning is a site that no rule warned of and now one does; it came when a site's worst rule reached `level`. `lead_s` are the seconds
-    between them, one for each time that it came with a warning before it.
+    between them, one for each time that it came with a warning before it. Nothing has followed the `pending` warnings yet, and it still
+    may: they are in no other number.
     """
 
     hazard: str
@@ -57,6 +58,7 @@ class WarningScore(msgspec.Struct, frozen=True):
     hits: int
     misses: int
     false_alarms: int
+    pending: int
     pod: float | None
     far: float | None
     csi: float | None
@@ -84,13 +86,15 @@ def score_ledger(entries: Iterable[Entry], *, level: Level = Level.RED, window_h
     forecasts: dict[str, Forecast] = {}
     verified: dict[str, Verification] = {}
     warnings: list[Warning] = []
+    until_s = -np.inf
     for entry in entries:
+        until_s = max(until_s, entry.record.time.timestamp())
         _sort(entry, forecasts, verified, warnings)
     rows = [_forecast(i, forecasts[i], said) for i, said in verified.items() if i in forecasts]
     return Scores(
         tuple(sorted(rows, key=lambda row: row.begun, reverse=True)[:FORECASTS_MOST]),
         _by_quantity(verified.values()),
-        tuple(_warned(hazard, warnings, level, window_h) for hazard in sorted({w.hazard for w in warnings})),
+        tuple(_warned(hazard, warnings, level, window_h, until_s) for hazard in sorted({w.hazard for w in warnings})),
     )
 
 
@@ -155,12 +159,17 @@ def _by_quantity(verified: Iterable[Verification]) -> tuple[QuantityScore, ...]:
     return tuple(found)
 
 
-def _warned(hazard: str, warnings: Iterable[Warning], level: Level, window_h: float) -> WarningScore:
+def _warned(hazard: str, warnings: Iterable[Warning], level: Level, window_h: float, until_s: float) -> WarningScore:
     """Onsets of warnings and of `level`, site by site, paired in time."""
-    hits = misses = false_alarms = 0
+    hits = misses = false_alarms = pending = 0
     lead_s: list[float] = []
-    for began_s, came_s in _onsets(hazard, warnings, level).values():
-        found = match(np.array(began_s), np.array(came_s), window_s=window_h * 3600.0)
+    window_s = window_h * 3600.0
+    for began, came in _onsets(hazard, warnings, level).values():
+        began_s, came_s = np.array(began), np.array(came)
+        followed = ((came_s >= began_s[:, None]) & (came_s <= began_s[:, None] + window_s)).any(axis=1)
+        is_open = ~followed & (began_s + window_s > until_s)
+        pending += int(is_open.sum())
+        found = match(began_s[~is_open], came_s, window_s=window_s)
         hits, misses = hits + found.table.hits, misses + found.table.misses
         false_alarms += found.table.false_alarms
         lead_s += [lead for lead in found.lead_s if lead is not None]
@@ -172,6 +181,7 @@ def _warned(hazard: str, warnings: Iterable[Warning], level: Level, window_h: fl
         hits,
         misses,
         false_alarms,
+        pending,
         table.pod,
         table.far,
         table.csi,

@@ -60,7 +60,7 @@ def _print(console: Console, scores: Scores) -> None:
     for w in scores.warnings:
         lead = "none" if w.lead_median_s is None else f"{w.lead_median_s / 60.0:,.0f} min in the median"
         console.print(
-            f"warnings of {w.hazard} against {w.level.word}: {w.hits} hits, {w.misses} misses, {w.false_alarms} false alarms; "
+            f"warnings of {w.hazard} against {w.level.word}: {w.hits} hits, {w.misses} misses, {w.false_alarms} false alarms, {w.pending} pending; "
             f"POD {_share(w.pod)}, FAR {_share(w.far)}, CSI {_share(w.csi)}; lead time {lead}"
         )
 
