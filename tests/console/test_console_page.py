@@ -412,6 +412,13 @@ def test_people_at_risk_are_told_low_middle_and_high_and_zone_by_zone(looking: D
     expect(looking.see("about-forecast")).to_contain_text("Local inertia: too slow where a front runs faster")
 
 
+def test_what_came_stands_beside_what_the_forecast_expected(looking: Desk) -> None:
+    line = looking.see("verification")
+    expect(line).to_contain_text("Expected and came")
+    expect(line).to_contain_text("readings leave 31 of 50 futures; quay: expected 2.1 to 3 m, came 2.7 m")
+    expect(line).to_contain_text("look which of the two is wrong")
+
+
 def test_the_path_of_the_risk_is_told_with_what_would_help_and_what_is_assumed(looking: Desk) -> None:
     looking.see("chains").locator("summary").first.click()
     way = looking.see("chain-ways").locator("li").first

@@ -22,8 +22,10 @@ import pytest
 from cli_place import build_place, feature, geojson, lonlat, run
 
 from tocsin.flows.board import Board
+from tocsin.flows.following import Followed
 from tocsin.host import Entry, WallClock
 from tocsin.interfaces.serving import Duty
+from tocsin.pack import Scenario
 from tocsin.platform.exchange import read_cap
 from tocsin.platform.ledger import open_ledger
 from tocsin.security.gate import RoleGate
@@ -408,6 +410,7 @@ class Stage:
         self.pack = SimpleNamespace(hazard="flood")
         self.host = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.time))
         self.assessed: list[tuple[str, ...]] = []
+        self.scenarios: list[object] = []
         self.began, self.may_end, self.told = (threading.Semaphore(0) for _ in range(3))
         self.noted: list[str] = []
 
@@ -432,8 +435,9 @@ class Stage:
     def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
         return None
 
-    def assess(self, causes: tuple[str, ...]) -> None:
+    def assess(self, causes: tuple[str, ...], scenario: object = None) -> None:
         self.assessed.append(causes)
+        self.scenarios.append(scenario)
         self.began.release()
         assert self.may_end.acquire(timeout=PATIENCE_S)
         if len(self.assessed) == 3:
@@ -492,6 +496,26 @@ def test_a_lower_warning_is_assessed_when_the_last_assessment_is_old_and_one_tha
     assert len(stage.assessed) == 3
 
 
+def test_futures_that_readings_have_left_are_drawn_anew_but_never_while_an_assessment_runs() -> None:
+    stage: Any = Stage()
+    duty = Duty(stage)
+    scenario = Scenario(3600.0, 2, 1, {}, {})
+    lost = Followed("forecast-1", 1.0, 50, "wait", "", "verification-1", "", is_lost=True, anew=scenario)
+    stage.warn(Level.RED)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    stage.when_lost(lost)
+    stage.may_end.release()
+    running = duty._assessing
+    assert running is not None
+    running.join(PATIENCE_S)
+    stage.when_lost(lost)
+    assert stage.began.acquire(timeout=PATIENCE_S)
+    assert stage.scenarios == [None, scenario]
+    assert stage.assessed[1][-1] == "verification-1"
+    duty.close()
+    assert stage.when_lost is None
+
+
 def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serve: Callable[..., Served], tmp_path: Path) -> None:
     data = tmp_path / "centre"
     add_ada(data, "--purpose", "exercise")
@@ -513,3 +537,36 @@ def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serv
     served.wait_until("/ranking", lambda ranking: ranking is None)  # nothing is being assessed any more
     assert len(served.get("/comparisons")) == len(served.get("/forecasts")) == 1
     assert served.stop() == 0
+
+
+def test_a_reading_after_an_assessment_moves_the_ranking_of_a_served_platform_and_is_scored(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise", "--compute", "threads").is_up()
+    served.sign_in()
+    drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+    (first,) = served.wait_until("/comparisons", len)
+    assert served.get(f"/forecasts/{first['forecast']}")["verification"] is None
+    drop(data, "river_level", [("quay", timedelta(seconds=0.1), 2.9)])  # 0.7 m more: few futures go so far
+    forecast = served.wait_until(f"/forecasts/{first['forecast']}", lambda told: told["verification"] is not None)
+    (gauge,) = forecast["verification"]["gauges"]
+    assert (gauge["site"], gauge["what"], gauge["readings"], gauge["came"]) == ("quay", "level@lake", 1, 2.9)
+    assert forecast["verification"]["words"].startswith("readings leave ")
+    second = served.wait_until("/comparisons", lambda told: len(told) == 2 and told)[0]
+    assert second["forecast"] == first["forecast"] == second["cause"][0]
+    assert second["cause"][1] == first["id"]
+    harm = {c["id"]: next(s["harm"]["mean"] for s in c["scores"] if s["plan"] == first["recommended"]) for c in (first, second)}
+    assert harm[second["id"]] > harm[first["id"]]
+    scores = served.get("/forecasts/scores?level=orange")
+    assert [f["forecast"] for f in scores["forecasts"]] == [first["forecast"]]
+    assert served.ask("/forecasts/scores?level=blue")[0] == 400
+    assert served.stop() == 0
+    code, out, _ = run("forecast", "score", data, "--level", "orange", "--json")
+    assert code == 0
+    assert json.loads(out) == scores
+    assert "warnings of flood against red" in run("forecast", "score", data)[1]
+    code, _, err = run("forecast", "score", data, "--level", "blue")
+    assert code == 1
+    assert "wanted orange or red" in err

@@ -13,7 +13,7 @@ from tocsin.decision.contest import Contest, PlanOut
 from tocsin.decision.futures import FAILED_SHARE_MOST, Failure, Foreseen, foreseen_of
 from tocsin.decision.interpret import Course, check_plan
 from tocsin.decision.limits import Limit, check_limits_in
-from tocsin.decision.outcomes import HARM
+from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.rank import MEAN_WEIGHT, TAIL, rank
 from tocsin.decision.setting import Setting, setting_of
 from tocsin.decision.trial import Town
@@ -44,6 +44,19 @@ class Racing(msgspec.Struct, frozen=True):
             raise InputError(f"race: within {self.within:g} persons; wanted 0 or more")
 
 
+class Grounds(msgspec.Struct, frozen=True):
+    """All that a ranking rests on, so that it can be made again with other weights and without any run.
+
+    `numbers` are those of the futures in the table's columns; `words` are what the doubt says beside the ranking's own.
+    """
+
+    table: Outcomes
+    setting: Setting
+    numbers: tuple[int, ...]
+    warning_level: Level
+    words: tuple[str, ...] = ()
+
+
 class Compared(msgspec.Struct, frozen=True):
     """The ranking, best first; the harm of each plan in each future; and each plan's course in each future.
 
@@ -68,6 +81,7 @@ class Compared(msgspec.Struct, frozen=True):
     gap: float = float("nan")
     finished: bool = True
     foreseen: Foreseen | None = None
+    grounds: Grounds | None = None
 
 
 def compare(
@@ -216,12 +230,11 @@ def _ranked(
     names = [plan.name for plan in table.plans]
     gap = contest.gap(names.index(ranking.recommended)) if racing is not None else float("nan")
     harm = table.figures[HARM]
-    means = [np.nanmean(table.by_zone[k][np.isfinite(harm[k])], axis=0) for k in range(len(names))]
     words = [ranking.doubt, *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
     return Compared(
         ranking.scores,
         {name: harm[k] for k, name in enumerate(names)},
-        {name: dict(zip(table.zones, map(float, means[k]), strict=True)) for k, name in enumerate(names)},
+        _by_zone(table),
         dict(zip(names, table.courses, strict=True)),
         contest.hazard_runs,
         ranking.recommended,
@@ -235,7 +248,54 @@ def _ranked(
         gap,
         finished,
         foreseen,
+        Grounds(
+            table,
+            setting,
+            tuple(contest.futures[n].number for n in rows),
+            warning_level,
+            tuple(_failed_words(contest)),
+        ),
     )
+
+
+def reweighed(compared: Compared, weight: Mapping[int, float]) -> Compared:
+    """The same plans in the same futures, ranked with a new weight for each future by its number; nothing is run.
+
+    Weights need not sum to 1; a future that is not named weighs nothing. What a race was sure of is not said any more: it counted all futures
+    alike. Raises InputError where all weights of the futures that were tried are 0.
+    """
+    grounds = compared.grounds
+    if grounds is None:
+        raise InputError("reweigh: this comparison has kept no table; compare again")
+    share = np.array([weight.get(number, 0.0) for number in grounds.numbers])
+    if not (np.isfinite(share).all() and (share >= 0).all() and share.sum() > 0):
+        raise InputError(
+            f"reweigh: weights of {share.size} futures sum to {share.sum():g}; wanted finite ones, none below 0, one or more above: "
+            "no plan was tried in a future that still counts"
+        )
+    table = msgspec.structs.replace(grounds.table, weight=share / share.sum())
+    ranking = rank(table, warning_level=grounds.warning_level, setting=grounds.setting)
+    return msgspec.structs.replace(
+        compared,
+        scores=ranking.scores,
+        harm_by_zone=_by_zone(table),
+        recommended=ranking.recommended,
+        reason=ranking.reason,
+        doubt=" ".join([ranking.doubt, *grounds.words]),
+        choice=ranking.choice,
+        gap=float("nan"),
+        grounds=msgspec.structs.replace(grounds, table=table),
+    )
+
+
+def _by_zone(table: Outcomes) -> dict[str, dict[str, float]]:
+    """How many each plan leaves in danger in each zone on average, of the futures in which it was tried."""
+    told = {}
+    for k, plan in enumerate(table.plans):
+        mine = table.tried[k] & (table.weight > 0)
+        means = np.average(table.by_zone[k][mine], axis=0, weights=table.weight[mine])
+        told[plan.name] = dict(zip(table.zones, map(float, means), strict=True))
+    return told
 
 
 def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int) -> list[str]:

@@ -21,6 +21,7 @@ from tocsin.vocabulary import (
     PlanEvent,
     Report,
     SensorFault,
+    Verification,
     Warning,
 )
 
@@ -63,6 +64,7 @@ class Board:
         self.alerts: dict[str, AlertDraft] = {}
         self.forecasts: dict[str, Forecast] = {}
         self.comparisons: dict[str, Comparison] = {}
+        self.verifications: dict[str, Verification] = {}  # forecast -> what came beside it, the last word
         self.decisions: dict[str, Decision] = {}
         self.orders: dict[str, OrderState] = {}
         self.incidents: dict[str, Incident] = {}
@@ -93,6 +95,8 @@ class Board:
                 self.forecasts[entry.id] = forecast
             case Comparison() as comparison:
                 self.comparisons[entry.id] = comparison
+            case Verification() as verification:
+                self.verifications[verification.forecast] = verification
             case Decision() as decision:
                 self.decisions[entry.id] = decision
             case Order() as order:

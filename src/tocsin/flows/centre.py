@@ -29,6 +29,8 @@ from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
 from tocsin.flows.facts_now import FactsNow
+from tocsin.flows.following import Followed, Following, assessed
+from tocsin.flows.observe import Errors
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
@@ -141,6 +143,7 @@ class Centre:
         plans: Sequence[Plan] = (),
         speed: float = 1.0,
         frame_step_s: float = 1800.0,
+        errors: Errors | None = None,
     ) -> None:
         self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
         self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
@@ -153,6 +156,19 @@ class Centre:
         self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
+        self._following = Following(
+            ledger,
+            PLATFORM,
+            latest,
+            twin.gauges,
+            tuple(twin.waters),
+            decided_on=lambda comparison_id: self.board.decision_on(comparison_id) is not None,
+            errors=errors,
+            on_compared=self._keep_harm,
+        )
+        self.when_lost: Callable[[Followed], None] | None = (
+            None  # who assesses anew when readings leave too little of the futures
+        )
         self._views: dict[str, ForecastView] = {}
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
@@ -184,6 +200,7 @@ class Centre:
 
     def heard_readings(self, batch: Observations) -> None:
         """Readings were stored and judged; those who listen fetch the gauges again."""
+        self._following.heard()
         self.bus.tell("readings", {"quantity": batch.quantity.name, "count": len(batch)})
 
     # -- the world -----------------------------------------------------------------------------------------------------
@@ -242,24 +259,25 @@ class Centre:
 
     # -- simulate and compare ------------------------------------------------------------------------------------------
 
-    def assess(self, cause: Sequence[str]) -> tuple[str, str]:
+    def assess(self, cause: Sequence[str], scenario: Scenario | None = None) -> tuple[str, str]:
         """Simulate the hazard on many futures, run every plan on all of them, and record both; returns the two ids.
 
-        `cause` are the warnings that asked for it. Raises Conflict while another assessment is running.
+        `cause` are the records that asked for it; without a `scenario` it is the one of the moment. Raises Conflict while another assessment is running.
         """
         if not self._assessing.acquire(blocking=False):
             raise Conflict("assess: an assessment is running; wait for it")
         try:
-            return self._assess(tuple(cause))
+            return self._assess(tuple(cause), scenario)
         finally:
             self.progress = self.ranking = None
             self.bus.tell("progress", None)
             self._assessing.release()
 
-    def _assess(self, cause: tuple[str, ...]) -> tuple[str, str]:
+    def _assess(self, cause: tuple[str, ...], scenario: Scenario | None) -> tuple[str, str]:
         world = self.world(with_fields=True)
         now, hour = world.time, local_hour(world, world.time)
-        model, scenario, plans = self.pack.models[0], self._scenarios(world, world.time), self.plans()
+        model, plans = self.pack.models[0], self.plans()
+        scenario = scenario or self._scenarios(world, world.time)
         frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
         forecast_id = ""
@@ -294,10 +312,29 @@ class Centre:
             doubt=compared.doubt,
             choice=compared.choice,
         )
-        self.harm_by_future[record_id(record)] = {
+        self._keep_harm(record_id(record), compared)
+        comparison_id = self.ledger.append(PLATFORM, [record])[0]
+        subject = self.twin.manifest.name
+        self._following.begin(assessed(forecast_id, record, now, subject, scenario, model, compared, self.gauges))
+        return forecast_id, comparison_id
+
+    def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
+        self.harm_by_future[comparison_id] = {
             name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
         }
-        return forecast_id, self.ledger.append(PLATFORM, [record])[0]
+
+    def follow(self) -> Followed | None:
+        """Let what came since the last look re-weigh the newest assessment; None where nothing did. Call it often: it looks once a minute.
+
+        A new comparison and what was expected beside what came are records; where the futures are lost, `when_lost` is asked to assess anew.
+        """
+        with self._deciding:  # nobody decides on a ranking that is being replaced
+            followed = self._following.step(self.host.clock.now())
+        if followed is not None:
+            self.bus.tell("reweighed", msgspec.structs.replace(followed, anew=None))
+            if followed.is_lost and self.when_lost is not None and not self._assessing.locked():
+                self.when_lost(followed)
+        return followed
 
     def _sharpened(self, compared: Compared) -> None:
         """A ranking has come while the futures are run: told to those who listen, and no record, until it is the last one."""

@@ -22,7 +22,7 @@ LEVEL_SPREAD = Spread(-0.5, 0.0, 1.0)
 def as_now(world: World, now: datetime, gauges: Sequence[Gauge], pack: Pack) -> Scenario:
     """The persistence forecast: rain at its mean of the last 3 h, levels at each water's highest good reading of the last 3 h, for a day.
 
-    A level gauge counts for the water body whose name is its own, its site, or the only one there is. Raises InputError where no reading
+    A level gauge counts for the water body that it is said to stand in, whose name is its own or its site, or the only one there is. Raises InputError where no reading
     says anything: then a person has to give a scenario.
     """
     model = pack.models[0]
@@ -40,7 +40,7 @@ def as_now(world: World, now: datetime, gauges: Sequence[Gauge], pack: Pack) -> 
                 knobs["rain_factor"] = RAIN_SPREAD
         elif quantity.unit == "m" and "level@" in model.series:
             for water in world.waters():
-                heard = [k for k, site in enumerate(window.sites) if _is_of(site, gauges, water, len(world.waters()))]
+                heard = [k for k, site in enumerate(window.sites) if stands_in(site, gauges, water, len(world.waters()))]
                 good = window.good[heard]
                 if good.any():
                     series[f"level@{water}"] = Series.constant(float(window.value[heard][good].max()))
@@ -50,6 +50,8 @@ def as_now(world: World, now: datetime, gauges: Sequence[Gauge], pack: Pack) -> 
     return Scenario(DURATION_S, MEMBERS, int(now.timestamp()), {n: s for n, s in knobs.items() if n in model.knobs}, series)
 
 
-def _is_of(site: str, gauges: Sequence[Gauge], water: str, waters: int) -> bool:
+def stands_in(site: str, gauges: Sequence[Gauge], water: str, waters: int) -> bool:
+    """True where a level gauge is one of a water's: by the water that it is said to stand in, its name, its site, or as there is one water only."""
     gauge = next((g for g in gauges if g.site == site), None)
-    return waters == 1 or site == water or (gauge is not None and gauge.name == water)
+    said, name = ("", "") if gauge is None else (gauge.water, gauge.name)
+    return water in (said, name, site) or (waters == 1 and not said)

@@ -16,8 +16,11 @@ from tocsin.vocabulary import (
     Record,
     Report,
     SensorFault,
+    Verification,
     Warning,
 )
+
+GAUGES_TOLD = 3
 
 
 def in_words(record: Record) -> str:
@@ -35,6 +38,8 @@ def in_words(record: Record) -> str:
             return f"CAP {record.message_type} ({record.status}): {record.headline}"
         case Forecast():
             return f"{record.members} futures of {record.hazard} by {record.model}, {record.duration_s / 3600.0:g} h"
+        case Verification():
+            return verified_words(record)
         case Comparison():
             return record.reason
         case Decision():
@@ -56,3 +61,12 @@ def in_words(record: Record) -> str:
             return f"{record.sender} {record.state}{real}: {record.headline}"
         case _:
             return type(record).__name__
+
+
+def verified_words(record: Verification) -> str:
+    """What came beside what was expected: how many futures are left, and each gauge's last reading, the worst told first."""
+    left = f"readings leave {record.effective:.0f} of {record.members} futures"
+    gauges = sorted(record.gauges, key=lambda g: (g.inside_share, g.site, g.what))
+    told = [f"{g.site}: expected {g.low:.3g} to {g.high:.3g} {g.unit}, came {g.came:.3g} {g.unit}" for g in gauges[:GAUGES_TOLD]]
+    more = [f"{len(gauges) - GAUGES_TOLD} more gauges"] if len(gauges) > GAUGES_TOLD else []
+    return "; ".join([left, *told, *more, *([record.again] if record.again else [])])

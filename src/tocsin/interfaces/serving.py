@@ -24,9 +24,11 @@ from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
+from tocsin.flows.following import Followed
+from tocsin.flows.observe import Errors
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
-from tocsin.pack import Pack, Rule, threshold
+from tocsin.pack import Pack, Rule, Scenario, threshold
 from tocsin.platform.compute import open_compute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
@@ -122,6 +124,7 @@ def open_platform(
     frame_step_s: float = 1800.0,
     sender: str = "tocsin@localhost",
     compute: str = "threads",
+    errors: Errors | None = None,
 ) -> Platform:
     """Open a data folder (made where there is none) and take up where the last run ended. `sensing` is added to what the pack brings."""
     gate = RoleGate()
@@ -161,6 +164,7 @@ def open_platform(
             sender=sender,
             speed=speed,
             frame_step_s=frame_step_s,
+            errors=errors,
         )
         centre.sources = lambda: Sources(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
@@ -212,6 +216,7 @@ class Duty:
         self._assessing: threading.Thread | None = None
         self._drafting: set[threading.Thread] = set()
         centre.on_entry.append(self._heard)
+        centre.when_lost = self._lost
 
     def take_up(self) -> None:
         """Do what the last run left undone: messages and an assessment for warnings that hold and have none."""
@@ -231,6 +236,7 @@ class Duty:
     def close(self) -> None:
         """Hear no more, and give up what is being computed; returns when it has ended."""
         self._closed.set()
+        self._centre.when_lost = None
         self._centre.on_entry.remove(self._heard)
         self._centre.stop()
         with self._lock:
@@ -270,16 +276,27 @@ class Duty:
             self._assessing = threading.Thread(target=self._assess, name="tocsin-assess", daemon=True)
             self._assessing.start()
 
+    def _lost(self, followed: Followed) -> None:
+        """Readings leave too little of the futures: assess anew, unless that is being done."""
+        with self._lock:
+            if self._closed.is_set() or self._assessing is not None:
+                return
+            self._assessed_at = self._centre.host.clock.now()
+            asked = ((followed.verification_id,), followed.anew)
+            self._assessing = threading.Thread(target=self._assess, args=asked, name="tocsin-assess", daemon=True)
+            self._assessing.start()
+
     def _draft(self, warning_id: str, warning: Warning) -> None:
         try:
             self._centre.draft_alert(warning_id, warning)
         except Exception as fault:  # whatever breaks, the operators read that there is no message, and why
             self._tell(f"no alert was drafted: {fault}")
 
-    def _assess(self) -> None:
+    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None) -> None:
         while True:
             try:
-                self._centre.assess(tuple(self._centre.board.active_warnings()))
+                cause = (*self._centre.board.active_warnings(), *more)
+                self._centre.assess(cause, scenario)
             except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
                 self._tell(f"the assessment failed: {fault}")
             with self._lock:
@@ -287,6 +304,7 @@ class Duty:
                     self._assessing = None
                     return
                 self._again = False
+            more, scenario = (), None
 
     def _tell(self, words: str) -> None:
         if self._closed.is_set():
@@ -379,6 +397,7 @@ async def serve_until(
     stopped = asyncio.create_task(server.serve(sockets=[listener]))
     tasks = [asyncio.create_task(platform.node.run()), *(asyncio.create_task(other) for other in others)]
     tasks += [asyncio.create_task(_clock_ticks(platform.centre)), asyncio.create_task(gateways.run())]
+    tasks.append(asyncio.create_task(_follows(platform.centre)))
     if run_for_s is not None:
         tasks.append(asyncio.create_task(_stop_after(server, run_for_s)))
     try:
@@ -409,6 +428,16 @@ def _carry_on(centre: Centre) -> None:
         centre.carry_on()
     except Exception:
         log.exception("carry_on_failed")
+
+
+async def _follows(centre: Centre) -> None:
+    """Let readings re-weigh the newest assessment; what breaks there is told, and never stops the platform."""
+    while True:
+        try:
+            await asyncio.to_thread(centre.follow)
+        except Exception:
+            log.exception("follow_failed")
+        await asyncio.sleep(1.0)
 
 
 async def _stop_after(server: Any, seconds: float) -> None:

@@ -98,6 +98,40 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     digest: str = ""
 
 
+class GaugeScore(msgspec.Struct, frozen=True):
+    """How well a forecast told one gauge: its readings so far, and the last of them (`came`) beside the 5 to 95 % that was expected then.
+
+    `crps` is the mean continuous ranked probability score in `unit`; `inside_share` is how many readings lay within 5 to 95 % (well told: 0.9);
+    `error_mean` is the median that was expected less what came.
+    """
+
+    site: str
+    what: str
+    unit: str
+    readings: int
+    crps: float
+    inside_share: float
+    error_mean: float
+    low: float
+    high: float
+    came: float
+
+
+class Verification(Record, frozen=True, kw_only=True, tag=str.lower):
+    """What a forecast expected beside what came until now. It is what was told at the start: no weight of later readings is in it.
+
+    `effective` of `members` futures are left by the readings; `again` says why the futures had to be run anew, empty if not. A later one of
+    the same forecast replaces it.
+    """
+
+    forecast: str
+    members: int
+    effective: float
+    gauges: tuple[GaugeScore, ...]
+    again: str = ""
+    contradictions: tuple[str, ...] = ()
+
+
 class Breach(msgspec.Struct, frozen=True):
     """How likely a plan breaks a hard limit, the span that holds that chance with 90 %, and whether it is more than is permitted."""
 
@@ -348,6 +382,7 @@ AnyRecord = (
     | Incident
     | Note
     | Bulletin
+    | Verification
 )
 
 

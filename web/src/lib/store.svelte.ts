@@ -15,6 +15,7 @@ const KINDS_TO_LISTS: Record<string, List[]> = {
   sensorfault: ['gauges'],
   alertdraft: ['alerts', 'warnings'],
   forecast: ['forecasts'],
+  verification: ['forecasts'],
   comparison: ['comparisons', 'plans'],
   decision: ['decisions', 'comparisons', 'orders'],
   order: ['orders'],

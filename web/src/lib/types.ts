@@ -126,6 +126,7 @@ export interface Forecast {
   impact: Record<string, Estimate>
   corners: [LonLat, LonLat, LonLat, LonLat]
   made_up?: boolean
+  verification?: { words: string; time: string; again: string; contradictions: string[] } | null
 }
 
 export interface Quantiles {

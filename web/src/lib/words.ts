@@ -32,6 +32,7 @@ export const KIND: Record<string, string> = {
   note: 'Note',
   bulletin: 'Bulletin',
   planevent: 'Plan',
+  verification: 'What came',
 }
 
 export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTRATION' }
@@ -157,6 +158,7 @@ export const t = {
   forecast: 'Forecast',
   noForecast: 'No forecast yet. One starts by itself when a warning calls for it.',
   atRisk: 'At risk',
+  whatCame: 'Expected and came',
   lowMiddleHigh: 'low · middle · high of the futures',
   more: (n: number) => `${n} more figures`,
   byZone: 'By zone',

@@ -21,6 +21,7 @@ from tocsin.interfaces.cli import (
     dispatch,
     edge,
     evacuation,
+    forecast,
     futures,
     ledger,
     observations,
@@ -50,6 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.add_typer(twin.app, name="twin")
+app.add_typer(forecast.app, name="forecast")
 app.add_typer(futures.app, name="futures")
 app.add_typer(plan.app, name="plan")
 app.add_typer(dispatch.app, name="dispatch")

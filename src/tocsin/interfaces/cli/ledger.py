@@ -40,7 +40,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recompute every hash, link and signature. Exit code 1 at the first that does not hold. Example: tocsin ledger verify centre"""
-    with desk(as_json=as_json) as at, _ledger(data) as ledger:
+    with desk(as_json=as_json) as at, reading(data) as ledger:
         from tocsin.interfaces.files import read_bounded
         from tocsin.security.keys import fingerprint
         from tocsin.security.proof import read_head
@@ -86,7 +86,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the entries, oldest first; with --follow and --json one JSON object a line. Example: tocsin ledger show centre --after 100"""
-    with desk(as_json=as_json) as at, _ledger(data) as ledger:
+    with desk(as_json=as_json) as at, reading(data) as ledger:
         if follow:
             _follow(ledger, after, kind, as_json)
         else:
@@ -99,7 +99,7 @@ def show(
 @app.command("chain")
 def chain(data: Data, record: RecordId, as_json: AsJson = False) -> None:
     """Walk from a record back to what caused it, down to the readings. Example: tocsin ledger chain centre order-0f3c1b"""
-    with desk(as_json=as_json) as at, _ledger(data) as ledger:
+    with desk(as_json=as_json) as at, reading(data) as ledger:
         found = ledger.chain(record)
 
         def text(console: Console) -> None:
@@ -121,7 +121,7 @@ def prove(
     as_json: AsJson = False,
 ) -> None:
     """Write a proof that a record is in the ledger, for somebody who does not have it. Example: tocsin ledger prove centre ID -o proof.json"""
-    with desk(as_json=as_json) as at, _ledger(data) as ledger:
+    with desk(as_json=as_json) as at, reading(data) as ledger:
         import msgspec
 
         from tocsin.interfaces.files import write_whole
@@ -182,7 +182,7 @@ def head(
     as_json: AsJson = False,
 ) -> None:
     """Print the newest signed head, always as JSON: keep it elsewhere, as a witness. Example: tocsin ledger head centre -o monday.json"""
-    with desk(as_json=as_json) as at, _ledger(data) as ledger:
+    with desk(as_json=as_json) as at, reading(data) as ledger:
         import msgspec
 
         newest = ledger.tree_head()
@@ -263,7 +263,7 @@ def _must_be_sure(data: Path, *, yes: bool) -> None:
 
 
 @contextmanager
-def _ledger(data: Path) -> Iterator[SqliteLedger]:
+def reading(data: Path) -> Iterator[SqliteLedger]:
     """The ledger for reading, as the auditor that whoever may read the folder is."""
     import getpass
 

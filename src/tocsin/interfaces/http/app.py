@@ -115,6 +115,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/alerts/{alert}", "read situation", situation.alert_xml),
         route("/alerts/{alert}/release", "release alert", situation.release, "POST"),
         route("/forecasts", "read situation", forecasts.forecasts),
+        route("/forecasts/scores", "read situation", forecasts.scores),
         route("/forecasts/{forecast}", "read situation", forecasts.forecast),
         route("/forecasts/{forecast}/depth.png", "read situation", forecasts.depth_png),
         route("/forecasts/{forecast}/at", "read situation", forecasts.at),

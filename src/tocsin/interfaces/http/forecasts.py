@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.flows.centre import Centre
+from tocsin.flows.verify import WINDOW_H, Scores, level_of, score_ledger
 from tocsin.flows.views import ForecastView
+from tocsin.flows.words import verified_words
+from tocsin.interfaces.http.guard import number_of
 from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, paint, png
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError
@@ -30,12 +34,26 @@ def _field(view: ForecastView, request: Request) -> tuple[str, Any]:
 
 def forecasts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All forecasts, newest first."""
-    return [centre.forecast_view(i).summary() for i in reversed(centre.board.forecasts)][:50]
+    return [_row(centre, centre.forecast_view(i)) for i in reversed(centre.board.forecasts)][:50]
 
 
 def forecast(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """One forecast: what it is of, when its frames are, and what stands in its way."""
-    return _view(centre, request).summary()
+    return _row(centre, _view(centre, request))
+
+
+def _row(centre: Centre, view: ForecastView) -> dict[str, Any]:
+    """A forecast, and what came beside what it expected, None while nothing did."""
+    said = centre.board.verifications.get(view.id)
+    told = None if said is None else msgspec.to_builtins(said, builtin_types=()) | {"words": verified_words(said)}
+    return view.summary() | {"verification": told}
+
+
+def scores(centre: Centre, request: Request, actor: Actor) -> Scores:
+    """How good forecasts and warnings were; `level` and `hours` as on the command line."""
+    level = level_of(request.query_params.get("level", "red"))
+    hours = number_of(request, "hours", usual=WINDOW_H, low=0.1, high=24.0 * 31)
+    return score_ledger(centre.ledger.read(), level=level, window_h=hours)
 
 
 def depth_png(centre: Centre, request: Request, actor: Actor) -> Response:
