@@ -15,10 +15,11 @@ from tocsin.decision.interpret import Course, check_plan
 from tocsin.decision.limits import Limit, check_limits_in
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import MEAN_WEIGHT, TAIL, rank
+from tocsin.decision.services import service_names
 from tocsin.decision.setting import Setting, setting_of
 from tocsin.decision.trial import Town
 from tocsin.host import Compute
-from tocsin.pack import Harm, Model, Plan, Scenario
+from tocsin.pack import Harm, Model, Pack, Plan, Scenario
 from tocsin.science.race import Criterion
 from tocsin.vocabulary import Choice, InputError, Level, PlanScore, World
 
@@ -81,6 +82,7 @@ def compare(
     hour: float,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    pack: Pack | None = None,
     on_progress: Told | None = None,
 ) -> Compared:
     """Carry each plan out in each of the futures that were foreseen, and rank the plans: the last word of `sharpen`, with no plan out early.
@@ -99,6 +101,7 @@ def compare(
         hour=hour,
         warning_level=warning_level,
         limits=limits,
+        pack=pack,
         on_progress=on_progress,
         only_last=True,
     ):
@@ -123,6 +126,7 @@ def sharpen(
     all_hazards: bool = False,
     frame_s: Sequence[float] = (),
     failed_share_most: float = FAILED_SHARE_MOST,
+    pack: Pack | None = None,
     on_progress: Told | None = None,
     only_last: bool = False,
 ) -> Generator[Compared, None, None]:
@@ -131,13 +135,14 @@ def sharpen(
     With a Foreseen the hazard has been run; with a Scenario it is run here, in the order of the race, and the last Compared has what came
     of it. With `racing` a plan that is sure not to be the best is tried no more, and all ends when the choice is sure; without, and where
     there are hard limits (which the bounds know nothing of), every plan is tried in every future. `all_hazards` runs the hazard in every
-    future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen.
+    future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen. With `pack` its risk
+    chains are run in each future, where the twin has lifelines, and actions may act on them.
     """
-    _check(world, model, harm, plans, limits)
+    _check(world, model, harm, plans, limits, pack)
     if limits:
         racing = None
     contest = Contest(
-        Town.of(world, harm, model.makes, hour),
+        Town.of(world, harm, model.makes, hour, pack),
         model,
         asked,
         plans,
@@ -166,15 +171,15 @@ def sharpen(
     yield _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=True)
 
 
-def _check(world: World, model: Model, harm: Harm, plans: Sequence[Plan], limits: Sequence[Limit]) -> None:
+def _check(world: World, model: Model, harm: Harm, plans: Sequence[Plan], limits: Sequence[Limit], pack: Pack | None) -> None:
     if not plans:
         raise InputError("compare: no plan; give one or more")
     names = [plan.name for plan in plans]
     if len(set(names)) != len(names):
         raise InputError(f"compare: plans {', '.join(names)}; wanted each name once")
-    check_limits_in(limits, world)
+    check_limits_in(limits, world, service_names(world, pack))
     for plan in plans:
-        check_plan(plan, world, model)
+        check_plan(plan, world, model, pack)
         if plan.currency != harm.worth_unit and any(action.cost for action in plan.actions):
             raise InputError(
                 f"plan {plan.name}: costs in {plan.currency}, damage is told in {harm.worth_unit}; they are added, so give the costs in {harm.worth_unit}"

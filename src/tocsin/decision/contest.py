@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tocsin.decision.futures import Failure, Foreseen, draw, play_each, refuse_too_many
 from tocsin.decision.interpret import Course, hazard_effects, play
-from tocsin.decision.outcomes import COST, DAMAGE, HARM, Outcomes
+from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.progress import Script
-from tocsin.decision.trial import UNITS, Hit, Town, facts_of, hit_of, outcome
+from tocsin.decision.trial import Hit, Town, facts_of, hit_of, outcome
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario
 from tocsin.science.race import Criterion, Race, race_order
@@ -138,12 +138,11 @@ class Contest:
     def table(self) -> tuple[Outcomes, list[int]]:
         """What each plan came to in each future that any was tried in, and which futures these are."""
         rows = sorted({row for _, row in self._gone})
-        unit = self.town.harm.worth_unit
         outcomes = Outcomes(
             plans=self.plans,
             weight=np.full(len(rows), 1.0 / len(rows)),
             figures={name: values[:, rows] for name, values in self._figures.items()},
-            units={**UNITS, DAMAGE: unit, COST: unit},
+            units=self.town.units,
             zones=self.town.zones,
             by_zone=self._by_zone[:, rows],
             groups=self.town.groups.names,
@@ -243,7 +242,8 @@ class Contest:
     def _meet(self, place: int, member: Member) -> None:
         """The hazard as it comes, for all plans that are still in the race."""
         row = int(self._row[place])
-        future, hit = self.futures[row], hit_of(self.town, member, self._duration_s)
+        future = self.futures[row]
+        hit = hit_of(self.town, future, member, self._duration_s)
         self._met[place] = hit.most
         for k in self.race.alive:
             course = play(self._scripts[k], future, facts_of(self.town, future, member.arrival_s, self._level))
@@ -262,7 +262,7 @@ class Contest:
 
     def _meet_changed(self, place: int, effects: Effects, member: Member) -> None:
         """The hazard as some plans leave it."""
-        hit = hit_of(self.town, member, self._duration_s)
+        hit = hit_of(self.town, self.futures[int(self._row[place])], member, self._duration_s)
         for k in self.race.alive:
             course, its = self._courses.get((k, place), (None, None))
             if course is not None and its == effects:

@@ -13,7 +13,8 @@ from tocsin.decision.impact import SERVICES, Ways, flooded_km_left_open, impact,
 from tocsin.decision.interpret import Course, Done
 from tocsin.decision.limits import OUTSIDE
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED
-from tocsin.pack import Action, Future, Harm, Plan
+from tocsin.decision.services import Lifelines
+from tocsin.pack import Action, Future, Harm, Pack, Plan
 from tocsin.vocabulary import Footprint, Level, Member, Quantity, World, stack
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Town(msgspec.Struct, frozen=True):
     """What is the same for all plans and futures: the place, its people at an hour, and its ways out.
 
     `inhabited` are the cells where anybody is; `count` and `zone` are (inhabited,), those outside all zones having the last zone, and
-    `of_group` is (inhabited, group).
+    `of_group` is (inhabited, group). `lifelines` is None where the twin has none.
     """
 
     world: World
@@ -54,10 +55,11 @@ class Town(msgspec.Struct, frozen=True):
     number_of: Mapping[str, int]
     groups: Groups
     of_group: Floats
+    lifelines: Lifelines | None = None
 
     @classmethod
-    def of(cls, world: World, harm: Harm, makes: Quantity, hour: float) -> Town:
-        """A world as plans are tried in it."""
+    def of(cls, world: World, harm: Harm, makes: Quantity, hour: float, pack: Pack | None = None) -> Town:
+        """A world as plans are tried in it; with a pack, its risk chains are run too."""
         people, ways = world.people(hour), ways_of(world)
         groups = groups_of(world, hour=hour, ways=ways)
         inhabited = np.flatnonzero((people > 0) | (groups.people > 0).any(axis=1))
@@ -75,7 +77,14 @@ class Town(msgspec.Struct, frozen=True):
             {name: k for k, name in enumerate(names)},
             groups,
             groups.people[inhabited],
+            Lifelines.of(world, pack, hour, ways),
         )
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each figure of an outcome."""
+        money = {DAMAGE: self.harm.worth_unit, COST: self.harm.worth_unit}
+        return {**UNITS, **money, **(self.lifelines.units if self.lifelines is not None else {})}
 
     def by_zone(self, share: Floats | NDArray[np.bool_], cells: Ints | slice = slice(None)) -> Floats:
         """People by zone, (zone,), where a share of them (of those cells) is counted."""
@@ -87,9 +96,11 @@ class Hit(msgspec.Struct, frozen=True):
 
     Only in the cells of `held`, a part of the inhabited ones, does it matter when people leave: they have until `until_s`, (held,); in all
     others they can leave for ever, and are counted by zone in `free`, (zone,). `danger` and `cut_off` are (held,). `most` are the people in
-    danger if nobody left: no plan that lets this hazard be leaves more.
+    danger if nobody left: no plan that lets this hazard be leaves more. `taken` (1, node) is when the hazard takes each risk point, and
+    `services` what that leaves of the services if nobody does anything about it; both are empty where the twin has no lifelines.
     """
 
+    future: Future
     footprint: Footprint
     damage: float
     road_km: float
@@ -101,9 +112,11 @@ class Hit(msgspec.Struct, frozen=True):
     free: Floats
     in_danger: NDArray[np.bool_]
     most: float
+    taken: Floats
+    services: Mapping[str, float]
 
 
-def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
+def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit:
     """A hazard's run as plans meet it."""
     footprint = stack(town.makes, duration_s, [member])
     out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
@@ -114,7 +127,12 @@ def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
     here = danger[town.inhabited]
     matters = np.isfinite(until_s) | here | cut_off
     held = np.flatnonzero(matters)
+    taken, services = np.empty((1, 0)), dict[str, float]()
+    if town.lifelines is not None:
+        taken = town.lifelines.taken(footprint, future)
+        services = town.lifelines.left(footprint, future, taken)
     return Hit(
+        future,
         footprint,
         float(figures["damage"][0]) if "damage" in figures else 0.0,
         sum(float(figures[name][0]) for name in ("road_km_cut", "road_km_slowed") if name in figures),
@@ -126,6 +144,8 @@ def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
         town.by_zone(~matters),
         danger,
         float(town.count[here].sum()),
+        taken,
+        services,
     )
 
 
@@ -151,8 +171,17 @@ def outcome(town: Town, hit: Hit, plan: Plan, course: Course) -> tuple[dict[str,
         "without_shelter": max(0.0, moved - _places(town.world, done, hit.in_danger)),
         "flooded_road_km_left_open": open_km,
         **hit.lost,
+        **_services(town, hit, plan, course),
     }
     return figures, caught, (stay * hit.danger) @ town.of_group[hit.held]
+
+
+def _services(town: Town, hit: Hit, plan: Plan, course: Course) -> Mapping[str, float]:
+    """What the plan leaves of the services; the chains are run again only for a plan that acts on them."""
+    effects = town.lifelines.effects(plan, course) if town.lifelines is not None else ()
+    if town.lifelines is None or not effects:
+        return hit.services
+    return town.lifelines.left(hit.footprint, hit.future, hit.taken, effects)
 
 
 def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Floats, Floats]:

@@ -212,7 +212,7 @@ def compare(
         for one in files:
             check_plan(one, world, model)
         plans = [one.plan for one in files]
-        limits = limits_from(limit or [], world)
+        limits = limits_from(limit or [], world, hazard)
         racing = None if everything else Racing(sure, within)
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         began = time.perf_counter()

@@ -60,6 +60,12 @@ def tell(console: Console, told: dict[str, Any]) -> None:
         "bar: average, whiskers 5 to 95 % of the futures; worst: mean of the worst tenth; regret: the most that it was worse than the best plan of a future\n",
         style="dim",
     )
+    if (services := _services(told["scores"])) is not None:
+        console.print(services)
+        console.print(
+            "people without it at the end, on average (5 to 95 % of the futures): what the hazard takes out, and what that takes out in turn\n",
+            style="dim",
+        )
     if told["choice"] is not None:
         _tell_choice(console, told["choice"])
     for s in told["scores"]:
@@ -133,6 +139,27 @@ def _table(scores: list[dict[str, Any]]) -> Any:
             *([limit_words(s["limits"])] if limited else []),
             style="red" if broken else "bold" if s["rank"] == 1 else None,
         )
+    return table
+
+
+def _services(scores: list[dict[str, Any]]) -> Any:
+    """Who is left without power, water and the like under each plan; None where the twin has no lifelines."""
+    from rich.table import Table
+
+    from tocsin.decision.outcomes import services_in
+
+    names = services_in(scores[0]["figures"])
+    if not names:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("plan")
+    for name in names:
+        table.add_column(name.removeprefix("people_").replace("_", " "), justify="right")
+    for s in scores:
+        told = [s["figures"][name] for name in names]
+        cells = [f"{one['mean']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})" for one in told]
+        table.add_row(str(s["rank"]), s["plan"], *cells, style="bold" if s["rank"] == 1 else None)
     return table
 
 
