@@ -17,7 +17,7 @@ from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import MEAN_WEIGHT, TAIL, rank
 from tocsin.decision.services import service_names
 from tocsin.decision.setting import Setting, setting_of
-from tocsin.decision.trial import Town
+from tocsin.decision.trial import TRAFFIC_UNITS, Town
 from tocsin.host import Compute
 from tocsin.pack import Harm, Model, Pack, Plan, Scenario
 from tocsin.science.race import Criterion
@@ -83,6 +83,7 @@ def compare(
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
     pack: Pack | None = None,
+    traffic: bool = False,
     on_progress: Told | None = None,
 ) -> Compared:
     """Carry each plan out in each of the futures that were foreseen, and rank the plans: the last word of `sharpen`, with no plan out early.
@@ -102,6 +103,7 @@ def compare(
         warning_level=warning_level,
         limits=limits,
         pack=pack,
+        traffic=traffic,
         on_progress=on_progress,
         only_last=True,
     ):
@@ -127,6 +129,7 @@ def sharpen(
     frame_s: Sequence[float] = (),
     failed_share_most: float = FAILED_SHARE_MOST,
     pack: Pack | None = None,
+    traffic: bool = False,
     on_progress: Told | None = None,
     only_last: bool = False,
 ) -> Generator[Compared, None, None]:
@@ -136,13 +139,14 @@ def sharpen(
     of it. With `racing` a plan that is sure not to be the best is tried no more, and all ends when the choice is sure; without, and where
     there are hard limits (which the bounds know nothing of), every plan is tried in every future. `all_hazards` runs the hazard in every
     future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen. With `pack` its risk
-    chains are run in each future, where the twin has lifelines, and actions may act on them.
+    chains are run in each future, where the twin has lifelines, and actions may act on them. With `traffic` who leaves drives: half a core-second
+    for each plan and future of a city, but it tells who is caught in a queue, which shares and ramps do not.
     """
-    _check(world, model, harm, plans, limits, pack)
+    _check(world, model, harm, plans, limits, pack, traffic=traffic)
     if limits:
         racing = None
     contest = Contest(
-        Town.of(world, harm, model.makes, hour, pack),
+        Town.of(world, harm, model.makes, hour, pack, traffic=traffic),
         model,
         asked,
         plans,
@@ -171,13 +175,22 @@ def sharpen(
     yield _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=True)
 
 
-def _check(world: World, model: Model, harm: Harm, plans: Sequence[Plan], limits: Sequence[Limit], pack: Pack | None) -> None:
+def _check(
+    world: World,
+    model: Model,
+    harm: Harm,
+    plans: Sequence[Plan],
+    limits: Sequence[Limit],
+    pack: Pack | None,
+    *,
+    traffic: bool,
+) -> None:
     if not plans:
         raise InputError("compare: no plan; give one or more")
     names = [plan.name for plan in plans]
     if len(set(names)) != len(names):
         raise InputError(f"compare: plans {', '.join(names)}; wanted each name once")
-    check_limits_in(limits, world, service_names(world, pack))
+    check_limits_in(limits, world, (*service_names(world, pack), *(TRAFFIC_UNITS if traffic else ())))
     for plan in plans:
         check_plan(plan, world, model, pack)
         if plan.currency != harm.worth_unit and any(action.cost for action in plan.actions):

@@ -12,6 +12,7 @@ from datetime import datetime
 from tocsin.decision.compare import Compared, Racing, Told, compare, sharpen
 from tocsin.decision.limits import Limit, check_limits_in, limit_of
 from tocsin.decision.services import service_names
+from tocsin.decision.trial import TRAFFIC_UNITS
 from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
 from tocsin.flows.plan_files import PlanFile, check_file
 from tocsin.host import Compute
@@ -28,6 +29,7 @@ def compare_plans(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     compute: Compute | None = None,
     on_progress: Told | None = None,
 ) -> Compared:
@@ -43,6 +45,7 @@ def compare_plans(
         warning_level=warning_level,
         limits=limits,
         pack=result.pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
 
@@ -54,6 +57,7 @@ def race_plans(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     racing: Racing | None = None,
     compute: Compute | None = None,
     on_progress: Told | None = None,
@@ -71,6 +75,7 @@ def race_plans(
         limits=limits,
         racing=racing,
         pack=result.pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
 
@@ -87,6 +92,7 @@ def race_from_warning(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     racing: Racing | None = None,
     compute: Compute | None = None,
     on_progress: Told | None = None,
@@ -106,6 +112,7 @@ def race_from_warning(
         limits=limits,
         racing=racing,
         pack=pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
     with closing(rankings):
@@ -119,10 +126,10 @@ def race_from_warning(
             )
 
 
-def limits_from(texts: Sequence[str], world: World, hazard: str = "flood") -> tuple[Limit, ...]:
+def limits_from(texts: Sequence[str], world: World, hazard: str = "flood", *, traffic: bool = False) -> tuple[Limit, ...]:
     """Hard limits from their words ("people_in_danger@Quay <= 0, 10%"); raises InputError where one could not be told in this place."""
     limits = tuple(map(limit_of, texts))
-    check_limits_in(limits, world, service_names(world, find_pack(hazard)))
+    check_limits_in(limits, world, (*service_names(world, find_pack(hazard)), *(TRAFFIC_UNITS if traffic else ())))
     return limits
 
 

@@ -104,7 +104,7 @@ def lifeline_to_protect(world: World) -> tuple[str, str] | None:
 
 
 def _protecting(world: World) -> tuple[Action, ...]:
-    """Sandbags and pumps at one lifeline. It comes last in a plan: crews that save people are never kept waiting for it."""
+    """Sandbags and pumps at one lifeline. Only in the plan that moves nobody: one crew that is bound there would let an evacuation wait."""
     found = lifeline_to_protect(world)
     if found is None:
         return ()
@@ -125,7 +125,7 @@ def _protecting(world: World) -> tuple[Action, ...]:
 def plans(world: World) -> tuple[Plan, ...]:
     """Wait, warn, close roads, evacuate, and raise what barriers there are: each as a plan of its own.
 
-    Plans that send crews out also protect the lifeline that most depends on, where the twin has one on low ground.
+    The one that closes roads also protects the lifeline that is needed first, where the twin has one on low ground.
     """
     zones, shelters = exposed_zones(world), world.assets("shelters")
     lines = [world.line(name) for name in world.lines()]
@@ -171,13 +171,12 @@ def plans(world: World) -> tuple[Plan, ...]:
         )
         for line in barriers
     )
-    protecting = _protecting(world)
     made.append(
         Plan(
             "close roads and open shelters",
             "flood",
             "Keep people off flooded roads, and have room for those who come",
-            (_warn(), closing, *opening, *protecting),
+            (_warn(), closing, *opening, *_protecting(world)),
             resources=resources,
             basis=basis,
         )
@@ -211,7 +210,7 @@ def plans(world: World) -> tuple[Plan, ...]:
                 "raise barriers and evacuate",
                 "flood",
                 "Keep the water out and move people all the same, in case it does not hold",
-                (_warn(), *raising, *opening, *evacuation, *protecting),
+                (_warn(), *raising, *opening, *evacuation),
                 level=Level.ORANGE,
                 resources=resources,
                 basis=basis,
