@@ -12,7 +12,7 @@ from tocsin.decision.limits import limit_of
 from tocsin.pack import Action, Duration, Effect, Future, Plan, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import Footprint, InputError, PlanScore
+from tocsin.vocabulary import Footprint, InputError, PlanScore, column
 
 PACK = find_pack("flood")
 MODEL, HARM = PACK.models[0], PACK.harm
@@ -138,3 +138,19 @@ def test_a_race_with_traffic_holds_when_more_are_caught_than_live_in_danger() ->
     *_, last = sharpen(LongStreet(), MODEL, HARM, seen, plans, LocalCompute(1), hour=3.0, racing=Racing(), traffic=True)
     assert last.recommended == "stay"
     assert "as long as no future puts more than 20 people in danger" in last.doubt
+
+
+def test_a_twin_that_no_street_leads_out_of_is_told_as_such() -> None:
+    class Island(LongStreet):
+        """The street's ends are a kilometre and more from the twin's edge, the shelter is the only goal."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.roads = msgspec.structs.replace(self.roads, node_x_m=column(np.linspace(1500.0, 4500.0, 6), np.float64))
+
+    seen, plans = water([INF] * 6), [move(30.0, "low")]
+    done = compare(Island(), MODEL, HARM, seen, plans, LocalCompute(1), hour=3.0, traffic=True)
+    assert "No street leads out of the twin" in done.doubt
+    assert done.scores[0].figures["people_moved"].mean == 0.0  # and no shelter was opened
+    there = compare(LongStreet(), MODEL, HARM, seen, plans, LocalCompute(1), hour=3.0, traffic=True)
+    assert "No street" not in there.doubt

@@ -139,8 +139,8 @@ def sharpen(
     of it. With `racing` a plan that is sure not to be the best is tried no more, and all ends when the choice is sure; without, and where
     there are hard limits (which the bounds know nothing of), every plan is tried in every future. `all_hazards` runs the hazard in every
     future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen. With `pack` its risk
-    chains are run in each future, where the twin has lifelines, and actions may act on them. With `traffic` who leaves drives: half a core-second
-    for each plan and future of a city, but it tells who is caught in a queue, which shares and ramps do not.
+    chains are run in each future, where the twin has lifelines, and actions may act on them. With `traffic` who leaves drives: that
+    takes seconds for each plan and future of a city, and tells who is caught in a queue, which shares and ramps do not.
     """
     _check(world, model, harm, plans, limits, pack, traffic=traffic)
     if limits:
@@ -235,7 +235,8 @@ def _ranked(
     gap = contest.gap(names.index(ranking.recommended)) if racing is not None else float("nan")
     harm = table.figures[HARM]
     means = [np.nanmean(table.by_zone[k][np.isfinite(harm[k])], axis=0) for k in range(len(names))]
-    words = [ranking.doubt, *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
+    remark = town.evacuation.remark if town.evacuation is not None else ""
+    words = [ranking.doubt, *([remark] if remark else []), *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
     return Compared(
         ranking.scores,
         {name: harm[k] for k, name in enumerate(names)},

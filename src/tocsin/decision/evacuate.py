@@ -136,6 +136,15 @@ class Town:
         self._kept: OrderedDict[bytes, Left] = OrderedDict()
         self._lock, self._kept_most = Lock(), kept_most
 
+    @property
+    def remark(self) -> str:
+        """What keeps a drive on this twin from telling what it should; empty where nothing does."""
+        if self.streets is None:
+            return "No street of the twin leads to a way out, so who leaves meets no traffic."
+        if not self.streets.out.size:
+            return "No street leads out of the twin, so who drives gets away only to shelters that a plan opens: give the twin a larger extent."
+        return ""
+
     def left_in_time(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> Left:
         """Who gets out in one future under one plan."""
         curves = self._curves(plan, course, footprint.duration_s)

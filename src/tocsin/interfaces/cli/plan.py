@@ -161,8 +161,8 @@ def compare(
         bool,
         typer.Option(
             "--traffic",
-            help="Let those who leave drive on the twin's streets, with queues and closures: half a core-second for each plan and future of a "
-            "city. Default: streets without limit.",
+            help="Let those who leave drive on the twin's streets, with queues and closures: in a city seconds for each plan and future. "
+            "Default: streets without limit.",
         ),
     ] = False,
     compute: ComputeOption = "threads",
