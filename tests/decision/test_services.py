@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from chain_place import FLOOD, WATER, Town, footprint
 
+from tocsin.decision.candidates import search_plans
 from tocsin.decision.compare import Compared, compare
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.interpret import check_plan
@@ -102,3 +103,15 @@ def test_without_a_pack_no_action_may_act_on_chains() -> None:
     for pack in (None, msgspec.structs.replace(FLOOD, chain=())):
         with pytest.raises(InputError, match="no effect 'protect_asset'"):
             check_plan(IN_TIME, Town(), MODEL, pack)
+
+
+def test_a_search_may_meet_actions_on_chains_and_finds_no_use_for_them() -> None:
+    seen = foreseen(footprint(WATER, {6: 1.0, 7: 1.0}, futures=4))
+    go = Action("go", "go", "police", Duration(5.0, 5.0, 5.0), (Effect("move_population", "low", 1.0),))
+    options = Plan(
+        "all options", "water", "", (go, msgspec.structs.replace(IN_TIME.actions[0], cost=100.0)), currency=HARM.worth_unit
+    )
+    found = search_plans(Town(), MODEL, HARM, seen, options, LocalCompute(1), hour=3.0, pack=FLOOD)
+    assert [tuple(action.name for action in one.plan.actions) for one in found] == [("go",)]
+    with pytest.raises(InputError, match="no effect 'protect_asset'"):
+        search_plans(Town(), MODEL, HARM, seen, options, LocalCompute(1), hour=3.0)
