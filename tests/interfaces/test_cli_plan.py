@@ -91,6 +91,22 @@ def test_people_read_the_recommendation_first_and_why(twin: Path) -> None:
     assert "2. " in out
 
 
+def test_who_is_left_without_a_service_and_who_is_caught_on_the_road_is_told_where_asked_for(twin: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "told.json"
+    words = ("plan", "compare", twin, "warn", "evacuate", *LEVEL, "--members", "2", "--save", saved)
+    code, out, _ = run(*words, "--traffic", "--limit", "people_caught_on_road <= 100000")
+    assert code == 0
+    assert "without nearest hospital" in out  # the place has a hospital
+    assert "drives on the twin's streets; unverified there: persons per vehicle" in " ".join(out.split())
+    told = json.loads(saved.read_text())
+    assert told["traffic"] is True
+    figures = told["scores"][0]["figures"]
+    assert {"people_caught_on_road", "people_held_up", "people_without_nearest_hospital", "hospitals_out"} <= figures.keys()
+    out = run(*words)[1]
+    assert "who leaves meets no traffic" in " ".join(out.split())
+    assert "people_caught_on_road" not in json.loads(saved.read_text())["scores"][0]["figures"]
+
+
 def test_the_command_and_a_notebook_rank_alike(twin: Path) -> None:
     told = json.loads(run("plan", "compare", twin, "warn", "raise barriers", *LEVEL, "--members", "3", "--json")[1])
     place, pack = open_twin(twin), find_pack("flood")

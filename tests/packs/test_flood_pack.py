@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tocsin.decision.check_plan import check_plan
 from tocsin.decision.futures import draw
 from tocsin.flows.information import usual_spreads
 from tocsin.pack import Future, Scenario, find_pack, find_packs
 from tocsin.packs.flood.harm import ROAD_SPEED, damage_curves
+from tocsin.packs.flood.plans import lifeline_to_protect
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import InputError, NotFound, Series
+from tocsin.vocabulary import Assets, InputError, NotFound, Series, column
 
 PACK = find_pack("flood")
 
@@ -103,3 +105,35 @@ def test_the_curve_between_its_points_is_the_published_parabola_to_one_per_cent(
 )
 def test_damage_is_the_publications(region: str, sort: str, depth_m: float, share: float) -> None:
     assert damage_curves(region)[sort].share(np.array([depth_m]))[0] == pytest.approx(share)
+
+
+class Lifelines(TinyWorld):
+    """Two substations, one beside the lake at the street's western end and one in column 3, on ground that rises to the east."""
+
+    def __init__(self, east_m: float) -> None:
+        super().__init__(np.tile(np.array([0.0, 0.0, 0.0, east_m, east_m, east_m]), (4, 1)))
+
+    def assets(self, kind: str) -> Assets:
+        if kind != "substations":
+            return super().assets(kind)
+        place = np.array([6, 9])
+        x_m, y_m = self.grid.centre(place)
+        names = ("west", "east")
+        columns = [column(x_m, float), column(y_m, float), column(place, np.int64), column(np.zeros(2), float)]
+        return Assets(kind, "", names, ("West", "East"), names, *columns)
+
+
+def test_the_lifeline_that_most_hang_on_and_that_stands_low_is_protected() -> None:
+    assert lifeline_to_protect(Lifelines(20.0)) == ("substations:west", "West")  # east stands high
+    assert lifeline_to_protect(Lifelines(0.0)) == ("substations:east", "East")  # nearest to columns 2 to 5, west to two only
+    assert lifeline_to_protect(TinyWorld()) is None
+
+
+def test_only_a_plan_that_moves_nobody_binds_a_crew_at_a_lifeline() -> None:
+    plans = PACK.plans(Lifelines(20.0))
+    protects = [plan for plan in plans if any(e.verb == "protect_asset" for a in plan.actions for e in a.effects)]
+    assert [plan.name for plan in protects] == ["close roads and open shelters"]
+    assert not any(e.verb == "move_population" for a in protects[0].actions for e in a.effects)
+    for plan in plans:
+        check_plan(plan, Lifelines(20.0), PACK.models[0], PACK)
+    assert all("unverified" in basis for basis in protects[0].basis)

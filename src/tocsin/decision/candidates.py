@@ -25,7 +25,7 @@ from tocsin.decision.progress import Script
 from tocsin.decision.rank import ALIKE, MEAN_WEIGHT, TAIL
 from tocsin.decision.trial import Hit, Town, facts_of, hit_of, outcome
 from tocsin.host import Compute, Fault
-from tocsin.pack import Action, Effect, Harm, Model, Plan
+from tocsin.pack import Action, Effect, Harm, Model, Pack, Plan
 from tocsin.science.risk import cvar
 from tocsin.vocabulary import InputError, Level, World
 
@@ -65,14 +65,16 @@ def search_plans(
     warning_level: Level = Level.NONE,
     futures_most: int = FUTURES_MOST,
     runs_most: int = RUNS_MOST,
+    pack: Pack | None = None,
     on_progress: Told | None = None,
 ) -> tuple[Found, ...]:
     """The best plan that was found and, where it brings nearly as much, a leaner one; none where nothing helps.
 
     `options` is a plan that holds every action that may be taken, with the resources there are. Actions on the hazard itself are left out once
-    `runs_most` runs have been spent on them, and that is told. Raises InputError where `options` could never be carried out.
+    `runs_most` runs have been spent on them, and that is told. With `pack` there may be actions on its risk chains among them; they save nobody
+    from danger, so the search finds no use for them. Raises InputError where `options` could never be carried out.
     """
-    check_plan(options, world, model)
+    check_plan(options, world, model, pack)
     if futures_most < 1 or runs_most < 0:
         raise InputError(f"search: {futures_most} futures, {runs_most} runs; wanted 1 or more, and 0 or more")
     bench = _Bench(
@@ -228,7 +230,9 @@ class _Bench:
         self._hits: dict[tuple[int, tuple[Effect, ...]], Hit | None] = {}
         self._worth: dict[tuple[str, ...], Worth] = {}
         for row in self.rows:
-            self._hits[row, ()] = hit_of(town, foreseen.footprint.member(row), foreseen.footprint.duration_s)
+            self._hits[row, ()] = hit_of(
+                town, foreseen.futures[row], foreseen.footprint.member(row), foreseen.footprint.duration_s
+            )
 
     def missing(self, name: str, chosen: Sequence[str]) -> list[str]:
         """An action and all that it waits for and that is not there yet, in order."""
@@ -283,7 +287,7 @@ class _Bench:
         runs = [(self.foreseen.futures[row], effects) for row, effects in keys]
         for number, came in play_each(self.town.world, self.model, runs, self.compute):
             self._hits[keys[number]] = (
-                None if isinstance(came, Fault) else hit_of(self.town, came, self.foreseen.footprint.duration_s)
+                None if isinstance(came, Fault) else hit_of(self.town, runs[number][0], came, self.foreseen.footprint.duration_s)
             )
         return True
 

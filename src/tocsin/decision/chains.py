@@ -198,27 +198,42 @@ def lost_s(served: Served, failed_s: Floats) -> Floats:
     return np.asarray(padded[:, served.suppliers].max(axis=2))
 
 
-def figures(traced: Traced, world: World, *, hour: float) -> Services:
+def persons_of(graph: Graph, people: Floats) -> tuple[Floats, ...]:
+    """How many of the people (place,) each group of each service has, in the order of `graph.served`."""
+    counted = []
+    for served in graph.served:
+        known = served.group >= 0
+        counted.append(np.bincount(served.group[known], people[known], minlength=len(served.suppliers)).astype(np.float64))
+    return tuple(counted)
+
+
+def figure_units(graph: Graph) -> dict[str, str]:
+    """The units of the figures that a graph has, in the order in which they are told."""
+    units: dict[str, str] = {}
+    for served in graph.served:
+        units[served.service.name], units[f"{served.service.name}_hours"] = "persons", "person hours"
+    return units | {f"{kind}_out": kind for kind in dict.fromkeys(graph.kind.tolist()) if kind != ACCESS}
+
+
+def figures(traced: Traced, world: World, *, hour: float, persons: Sequence[Floats] | None = None) -> Services:
     """Who is without what by the end, how long, and how many assets of each kind are out, (future,).
 
-    A person without power and water counts once in each. Nothing is repaired within a run, so what is lost stays lost.
+    A person without power and water counts once in each. Nothing is repaired within a run, so what is lost stays lost. `persons` are of
+    `persons_of`, where the caller has them: they are the same for all futures.
     """
-    people = world.people(hour)
+    graph = traced.graph
+    if persons is None:
+        persons = persons_of(graph, world.people(hour))
     told: dict[str, Floats] = {}
-    units: dict[str, str] = {}
-    for served in traced.graph.served:
-        groups = len(served.suppliers)
-        known = served.group >= 0
-        persons = np.bincount(served.group[known], people[known], minlength=groups)
+    for served, count in zip(graph.served, persons, strict=True):
         at_s = lost_s(served, traced.failed_s)
-        name = served.service.name
-        told[name], units[name] = np.isfinite(at_s) @ persons, "persons"
+        told[served.service.name] = np.isfinite(at_s) @ count
         hours = np.where(np.isfinite(at_s), traced.duration_s - at_s, 0.0) / 3600.0
-        told[f"{name}_hours"], units[f"{name}_hours"] = hours @ persons, "person hours"
-    out = np.isfinite(traced.failed_s)
-    for kind in dict.fromkeys(traced.graph.kind.tolist()):
+        told[f"{served.service.name}_hours"] = hours @ count
+    out, units = np.isfinite(traced.failed_s), figure_units(graph)
+    for kind in dict.fromkeys(graph.kind.tolist()):
         if kind != ACCESS:
-            told[f"{kind}_out"], units[f"{kind}_out"] = out[:, traced.graph.kind == kind].sum(axis=1).astype(float), kind
+            told[f"{kind}_out"] = out[:, graph.kind == kind].sum(axis=1).astype(float)
     return Services(told, units)
 
 
@@ -240,15 +255,16 @@ def service_figures(
     graph: Graph | None = None,
     ways: Ways | None = None,
     hits: Floats | None = None,
+    persons: Sequence[Floats] | None = None,
 ) -> Services:
     """What one plan leaves of the services in each future, for the comparison of plans. A future keeps its luck whatever the plan.
 
-    `graph`, `ways` and, for plans that share a footprint, `hits` (of `hits_of`) are the same for all plans: give them where several are
-    compared, since the streets of a city are searched once for each future.
+    `graph`, `ways`, `persons` (of `persons_of`) and, for plans that share a footprint, `hits` (of `hits_of`) are the same for all plans: give
+    them where several are compared, since the streets of a city are searched once for each future.
     """
     graph = graph or graph_of(world, [pack])
     if hits is None:
         hits = hits_of(world, pack, footprint, futures, graph=graph, ways=ways)
     luck = luck_of(0, [f.seed for f in futures])
     traced = run(graph, hits, luck, footprint.duration_s, broken_by(graph, plan_effects_by_future, len(luck)))
-    return figures(traced, world, hour=hour)
+    return figures(traced, world, hour=hour, persons=persons)

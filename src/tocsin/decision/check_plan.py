@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from functools import partial
+from functools import cached_property, partial
 from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tocsin.decision.progress import allot, in_order, instead_of
-from tocsin.pack import Action, Duration, Effect, Model, Plan, PlanLevel
+from tocsin.pack import Action, Duration, Effect, Model, Pack, Plan, PlanLevel
+from tocsin.pack.chain import together
 from tocsin.pack.trigger import FACTS as FACT_KINDS
 from tocsin.pack.trigger import Claim, Event, FactRef, For, Not, TriggerError, can_hold, faults_of, parse, walk
 from tocsin.pack.trigger.tree import And, Or
 from tocsin.security.gate import ROLES, enough_for
 from tocsin.vocabulary import InputError, World
+
+if TYPE_CHECKING:
+    from tocsin.decision.chain_graph import Graph
 
 PEOPLE_VERBS = ("move_population", "warn_people", "close_roads", "open_shelter")
 FACTS = tuple(kind.spelled for kind in FACT_KINDS.values())
@@ -43,19 +48,25 @@ class PlanFault(msgspec.Struct, frozen=True):
                 return f"plan {plan.name}: {self.message}"
 
 
-def check_plan(plan: Plan, world: World, model: Model) -> None:
-    """Raise InputError, naming plan, action and every fault, where a plan could never be carried out in this world."""
-    if faults := faults_of_plan(plan, world, model):
+def check_plan(plan: Plan, world: World, model: Model, pack: Pack | None = None) -> None:
+    """Raise InputError, naming plan, action and every fault, where a plan could never be carried out in this world.
+
+    With a pack, actions may also act on the risk chains that it knows.
+    """
+    if faults := faults_of_plan(plan, world, model, pack):
         raise InputError("\n".join(fault.words(plan) for fault in faults))
 
 
-def faults_of_plan(plan: Plan, world: World, model: Model) -> tuple[PlanFault, ...]:
+def faults_of_plan(plan: Plan, world: World, model: Model, pack: Pack | None = None) -> tuple[PlanFault, ...]:
     """Everything for which a plan could never be carried out in this world, in the plan's order."""
+    chains = _OnChains(world, pack)
     found = [PlanFault(path, message) for path, message in _of_plan(plan)]
     for k, level in enumerate(plan.levels):
         found += [PlanFault(("levels", k, *path), message) for path, message in _of_level(plan, k, level, world)]
     for k, action in enumerate(plan.actions):
-        found += [PlanFault(("actions", k, *path), message) for path, message in _of_action(plan, k, action, world, model)]
+        found += [
+            PlanFault(("actions", k, *path), message) for path, message in _of_action(plan, k, action, world, model, chains)
+        ]
     if not found:
         found += [PlanFault(path, message) for path, message in _of_order(plan)]
     return tuple(found)
@@ -155,7 +166,7 @@ def _trigger(field: str, text: str, plan: Plan, world: World) -> Generator[tuple
     return claim
 
 
-def _of_action(plan: Plan, k: int, action: Action, world: World, model: Model) -> _Told:
+def _of_action(plan: Plan, k: int, action: Action, world: World, model: Model, chains: _OnChains) -> _Told:
     names = [other.name for other in plan.actions]
     if not action.name:
         yield ("name",), "has no name; give it one"
@@ -185,7 +196,7 @@ def _of_action(plan: Plan, k: int, action: Action, world: World, model: Model) -
         )
     yield from _of_its_level(plan, action, when)
     for effect in action.effects:
-        yield from ((("effects",), message) for message in _of_effect(effect, world, model))
+        yield from ((("effects",), message) for message in _of_effect(effect, world, model, chains))
 
 
 def _of_duration(d: Duration) -> Iterator[str]:
@@ -288,10 +299,35 @@ def _place_fault(world: World, sort: str, name: str) -> str:
     return "" if name in there_are else f"no {sort} {name!r}; there are: {', '.join(there_are) or 'none'}"
 
 
-def _of_effect(effect: Effect, world: World, model: Model) -> Iterator[str]:
+class _OnChains:
+    """What effects on risk chains are checked against; the graph is made when the first of them is met, since few plans have any."""
+
+    def __init__(self, world: World, pack: Pack | None) -> None:
+        self._world, self._pack = world, pack
+        self.verbs = together({pack.hazard: pack.chain}).verbs if pack is not None else frozenset[str]()
+
+    def faults(self, effect: Effect) -> Iterator[str]:
+        from tocsin.decision.chains import check_effect
+
+        try:
+            check_effect(self._graph, effect)
+        except InputError as fault:
+            yield str(fault)
+
+    @cached_property
+    def _graph(self) -> Graph:
+        from tocsin.decision.chain_graph import graph_of
+
+        return graph_of(self._world, [self._pack] if self._pack is not None else [])
+
+
+def _of_effect(effect: Effect, world: World, model: Model, chains: _OnChains) -> Iterator[str]:
     verb, target = effect.verb, effect.target
-    if verb not in (*PEOPLE_VERBS, *model.acts_on):
-        yield f"no effect {verb!r}; there are: {', '.join((*PEOPLE_VERBS, *sorted(model.acts_on)))}"
+    known = (*PEOPLE_VERBS, *sorted(model.acts_on), *sorted(chains.verbs - model.acts_on - set(PEOPLE_VERBS)))
+    if verb not in known:
+        yield f"no effect {verb!r}; there are: {', '.join(known)}"
+    if verb in chains.verbs:
+        yield from chains.faults(effect)
     if not math.isfinite(effect.amount):
         yield f"{verb} {target}: amount {effect.amount}; wanted a number"
     if (verb == "move_population" or (verb == "warn_people" and target != "all")) and (

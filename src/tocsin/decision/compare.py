@@ -15,10 +15,11 @@ from tocsin.decision.interpret import Course, check_plan
 from tocsin.decision.limits import Limit, check_limits_in
 from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.rank import MEAN_WEIGHT, TAIL, rank
+from tocsin.decision.services import service_names
 from tocsin.decision.setting import Setting, setting_of
-from tocsin.decision.trial import Town
+from tocsin.decision.trial import TRAFFIC_UNITS, Town
 from tocsin.host import Compute
-from tocsin.pack import Harm, Model, Plan, Scenario
+from tocsin.pack import Harm, Model, Pack, Plan, Scenario
 from tocsin.science.race import Criterion
 from tocsin.vocabulary import Choice, InputError, Level, PlanScore, World
 
@@ -95,6 +96,8 @@ def compare(
     hour: float,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    pack: Pack | None = None,
+    traffic: bool = False,
     on_progress: Told | None = None,
 ) -> Compared:
     """Carry each plan out in each of the futures that were foreseen, and rank the plans: the last word of `sharpen`, with no plan out early.
@@ -113,6 +116,8 @@ def compare(
         hour=hour,
         warning_level=warning_level,
         limits=limits,
+        pack=pack,
+        traffic=traffic,
         on_progress=on_progress,
         only_last=True,
     ):
@@ -137,6 +142,8 @@ def sharpen(
     all_hazards: bool = False,
     frame_s: Sequence[float] = (),
     failed_share_most: float = FAILED_SHARE_MOST,
+    pack: Pack | None = None,
+    traffic: bool = False,
     on_progress: Told | None = None,
     only_last: bool = False,
 ) -> Generator[Compared, None, None]:
@@ -145,13 +152,15 @@ def sharpen(
     With a Foreseen the hazard has been run; with a Scenario it is run here, in the order of the race, and the last Compared has what came
     of it. With `racing` a plan that is sure not to be the best is tried no more, and all ends when the choice is sure; without, and where
     there are hard limits (which the bounds know nothing of), every plan is tried in every future. `all_hazards` runs the hazard in every
-    future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen.
+    future of a scenario all the same, for the forecast; the first Compared after the last of them has what was foreseen. With `pack` its risk
+    chains are run in each future, where the twin has lifelines, and actions may act on them. With `traffic` who leaves drives: that
+    takes seconds for each plan and future of a city, and tells who is caught in a queue, which shares and ramps do not.
     """
-    _check(world, model, harm, plans, limits)
+    _check(world, model, harm, plans, limits, pack, traffic=traffic)
     if limits:
         racing = None
     contest = Contest(
-        Town.of(world, harm, model.makes, hour),
+        Town.of(world, harm, model.makes, hour, pack, traffic=traffic),
         model,
         asked,
         plans,
@@ -180,15 +189,24 @@ def sharpen(
     yield _ranked(contest, asked, warning_level, limits, racing, frame_s, finished=True)
 
 
-def _check(world: World, model: Model, harm: Harm, plans: Sequence[Plan], limits: Sequence[Limit]) -> None:
+def _check(
+    world: World,
+    model: Model,
+    harm: Harm,
+    plans: Sequence[Plan],
+    limits: Sequence[Limit],
+    pack: Pack | None,
+    *,
+    traffic: bool,
+) -> None:
     if not plans:
         raise InputError("compare: no plan; give one or more")
     names = [plan.name for plan in plans]
     if len(set(names)) != len(names):
         raise InputError(f"compare: plans {', '.join(names)}; wanted each name once")
-    check_limits_in(limits, world)
+    check_limits_in(limits, world, (*service_names(world, pack), *(TRAFFIC_UNITS if traffic else ())))
     for plan in plans:
-        check_plan(plan, world, model)
+        check_plan(plan, world, model, pack)
         if plan.currency != harm.worth_unit and any(action.cost for action in plan.actions):
             raise InputError(
                 f"plan {plan.name}: costs in {plan.currency}, damage is told in {harm.worth_unit}; they are added, so give the costs in {harm.worth_unit}"
@@ -230,7 +248,8 @@ def _ranked(
     names = [plan.name for plan in table.plans]
     gap = contest.gap(names.index(ranking.recommended)) if racing is not None else float("nan")
     harm = table.figures[HARM]
-    words = [ranking.doubt, *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
+    remark = town.evacuation.remark if town.evacuation is not None else ""
+    words = [ranking.doubt, *([remark] if remark else []), *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
     return Compared(
         ranking.scores,
         {name: harm[k] for k, name in enumerate(names)},

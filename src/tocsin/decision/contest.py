@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.decision.evacuate import Left
 from tocsin.decision.futures import Failure, Foreseen, draw, play_each, refuse_too_many
-from tocsin.decision.interpret import Course, hazard_effects, play
-from tocsin.decision.outcomes import COST, DAMAGE, HARM, Outcomes
+from tocsin.decision.interpret import Course, hazard_effects, people_effects, play
+from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.progress import Script
-from tocsin.decision.trial import UNITS, Hit, Town, facts_of, hit_of, outcome
+from tocsin.decision.trial import Hit, Town, facts_of, hit_of, outcome
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario
 from tocsin.science.race import Criterion, Race, race_order
@@ -138,12 +139,11 @@ class Contest:
     def table(self) -> tuple[Outcomes, list[int]]:
         """What each plan came to in each future that any was tried in, and which futures these are."""
         rows = sorted({row for _, row in self._gone})
-        unit = self.town.harm.worth_unit
         outcomes = Outcomes(
             plans=self.plans,
             weight=np.full(len(rows), 1.0 / len(rows)),
             figures={name: values[:, rows] for name, values in self._figures.items()},
-            units={**UNITS, DAMAGE: unit, COST: unit},
+            units=self.town.units,
             zones=self.town.zones,
             by_zone=self._by_zone[:, rows],
             groups=self.town.groups.names,
@@ -243,15 +243,18 @@ class Contest:
     def _meet(self, place: int, member: Member) -> None:
         """The hazard as it comes, for all plans that are still in the race."""
         row = int(self._row[place])
-        future, hit = self.futures[row], hit_of(self.town, member, self._duration_s)
+        future = self.futures[row]
+        hit = hit_of(self.town, future, member, self._duration_s)
         self._met[place] = hit.most
+        entering: list[tuple[int, Course]] = []
         for k in self.race.alive:
             course = play(self._scripts[k], future, facts_of(self.town, future, member.arrival_s, self._level))
             effects = hazard_effects(self.plans[k], course, self.model)
             if effects:
                 self._courses[k, place] = course, effects
             else:
-                self._enter(k, place, hit, course)
+                entering.append((k, course))
+        self._enter(place, hit, entering)
         for k in self._late.pop(place, []):
             if (k, place) in self._courses:
                 self._ask_own(k, place)
@@ -262,23 +265,37 @@ class Contest:
 
     def _meet_changed(self, place: int, effects: Effects, member: Member) -> None:
         """The hazard as some plans leave it."""
-        hit = hit_of(self.town, member, self._duration_s)
-        for k in self.race.alive:
-            course, its = self._courses.get((k, place), (None, None))
-            if course is not None and its == effects:
-                self._enter(k, place, hit, course)
+        hit = hit_of(self.town, self.futures[int(self._row[place])], member, self._duration_s)
+        mine = [(k, self._courses[k, place]) for k in self.race.alive if (k, place) in self._courses]
+        self._enter(place, hit, [(k, course) for k, (course, its) in mine if its == effects])
         self._judge()
 
-    def _enter(self, plan: int, place: int, hit: Hit, course: Course) -> None:
+    def _enter(self, place: int, hit: Hit, entering: Sequence[tuple[int, Course]]) -> None:
+        """Plans that meet the same hazard, each with the course that it took."""
         row = int(self._row[place])
-        figures, by_zone, by_group = outcome(self.town, hit, self.plans[plan], course)
-        for name, value in figures.items():
-            if name not in self._figures:
-                self._figures[name] = np.full((len(self.plans), len(self.futures)), np.nan)
-            self._figures[name][plan, row] = value
-        self._by_zone[plan, row], self._by_group[plan, row], self._gone[plan, row] = by_zone, by_group, course
-        if place not in self.race.left_out:
-            self.race.tell(plan, place, figures[HARM])
+        for (plan, course), left in zip(entering, self._left(hit, entering), strict=True):
+            figures, by_zone, by_group = outcome(self.town, hit, self.plans[plan], course, left)
+            for name, value in figures.items():
+                if name not in self._figures:
+                    self._figures[name] = np.full((len(self.plans), len(self.futures)), np.nan)
+                self._figures[name][plan, row] = value
+            self._by_zone[plan, row], self._by_group[plan, row], self._gone[plan, row] = by_zone, by_group, course
+            if place not in self.race.left_out:
+                self.race.tell(plan, place, figures[HARM])
+
+    def _left(self, hit: Hit, entering: Sequence[tuple[int, Course]]) -> list[Left] | list[None]:
+        """Who gets away by road under each plan, in as many threads as there are workers; plans that do the same to people share one drive."""
+        evacuation = self.town.evacuation
+        if evacuation is None:
+            return [None] * len(entering)
+        done = [people_effects(self.plans[plan], course) for plan, course in entering]
+        first = {effects: entering[n] for n, effects in reversed([*enumerate(done)])}
+
+        def drive(pair: tuple[int, Course]) -> Left:
+            return evacuation.left_in_time(self.plans[pair[0]], pair[1], hit.footprint, 0)
+
+        driven = dict(zip(first, self._compute.map(drive, list(first.values())), strict=True))
+        return [driven[effects] for effects in done]
 
     def _judge(self) -> None:
         if self._racing and self._bounded and self.ready and self.pairs >= JUDGE_AGAIN * self._judged:

@@ -110,6 +110,7 @@ class Town:
 
     Answers are remembered by what they depend on (who sets out when, what closes when, where it is safe), so plans that do the same to people
     cost one run. At most `kept_most` are kept. A twin without a street that leads out has no traffic: there people leave as their curves say.
+    `inhabited` are the cells that are told of, all where somebody is if not given; one where nobody is has the share that its curves say.
     """
 
     def __init__(
@@ -122,17 +123,27 @@ class Town:
         assumptions: Assumptions | None = None,
         reduced: bool = True,
         streets: Streets | None = None,
+        inhabited: Ints | None = None,
         kept_most: int = KEPT_MOST,
     ) -> None:
         self.world, self.ways, self.harm = world, ways, harm
         self.assume = assumptions or Assumptions()
         self.streets = streets or (streets_of(world, ways, reduced=reduced) if ways.known.any() else None)
         people = world.people(hour)
-        self.inhabited = np.flatnonzero(people > 0)
+        self.inhabited = np.flatnonzero(people > 0) if inhabited is None else inhabited
         self.people = people[self.inhabited]
         self.zone = world.zones.zone_of[self.inhabited].astype(np.int64)
         self._kept: OrderedDict[bytes, Left] = OrderedDict()
         self._lock, self._kept_most = Lock(), kept_most
+
+    @property
+    def remark(self) -> str:
+        """What keeps a drive on this twin from telling what it should; empty where nothing does."""
+        if self.streets is None:
+            return "No street of the twin leads to a way out, so who leaves meets no traffic."
+        if not self.streets.out.size:
+            return "No street leads out of the twin, so who drives gets away only to shelters that a plan opens: give the twin a larger extent."
+        return ""
 
     def left_in_time(self, plan: Plan, course: Course, footprint: Footprint, member: int) -> Left:
         """Who gets out in one future under one plan."""
@@ -324,7 +335,11 @@ class Town:
         )
         gone = flow.left * per_vehicle
         by_origin = np.bincount(np.arange(gone.size) % max(len(origins), 1), gone, minlength=len(origins))
-        share_left[mine] = np.minimum(1.0, (by_origin / np.maximum(persons, 1e-300))[which])
+        share = np.minimum(1.0, by_origin / np.maximum(persons, 1e-300))
+        for z in np.unique(origins[persons == 0.0, 1]):
+            empty = (persons == 0.0) & (origins[:, 1] == z)
+            share[empty] = self._share(curves[z], np.minimum(shut[empty], duration_s))
+        share_left[mine] = share[which]
         return self._told(
             streets,
             flow,

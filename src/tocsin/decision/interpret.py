@@ -33,6 +33,7 @@ __all__ = [
     "faults_of_plan",
     "hazard_effects",
     "in_order",
+    "people_effects",
     "play",
     "step",
 ]
@@ -341,3 +342,14 @@ def hazard_effects(plan: Plan, course: Course, model: Model) -> tuple[Effect, ..
             start_s = float(np.ceil(done.end_s / ROUND_S) * ROUND_S)
             effects += [Effect(e.verb, e.target, e.amount, start_s) for e in action.effects if e.verb in model.acts_on]
     return tuple(sorted(effects, key=lambda e: (e.verb, e.target, e.start_s)))
+
+
+def people_effects(plan: Plan, course: Course) -> tuple[tuple[Effect, float, float, bool], ...]:
+    """What a plan does to people and roads in this future: each effect with when its action began and ended, and whether it is gradual."""
+    return tuple(
+        (effect, done.start_s, done.end_s, action.gradual)
+        for action, done in zip(plan.actions, course.done, strict=True)
+        if done.start_s is not None and done.end_s is not None and not done.failed
+        for effect in action.effects
+        if effect.verb in PEOPLE_VERBS
+    )

@@ -68,10 +68,10 @@ def limit_of(text: str) -> Limit:
     raise InputError(f"limit {text!r}; wanted FIGURE OP NUMBER[, PERCENT%], such as 'people_in_danger@Ferry Quay <= 0, 10%'")
 
 
-def check_limits_in(limits: Sequence[Limit], world: World) -> None:
-    """Raise InputError where a limit could not be told in this place, before anything is run."""
+def check_limits_in(limits: Sequence[Limit], world: World, more: Sequence[str] = ()) -> None:
+    """Raise InputError where a limit could not be told in this place, before anything is run; `more` are figures of chains and traffic."""
     lost = tuple(f"{kind}_lost" for kind in SERVICES if len(world.assets(kind)))
-    check_limits(limits, (*FIGURES, *lost), (*world.zones.name, OUTSIDE))
+    check_limits(limits, (*FIGURES, *lost, *more), (*world.zones.name, OUTSIDE))
 
 
 def check_limits(limits: Sequence[Limit], figures: Sequence[str], zones: Sequence[str]) -> None:

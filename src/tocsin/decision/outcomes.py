@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -48,3 +48,13 @@ class Outcomes(msgspec.Struct, frozen=True):
     def tried(self) -> NDArray[np.bool_]:
         """Where a plan has been tried in a future, (plan, future)."""
         return np.asarray(np.isfinite(self.figures[HARM]))
+
+
+def services_in(figures: Iterable[str]) -> tuple[str, ...]:
+    """The figures that count people without a service: those that have their person-hours beside them.
+
+    >>> services_in(["cost", "people_without_power", "people_without_power_hours"])
+    ('people_without_power',)
+    """
+    there = tuple(figures)
+    return tuple(name for name in there if f"{name}_hours" in there)

@@ -20,7 +20,7 @@ from tocsin.decision.equity import borne_by_group, borne_by_zone, equity_words, 
 from tocsin.decision.flips import future_flips, limit_flips, number_flip, price, weight_flip
 from tocsin.decision.interpret import Course
 from tocsin.decision.limits import breaches
-from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
+from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes, services_in
 from tocsin.decision.setting import Setting
 from tocsin.decision.standing import Standing, mean, untold
 from tocsin.science.choice import dominates, stochastic_order, topsis
@@ -176,7 +176,7 @@ def _criteria(standing: Standing, sums: _Sums) -> dict[str, Floats]:
     """What is compared side by side, less is better in each: (plan,) by name. Rounded to 9 digits: less is rounding, not difference."""
     outcomes = standing.outcomes
     told = {HARM: np.array(sums.means), "worst tenth": np.array(sums.tails)}
-    for name in (CUT_OFF, DAMAGE, COST, FINISHED_S, FAILED):
+    for name in (CUT_OFF, *services_in(outcomes.figures), DAMAGE, COST, FINISHED_S, FAILED):
         if name in outcomes.figures:
             told[name] = np.array([standing.of(outcomes.figures[name], k, mean, name=name) for k in range(len(sums.names))])
     return {name: np.array([float(f"{value:.9g}") for value in row]) for name, row in told.items()}

@@ -8,12 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.decision.evacuate import Left
+from tocsin.decision.evacuate import Town as Evacuation
 from tocsin.decision.groups import Groups, groups_of
 from tocsin.decision.impact import SERVICES, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
 from tocsin.decision.interpret import Course, Done
 from tocsin.decision.limits import OUTSIDE
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED
-from tocsin.pack import Action, Future, Harm, Plan
+from tocsin.decision.services import Lifelines
+from tocsin.pack import Action, Future, Harm, Pack, Plan
 from tocsin.vocabulary import Footprint, Level, Member, Quantity, World, stack
 
 Floats = NDArray[np.float64]
@@ -30,6 +33,9 @@ UNITS = {
     **{f"{kind}_lost": kind for kind in SERVICES},
 }
 
+CAUGHT = "people_caught_on_road"
+TRAFFIC_UNITS = {CAUGHT: "persons", "people_held_up": "persons", "people_still_on_road": "persons"}
+
 # Of those who are only warned, how many leave by themselves, and how soon: a planning assumption, `unverified`. The share moves every plan that
 # warns alike, so it shifts the level of harm and hardly the ranking.
 WARNED_LEAVE_SHARE, WARNED_LEAVE_OVER_S = 0.3, 2 * 3600.0
@@ -39,7 +45,8 @@ class Town(msgspec.Struct, frozen=True):
     """What is the same for all plans and futures: the place, its people at an hour, and its ways out.
 
     `inhabited` are the cells where anybody is; `count` and `zone` are (inhabited,), those outside all zones having the last zone, and
-    `of_group` is (inhabited, group).
+    `of_group` is (inhabited, group). `lifelines` is None where the twin has none. With
+    `evacuation` people leave by car on the streets; without, by the shares and ramps of their plan.
     """
 
     world: World
@@ -54,10 +61,14 @@ class Town(msgspec.Struct, frozen=True):
     number_of: Mapping[str, int]
     groups: Groups
     of_group: Floats
+    lifelines: Lifelines | None = None
+    evacuation: Evacuation | None = None
 
     @classmethod
-    def of(cls, world: World, harm: Harm, makes: Quantity, hour: float) -> Town:
-        """A world as plans are tried in it."""
+    def of(
+        cls, world: World, harm: Harm, makes: Quantity, hour: float, pack: Pack | None = None, *, traffic: bool = False
+    ) -> Town:
+        """A world as plans are tried in it; with a pack, its risk chains are run too, and with traffic, who leaves drives."""
         people, ways = world.people(hour), ways_of(world)
         groups = groups_of(world, hour=hour, ways=ways)
         inhabited = np.flatnonzero((people > 0) | (groups.people > 0).any(axis=1))
@@ -75,7 +86,16 @@ class Town(msgspec.Struct, frozen=True):
             {name: k for k, name in enumerate(names)},
             groups,
             groups.people[inhabited],
+            Lifelines.of(world, pack, hour, ways),
+            Evacuation(world, ways, harm, hour=hour, inhabited=inhabited) if traffic else None,
         )
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each figure of an outcome."""
+        money = {DAMAGE: self.harm.worth_unit, COST: self.harm.worth_unit}
+        driven = TRAFFIC_UNITS if self.evacuation is not None else {}
+        return {**UNITS, **money, **driven, **(self.lifelines.units if self.lifelines is not None else {})}
 
     def by_zone(self, share: Floats | NDArray[np.bool_], cells: Ints | slice = slice(None)) -> Floats:
         """People by zone, (zone,), where a share of them (of those cells) is counted."""
@@ -87,9 +107,11 @@ class Hit(msgspec.Struct, frozen=True):
 
     Only in the cells of `held`, a part of the inhabited ones, does it matter when people leave: they have until `until_s`, (held,); in all
     others they can leave for ever, and are counted by zone in `free`, (zone,). `danger` and `cut_off` are (held,). `most` are the people in
-    danger if nobody left: no plan that lets this hazard be leaves more.
+    danger if nobody left: no plan that lets this hazard be leaves more. `taken` (1, node) is when the hazard takes each risk point, and
+    `services` what that leaves of the services if nobody does anything about it; both are empty where the twin has no lifelines.
     """
 
+    future: Future
     footprint: Footprint
     damage: float
     road_km: float
@@ -101,9 +123,11 @@ class Hit(msgspec.Struct, frozen=True):
     free: Floats
     in_danger: NDArray[np.bool_]
     most: float
+    taken: Floats
+    services: Mapping[str, float]
 
 
-def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
+def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit:
     """A hazard's run as plans meet it."""
     footprint = stack(town.makes, duration_s, [member])
     out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
@@ -114,7 +138,12 @@ def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
     here = danger[town.inhabited]
     matters = np.isfinite(until_s) | here | cut_off
     held = np.flatnonzero(matters)
+    taken, services = np.empty((1, 0)), dict[str, float]()
+    if town.lifelines is not None:
+        taken = town.lifelines.taken(footprint, future)
+        services = town.lifelines.left(footprint, future, taken)
     return Hit(
+        future,
         footprint,
         float(figures["damage"][0]) if "damage" in figures else 0.0,
         sum(float(figures[name][0]) for name in ("road_km_cut", "road_km_slowed") if name in figures),
@@ -126,15 +155,37 @@ def hit_of(town: Town, member: Member, duration_s: float) -> Hit:
         town.by_zone(~matters),
         danger,
         float(town.count[here].sum()),
+        taken,
+        services,
     )
 
 
-def outcome(town: Town, hit: Hit, plan: Plan, course: Course) -> tuple[dict[str, float], Floats, Floats]:
-    """One plan in one future: its figures, and people in danger by zone, (zone,), and by group, (group,)."""
+class Away(msgspec.Struct, frozen=True):
+    """Who has left when the hazard comes. `stay` (held,) is the share of each held cell's people who have not; `moved` persons are safe.
+
+    `caught` (zone,) and `caught_of_group` (group,) are those who left and are in danger on the road; `unhoused` asked for a shelter and found
+    none. `figures` are those that only this way of leaving tells.
+    """
+
+    stay: Floats
+    moved: float
+    caught: Floats
+    caught_of_group: Floats
+    unhoused: float
+    finished_s: float
+    figures: Mapping[str, float]
+
+
+def outcome(
+    town: Town, hit: Hit, plan: Plan, course: Course, left: Left | None = None
+) -> tuple[dict[str, float], Floats, Floats]:
+    """One plan in one future: its figures, and people in danger by zone, (zone,), and by group, (group,).
+
+    `left` is who got away by road, of `town.evacuation`.
+    """
     done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
-    stay, stay_free = _stay(town, hit, done)
-    moved = float((town.count[hit.held] * (1.0 - stay)).sum() + (hit.free * (1.0 - stay_free)).sum())
-    caught = town.by_zone(stay * hit.danger, hit.held)
+    away = _by_shares(town, hit, done, course) if left is None else _by_road(town, hit, course, left)
+    caught = town.by_zone(away.stay * hit.danger, hit.held) + away.caught
     open_km = hit.road_km
     closings = [(d.end_s, e.amount) for a, d in done for e in a.effects if e.verb == "close_roads" and d.end_s is not None]
     if closings:
@@ -144,15 +195,56 @@ def outcome(town: Town, hit: Hit, plan: Plan, course: Course) -> tuple[dict[str,
         HARM: float(caught.sum()),
         DAMAGE: hit.damage,
         COST: float(sum(a.cost * max(1, d.times) for a, d in done)),
-        FINISHED_S: course.finished_s,
+        FINISHED_S: away.finished_s,
         FAILED: float(any(d.failed for d in course.done)),
-        MOVED: moved,
-        "people_cut_off": float((town.count[hit.held] * stay * hit.cut_off).sum()),
-        "without_shelter": max(0.0, moved - _places(town.world, done, hit.in_danger)),
+        MOVED: away.moved,
+        "people_cut_off": float((town.count[hit.held] * away.stay * hit.cut_off).sum()),
+        "without_shelter": away.unhoused,
         "flooded_road_km_left_open": open_km,
+        **away.figures,
         **hit.lost,
+        **_services(town, hit, plan, course),
     }
-    return figures, caught, (stay * hit.danger) @ town.of_group[hit.held]
+    return figures, caught, (away.stay * hit.danger) @ town.of_group[hit.held] + away.caught_of_group
+
+
+def _by_shares(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]], course: Course) -> Away:
+    """Streets without limit: a moved zone empties evenly, a share of the warned leaves, and all who left in time are safe."""
+    stay, stay_free = _stay(town, hit, done)
+    moved = float((town.count[hit.held] * (1.0 - stay)).sum() + (hit.free * (1.0 - stay_free)).sum())
+    nobody = np.zeros(len(town.zones)), np.zeros(town.of_group.shape[1])
+    unhoused = max(0.0, moved - _places(town.world, done, hit.in_danger))
+    return Away(stay, moved, *nobody, unhoused, course.finished_s, {})
+
+
+def _by_road(town: Town, hit: Hit, course: Course, left: Left) -> Away:
+    """Cars on the streets. Who is caught there counts in the zone where the street is, and in each group as that group's part of all who left.
+
+    A plan is finished when its last action is and nine tenths of those who arrive have arrived.
+    """
+    roads, zones = town.world.roads, len(town.zones)
+    edges = np.flatnonzero(left.caught_at)
+    filled = roads.start[edges + 1] > roads.start[edges]
+    zone = np.full(edges.size, zones - 1)
+    zone[filled] = town.world.zones.zone_of[roads.places[roads.start[edges[filled]]]].astype(np.int64) % zones
+    share_caught = left.caught_on_road / left.left if left.left > 0 else 0.0
+    return Away(
+        stay=1.0 - left.share_left[hit.held],
+        moved=left.left - left.caught_on_road,
+        caught=np.bincount(zone, left.caught_at[edges], zones).astype(np.float64),
+        caught_of_group=share_caught * (left.share_left @ town.of_group),
+        unhoused=left.unhoused,
+        finished_s=max(course.finished_s, left.cleared_s) if np.isfinite(left.cleared_s) else course.finished_s,
+        figures={CAUGHT: left.caught_on_road, "people_held_up": left.waited, "people_still_on_road": left.stranded},
+    )
+
+
+def _services(town: Town, hit: Hit, plan: Plan, course: Course) -> Mapping[str, float]:
+    """What the plan leaves of the services; the chains are run again only for a plan that acts on them."""
+    effects = town.lifelines.effects(plan, course) if town.lifelines is not None else ()
+    if town.lifelines is None or not effects:
+        return hit.services
+    return town.lifelines.left(hit.footprint, hit.future, hit.taken, effects)
 
 
 def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Floats, Floats]:

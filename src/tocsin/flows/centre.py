@@ -291,6 +291,7 @@ class Centre:
             hour=hour,
             warning_level=level,
             all_hazards=True,
+            pack=self.pack,
             frame_s=frame_s,
             on_progress=self._tell,
         )

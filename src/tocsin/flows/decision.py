@@ -11,6 +11,8 @@ from datetime import datetime
 
 from tocsin.decision.compare import Compared, Racing, Told, compare, sharpen
 from tocsin.decision.limits import Limit, check_limits_in, limit_of
+from tocsin.decision.services import service_names
+from tocsin.decision.trial import TRAFFIC_UNITS
 from tocsin.flows.information import NIGHT_H, ForecastResult, model_of
 from tocsin.flows.plan_files import PlanFile, check_file
 from tocsin.host import Compute
@@ -27,6 +29,7 @@ def compare_plans(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     compute: Compute | None = None,
     on_progress: Told | None = None,
 ) -> Compared:
@@ -41,6 +44,8 @@ def compare_plans(
         hour=hour,
         warning_level=warning_level,
         limits=limits,
+        pack=result.pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
 
@@ -52,6 +57,7 @@ def race_plans(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     racing: Racing | None = None,
     compute: Compute | None = None,
     on_progress: Told | None = None,
@@ -68,6 +74,8 @@ def race_plans(
         warning_level=warning_level,
         limits=limits,
         racing=racing,
+        pack=result.pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
 
@@ -84,6 +92,7 @@ def race_from_warning(
     hour: float = NIGHT_H,
     warning_level: Level = Level.NONE,
     limits: Sequence[Limit] = (),
+    traffic: bool = False,
     racing: Racing | None = None,
     compute: Compute | None = None,
     on_progress: Told | None = None,
@@ -102,6 +111,8 @@ def race_from_warning(
         warning_level=warning_level,
         limits=limits,
         racing=racing,
+        pack=pack,
+        traffic=traffic,
         on_progress=on_progress,
     )
     with closing(rankings):
@@ -115,10 +126,10 @@ def race_from_warning(
             )
 
 
-def limits_from(texts: Sequence[str], world: World) -> tuple[Limit, ...]:
+def limits_from(texts: Sequence[str], world: World, hazard: str = "flood", *, traffic: bool = False) -> tuple[Limit, ...]:
     """Hard limits from their words ("people_in_danger@Quay <= 0, 10%"); raises InputError where one could not be told in this place."""
     limits = tuple(map(limit_of, texts))
-    check_limits_in(limits, world)
+    check_limits_in(limits, world, (*service_names(world, find_pack(hazard)), *(TRAFFIC_UNITS if traffic else ())))
     return limits
 
 
@@ -130,4 +141,5 @@ def own_plans(world: World, hazard: str) -> dict[str, Plan]:
 def check(plan: Plan | PlanFile, world: World, model: str = "") -> None:
     """Raise InputError where a plan could never be carried out in this place, with every fault, and its line where it is from a file."""
     file = plan if isinstance(plan, PlanFile) else PlanFile(plan)
-    check_file(file, world, model_of(find_pack(file.plan.hazard), model))
+    pack = find_pack(file.plan.hazard)
+    check_file(file, world, model_of(pack, model), pack)

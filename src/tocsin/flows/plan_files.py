@@ -11,7 +11,7 @@ import msgspec
 
 from tocsin.decision.check_plan import faults_of_plan
 from tocsin.flows.toml_lines import Path, line_at, lines_of
-from tocsin.pack import Action, Model, Plan, PlanLevel
+from tocsin.pack import Action, Model, Pack, Plan, PlanLevel
 from tocsin.pack.trigger import FACTS, quoted
 from tocsin.pack.trigger.units import LEVEL, NUMBER
 from tocsin.vocabulary import InputError, Level, World
@@ -48,9 +48,9 @@ def read_plan(text: str, *, where: str) -> PlanFile:
         raise InputError(f"{where}: {fault}; {_START}") from fault
 
 
-def check_file(file: PlanFile, world: World, model: Model) -> None:
+def check_file(file: PlanFile, world: World, model: Model, pack: Pack | None = None) -> None:
     """Raise InputError with every fault, each with its line, where a plan could never be carried out in this place."""
-    faults = faults_of_plan(file.plan, world, model)
+    faults = faults_of_plan(file.plan, world, model, pack)
     if not faults:
         return
     if not file.where:

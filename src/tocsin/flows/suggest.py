@@ -74,6 +74,7 @@ def suggest(
         warning_level=warning_level,
         futures_most=futures_most,
         runs_most=runs_most,
+        pack=pack,
         on_progress=on_progress,
     )
     candidates = [Candidate(one.plan, "search", _why_found(one)) for one in found]

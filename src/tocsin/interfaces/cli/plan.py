@@ -157,6 +157,14 @@ def compare(
         bool,
         typer.Option("--all", help="Try every plan in every future, also where the choice is sure. Default: stop when it is."),
     ] = False,
+    traffic: Annotated[
+        bool,
+        typer.Option(
+            "--traffic",
+            help="Let those who leave drive on the twin's streets, with queues and closures: in a city seconds for each plan and future. "
+            "Default: streets without limit.",
+        ),
+    ] = False,
     compute: ComputeOption = "threads",
     warning: Annotated[
         Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
@@ -212,7 +220,7 @@ def compare(
         for one in files:
             check_plan(one, world, model)
         plans = [one.plan for one in files]
-        limits = limits_from(limit or [], world)
+        limits = limits_from(limit or [], world, hazard, traffic=traffic)
         racing = None if everything else Racing(sure, within)
         asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         began = time.perf_counter()
@@ -227,6 +235,7 @@ def compare(
                     hour=hour,
                     warning_level=Level[warning.name],
                     limits=limits,
+                    traffic=traffic,
                     racing=racing,
                     compute=where,
                     on_progress=shown.progress,
@@ -248,6 +257,7 @@ def compare(
                     hour=hour,
                     warning_level=Level[warning.name],
                     limits=limits,
+                    traffic=traffic,
                     racing=racing,
                     compute=where,
                     on_progress=shown.progress,
@@ -258,7 +268,7 @@ def compare(
                         if came is not None:
                             result = came
         run_s = time.perf_counter() - began
-        told = facts(result, compared, hour, run_s) | race_facts(compared)
+        told = facts(result, compared, hour, run_s, traffic=traffic) | race_facts(compared)
         if save is not None:
             import msgspec
 

@@ -14,7 +14,7 @@ BAR_CHARACTERS = 22
 LONG = 3  # sentences of one sort: more are in --json
 
 
-def facts(result: ForecastResult, compared: Compared, hour: float, run_s: float) -> dict[str, Any]:
+def facts(result: ForecastResult, compared: Compared, hour: float, run_s: float, *, traffic: bool = False) -> dict[str, Any]:
     """The comparison as data: the same for `--json`, `--save` and the picture."""
     import msgspec
 
@@ -31,6 +31,7 @@ def facts(result: ForecastResult, compared: Compared, hour: float, run_s: float)
         "duration_s": result.scenario.duration_s,
         "seed": result.scenario.seed,
         "hour": hour,
+        "traffic": traffic,
         "recommended": compared.recommended,
         "reason": compared.reason,
         "doubt": compared.doubt,
@@ -60,6 +61,12 @@ def tell(console: Console, told: dict[str, Any]) -> None:
         "bar: average, whiskers 5 to 95 % of the futures; worst: mean of the worst tenth; regret: the most that it was worse than the best plan of a future\n",
         style="dim",
     )
+    if (services := _services(told["scores"])) is not None:
+        console.print(services)
+        console.print(
+            "people without it at the end, on average (5 to 95 % of the futures): what the hazard takes out, and what that takes out in turn\n",
+            style="dim",
+        )
     if told["choice"] is not None:
         _tell_choice(console, told["choice"])
     for s in told["scores"]:
@@ -67,7 +74,19 @@ def tell(console: Console, told: dict[str, Any]) -> None:
     console.print(
         f"\nmodel {told['model']}: {told['hazard_runs']} hazard runs, {told['run_s']:.1f} s; damage in {told['scores'][0]['damage']['unit']}"
     )
-    console.print(f"limits: {told['limits']}; durations and costs are those that the plans say")
+    console.print(
+        f"limits: {told['limits']}; durations and costs are those that the plans say; {_leaving(traffic=told['traffic'])}"
+    )
+
+
+def _leaving(*, traffic: bool) -> str:
+    """How it is told who leaves."""
+    if not traffic:
+        return "who leaves meets no traffic (--traffic)"
+    from tocsin.decision.evacuate import Assumptions
+
+    unverified = ", ".join(Assumptions().unverified).replace("_", " ")
+    return f"who leaves drives on the twin's streets; unverified there: {unverified}"
 
 
 def _tell_choice(console: Console, choice: dict[str, Any]) -> None:
@@ -112,7 +131,9 @@ def _table(scores: list[dict[str, Any]]) -> Any:
         ("done\nh", "right"),
         ("fails\nin", "right"),
     ]
-    limited = any(s["limits"] for s in scores)
+    limited, driven = any(s["limits"] for s in scores), "people_caught_on_road" in scores[0]["figures"]
+    if driven:
+        headings.insert(7, ("caught\non road", "right"))
     for heading, justify in [*headings, *([("limits", "left")] if limited else [])]:
         table.add_column(heading, justify=justify, no_wrap=heading in ("people in danger", "limits"))
     most = max([s["harm"]["high"] for s in scores] + [1e-9])
@@ -126,6 +147,7 @@ def _table(scores: list[dict[str, Any]]) -> Any:
             f"{s['cvar']:,.0f}",
             f"{s['regret_worst']:,.0f}",
             f"{s['figures']['people_cut_off']['mean']:,.0f}" if "people_cut_off" in s["figures"] else "",
+            *([f"{s['figures']['people_caught_on_road']['mean']:,.0f}"] if driven else []),
             short(s["damage"]["mean"]),
             short(s["cost"]),
             f"{s['finished_s']['mean'] / 3600.0:.1f}",
@@ -133,6 +155,27 @@ def _table(scores: list[dict[str, Any]]) -> Any:
             *([limit_words(s["limits"])] if limited else []),
             style="red" if broken else "bold" if s["rank"] == 1 else None,
         )
+    return table
+
+
+def _services(scores: list[dict[str, Any]]) -> Any:
+    """Who is left without power, water and the like under each plan; None where the twin has no lifelines."""
+    from rich.table import Table
+
+    from tocsin.decision.outcomes import services_in
+
+    names = services_in(scores[0]["figures"])
+    if not names:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("plan")
+    for name in names:
+        table.add_column(name.removeprefix("people_").replace("_", " "), justify="right")
+    for s in scores:
+        told = [s["figures"][name] for name in names]
+        cells = [f"{one['mean']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})" for one in told]
+        table.add_row(str(s["rank"]), s["plan"], *cells, style="bold" if s["rank"] == 1 else None)
     return table
 
 
