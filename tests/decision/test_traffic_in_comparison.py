@@ -84,6 +84,10 @@ def test_who_is_caught_on_the_road_counts_in_the_zone_of_the_street() -> None:
     plan = move(3500 / 60, "low")
     done = compare(LongStreet(), MODEL, HARM, seen, [plan], LocalCompute(1), hour=3.0, traffic=True)
     assert done.harm_by_zone["move"] == pytest.approx({"low": 20.0, "high": 0.0, "outside all zones": 0.0}, abs=GRAINS)
+    assert done.scores[0].figures["people_moved"].mean == pytest.approx(10.0, abs=GRAINS)  # who is caught has not left in time
+    seen, plan = water([INF, INF, INF, INF, HOUR, INF]), move(3500 / 60, "high")
+    done = compare(LongStreet(), MODEL, HARM, seen, [plan], LocalCompute(1), hour=3.0, traffic=True)
+    assert done.harm_by_zone["move"] == pytest.approx({"low": 0.0, "high": 20.0, "outside all zones": 0.0}, abs=GRAINS)
 
 
 def test_a_plan_is_finished_when_nine_tenths_have_arrived() -> None:
