@@ -103,7 +103,9 @@ def page(chromium: str, demo: tuple[Demo, Path]) -> Iterator[Any]:
         browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_context(viewport={"width": 1366, "height": 768}, timezone_id="UTC").new_page()
         page.set_default_timeout(SLOW_S * 1000)
+        expect.set_options(timeout=60_000)  # five seconds are short on a machine that computes futures beside the page
         yield page
+        expect.set_options(timeout=5_000)
         browser.close()
 
 
