@@ -105,7 +105,6 @@ def page(chromium: str, demo: tuple[Demo, Path]) -> Iterator[Any]:
         page.set_default_timeout(SLOW_S * 1000)
         expect.set_options(timeout=60_000)  # five seconds are short on a machine that computes futures beside the page
         yield page
-        expect.set_options(timeout=5_000)
         browser.close()
 
 
