@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from tocsin.science.choice import dominates, gini, stochastic_order, topsis
 from tocsin.science.reach import last_way_out_s
 from tocsin.science.risk import chance, cvar, effective, margin, quantiles, regret
-from tocsin.science.sampling import keyed_uniform, latin_hypercube, triangle
+from tocsin.science.sampling import keyed_uniform, triangle
 from tocsin.vocabulary import InputError
 
 
@@ -21,13 +21,6 @@ from tocsin.vocabulary import InputError
 def test_the_triangle_is_scipys(low: float, rise: float, fall: float, u: float) -> None:
     oracle = stats.triang(rise / (rise + fall), loc=low, scale=rise + fall).ppf(u)
     assert triangle(np.array([u]), low, low + rise, low + rise + fall)[0] == pytest.approx(oracle, abs=1e-9)
-
-
-def test_each_part_of_each_knob_is_met_once() -> None:
-    drawn = latin_hypercube({"a": (0.0, 1.0, 2.0), "b": (5.0, 5.0, 5.0)}, 40, np.random.default_rng(3))
-    parts = np.floor(stats.triang(0.5, 0.0, 2.0).cdf(drawn["a"]) * 40).astype(int)
-    assert sorted(parts) == list(range(40))
-    assert set(drawn["b"]) == {5.0}
 
 
 def test_keyed_draws_are_uniform_and_belong_to_their_key() -> None:

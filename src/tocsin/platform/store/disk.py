@@ -83,7 +83,7 @@ class WriterLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as fault:
             holder = os.pread(self._handle, 200, 0).decode(errors="replace").strip() or "another process"
-            self.release()
+            self.drop()
             raise Conflict(f"{folder}: is written by {holder} already; stop that one first, or choose another folder") from fault
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
@@ -91,7 +91,13 @@ class WriterLock:
         os.register_at_fork(after_in_child=lambda: _release(mine))
 
     def release(self) -> None:
-        """Let others write."""
+        """Let others write: at once, also where a child that was forked a moment ago has not closed its copy yet."""
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            self.drop()
+
+    def drop(self) -> None:
+        """Close the file and no more: what a forked child does, since to unlock it would take the lock from its parent."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -101,7 +107,7 @@ def _release(lock: weakref.ref[WriterLock]) -> None:
     """In a forked child: a worker that outlives its parent must not hold the parent's lock."""
     held = lock()
     if held is not None:
-        held.release()
+        held.drop()
 
 
 def read_node_key(folder: Path) -> SigningKey | None:
