@@ -53,8 +53,29 @@ def mosquitto() -> dict[str, str]:
     return found
 
 
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The address of a database of the test's own, empty, in the throw-away PostgreSQL of this run."""
+    import asyncio
+    import uuid
+
+    import asyncpg
+
+    name = f"test_{uuid.uuid4().hex}"
+
+    async def make() -> None:
+        server = await asyncpg.connect(f"{postgres_server}/postgres")
+        try:
+            await server.execute(f"CREATE DATABASE {name}")
+        finally:
+            await server.close()
+
+    asyncio.run(make())
+    return f"{postgres_server}/{name}"
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of a throw-away PostgreSQL of Debian's, on a free port; root starts it as the user that Debian made for it."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
@@ -78,7 +99,7 @@ def postgres() -> Iterator[str]:
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
     run(bin_ / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     try:
-        yield f"postgresql://tocsin@127.0.0.1:{port}/postgres"
+        yield f"postgresql://tocsin@127.0.0.1:{port}"
     finally:
         run(bin_ / "pg_ctl", "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder)

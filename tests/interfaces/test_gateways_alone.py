@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tocsin.edge.ingest import Message, Outcome, Result
+from tocsin.flows.centre import Sources
 from tocsin.host import WallClock
 from tocsin.interfaces import gateways as gateways_module
 from tocsin.interfaces.gateways import THINGS, Gateways
@@ -35,7 +36,7 @@ class Taker:
 
 def gateways(taker: Taker) -> Gateways:
     host = SimpleNamespace(gate=RoleGate(), clock=WallClock())
-    centre: Any = SimpleNamespace(host=host, twin=SimpleNamespace(gauges=()), pack=SimpleNamespace(observes=()))
+    centre: Any = SimpleNamespace(host=host, twin=SimpleNamespace(gauges=()), pack=SimpleNamespace(observes=()), sources=Sources)
     nothing: Any = None
     made = Gateways(centre, nothing, nothing, nothing, root="")
     made.ingest = taker  # type: ignore[assignment]

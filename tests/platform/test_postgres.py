@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,17 +42,8 @@ def ask(url: str, sql: str) -> list[asyncpg.Record]:
 
 
 @pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """An empty database for one test."""
-    name = f"t_{uuid.uuid4().hex}"
-    ask(postgres, f"create database {name}")
-    yield postgres.rsplit("/", 1)[0] + f"/{name}"
-    ask(postgres, f"drop database {name} with (force)")
-
-
-@pytest.fixture
-def readings(database: str) -> Iterator[PostgresReadings]:
-    opened = PostgresReadings(database)
+def readings(postgres: str) -> Iterator[PostgresReadings]:
+    opened = PostgresReadings(postgres)
     yield opened
     opened.close()
 
@@ -110,13 +100,13 @@ def test_units_that_do_not_agree_are_refused_and_leave_nothing(tmp_path: Path, r
     assert readings.read(LEVEL).sites == ("new", "north")
 
 
-def test_a_connection_that_breaks_loses_nothing(tmp_path: Path, database: str, readings: PostgresReadings) -> None:
+def test_a_connection_that_breaks_loses_nothing(tmp_path: Path, postgres: str, readings: PostgresReadings) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([batch(0)])
     copier = Copier(spool, "one", readings)
     copier.step()
     ask(
-        database,
+        postgres,
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     )
     spool.append([batch(50)])
@@ -135,7 +125,7 @@ def test_a_server_that_is_not_there_is_said_without_the_password(tmp_path: Path)
     assert "secret" not in str(said.value)
 
 
-def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path: Path, database: str) -> None:
+def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path: Path, postgres: str) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([batch(50 * k) for k in range(400)])
     wanted = columns(spool.read(LEVEL))
@@ -154,7 +144,7 @@ def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path
     """)
     rng = np.random.default_rng(5)
     for _ in range(6):
-        process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "spool"), database], stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "spool"), postgres], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
         try:
@@ -162,18 +152,18 @@ def test_a_copier_that_is_killed_at_any_moment_copies_each_reading_once(tmp_path
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "spool"), database], check=True, timeout=60)
-    done = PostgresReadings(database)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "spool"), postgres], check=True, timeout=60)
+    done = PostgresReadings(postgres)
     try:
         assert columns(done.read(LEVEL)) == wanted
     finally:
         done.close()
 
 
-def test_tables_of_another_version_are_never_written_however_often_it_is_tried(database: str, readings: PostgresReadings) -> None:
+def test_tables_of_another_version_are_never_written_however_often_it_is_tried(postgres: str, readings: PostgresReadings) -> None:
     readings.copied("one")
-    ask(database, "update tocsin_version set number = 99")
-    other = PostgresReadings(database)
+    ask(postgres, "update tocsin_version set number = 99")
+    other = PostgresReadings(postgres)
     for _ in range(2):
         with pytest.raises(InputError, match="of version 99"):
             other.copied("one")
@@ -249,8 +239,8 @@ def test_an_address_that_others_may_read_or_that_is_none_is_refused_without_sayi
     assert "hidden" not in str(said.value)
 
 
-def test_a_node_copies_what_it_stores_and_its_status_says_how_much_waits(tmp_path: Path, database: str) -> None:
-    (tmp_path / "url").write_text(f"{database}\n")
+def test_a_node_copies_what_it_stores_and_its_status_says_how_much_waits(tmp_path: Path, postgres: str) -> None:
+    (tmp_path / "url").write_text(f"{postgres}\n")
     (tmp_path / "url").chmod(0o600)
     file = tmp_path / "edge.toml"
     file.write_text(
@@ -262,7 +252,7 @@ def test_a_node_copies_what_it_stores_and_its_status_says_how_much_waits(tmp_pat
         edge.node.take(batch(0))
         assert edge.copier is not None
         assert edge.status().postgres == Copy(50, "", 0)
-        reader = PostgresReadings(database)
+        reader = PostgresReadings(postgres)
 
         async def run() -> None:
             stop = asyncio.Event()
