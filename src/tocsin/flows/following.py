@@ -268,7 +268,7 @@ def _comparison(at: Assessed, after: Compared, said: Verification, cause: Sequen
 
 def _units(model: Model) -> dict[str, str]:
     """The unit of each forcing, and of the hazard itself."""
-    return {name.rstrip("@"): quantity.unit for name, quantity in model.series.items()} | {"": model.makes.unit}
+    return {name.rstrip("@"): drive.quantity.unit for name, drive in model.series.items()} | {"": model.makes.unit}
 
 
 def _younger(moment: datetime | None, now: datetime, seconds: float) -> bool:

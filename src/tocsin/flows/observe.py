@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.observe import Looked, Seen, Sighting
 from tocsin.edge.latest import USABLE, Latest, Readings, microseconds
-from tocsin.flows.scenarios import stands_in
 from tocsin.pack import Model
+from tocsin.pack.places import stands_in
 from tocsin.platform.twin import Gauge
 from tocsin.vocabulary import Evidence, Footprint, GaugeScore, InputError, Quantity, Verification
 

@@ -11,7 +11,6 @@ from tocsin.edge import Collector
 from tocsin.edge.collectors import find_collectors
 from tocsin.edge.collectors.files import Files
 from tocsin.edge.settings import Sensing, read_sensing
-from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.compacting import compact_on_a_timer
 from tocsin.interfaces.serving import Duty, address_of, copying, free_port, gauge_rules, open_platform, serve_until
@@ -64,8 +63,12 @@ def serve(
         )
     listener, show = free_port(host, port), Show(as_json=as_json)
 
-    def scenario(world: World, now: datetime) -> Scenario:
-        return as_now(world, now, twin.gauges, pack)
+    def scenario(world: World, _now: datetime) -> Scenario:
+        if pack.outlook is None:
+            raise InputError(
+                f"forecast: the pack {pack.hazard} does not say what comes from its sensors; give a scenario yourself"
+            )
+        return pack.outlook(world, twin.gauges)
 
     with closing(listener):
         platform = open_platform(
