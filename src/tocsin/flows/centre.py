@@ -34,7 +34,7 @@ from tocsin.flows.observe import Errors
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
-from tocsin.pack import Pack, Plan, Scenario
+from tocsin.pack import Pack, Plan, Scenario, find_pack
 from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
@@ -621,7 +621,7 @@ class Centre:
             record,
             StoredForecast(self.folder / record.result),
             self.twin.world(record.time),
-            self.pack,
+            self.pack if record.hazard == self.pack.hazard else find_pack(record.hazard),
             self._hour(record.time),
         )
         with self._lock:

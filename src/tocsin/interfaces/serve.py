@@ -34,6 +34,7 @@ def serve(
     postgres_url_file: Path | None = None,
     compute: str = "threads",
     sensing_file: Path | None = None,
+    hazard: str = "flood",
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
@@ -41,7 +42,7 @@ def serve(
     Readings come as CSV files (columns site, time, value) that are dropped into DATA/inbox/QUANTITY. `sensing_file` has more
     quantities, collectors, checks and rules.
     """
-    twin, pack = open_twin(twin_folder), find_pack("flood")
+    twin, pack = open_twin(twin_folder), find_pack(hazard)
     if data.exists() and not data.is_dir():
         raise InputError(f"{data}: is a file; wanted a folder for --data, which is made where it is not there")
     if data.resolve().is_relative_to(twin_folder.resolve()):
