@@ -20,6 +20,7 @@ def warning(hazard: str) -> Warning:
         subject="north",
         hazard=hazard,
         level=Level.RED,
+        before=Level.NONE,
         rule="a rule",
         reason="it is over its limit",
         value=1.0,
