@@ -175,6 +175,7 @@ def open_platform(
         if trouble:
             centre.note(trouble)
         feed = Feed(things)
+        centre.resume()
         node.on_readings(centre.heard_readings)
         node.on_readings(feed.heard)
     except BaseException:

@@ -241,7 +241,7 @@ class Choice(msgspec.Struct, frozen=True):
 class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     """Plans, each run on the same futures, ranked; `reason` is the sentence that the commander reads first.
 
-    `choice` is None in records from before it was told.
+    `choice` is None in records from before it was told. `grounds` is the SHA-256 of the table that it rests on, where that was kept.
     """
 
     forecast: str
@@ -251,6 +251,7 @@ class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     reason: str
     doubt: str
     choice: Choice | None = None
+    grounds: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class Decision(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -338,6 +339,16 @@ class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[str, ...] = ()
 
 
+class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
+    """What no plan may break from now on, in the words of `tocsin plan compare --limit`; it takes the place of all that was set before.
+
+    `cause` is what was set before it. No limits: none holds any more.
+    """
+
+    limits: tuple[str, ...]
+    reason: str = ""
+
+
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
@@ -383,6 +394,7 @@ AnyRecord = (
     | Note
     | Bulletin
     | Verification
+    | HardLimits
 )
 
 
