@@ -217,3 +217,16 @@ def test_a_comparison_without_its_futures_cannot_be_followed(compared: Compared)
     bare = msgspec.structs.replace(compared, foreseen=None)
     with pytest.raises(InputError, match="no futures"):
         assessed(drill.forecast_id, drill.of(Comparison)[0], START, "tiny", STORM, MODEL, bare, GAUGES)
+
+
+def test_a_gauge_that_is_said_to_be_exact_decides_more_than_one_that_is_not(foreseen: Foreseen, compared: Compared) -> None:
+    truth = truth_of(foreseen, 5)
+    (usual,) = GAUGES
+
+    def left(error_sd: float) -> float:
+        drill = Drill(compared)
+        drill.following._gauges = (msgspec.structs.replace(usual, error_sd=error_sd),)
+        return drill.go(truth).looks[-1].effective
+
+    assert left(0.02) < left(float("nan")) < left(0.5)
+    assert left(0.1) == left(float("nan"))  # 0.1 m is what holds where nobody said

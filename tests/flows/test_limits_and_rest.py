@@ -31,7 +31,8 @@ def test_a_limit_that_is_set_ranks_the_present_plans_anew_without_a_run(compared
     limits_id, comparison_id = drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
     before, after = drill.of(Comparison)
     assert (before.recommended, after.recommended) == ("go", "wait")
-    assert limits_id in after.cause and comparison_id
+    assert limits_id in after.cause
+    assert comparison_id
     broken = {score.plan: [breach.broken for breach in score.limits] for score in after.scores}
     assert broken == {"wait": [False], "go": [True]}
     assert drill.host.ledger.find(limits_id).actor == "ada"
@@ -54,10 +55,12 @@ def test_a_limit_holds_for_what_readings_weigh_after_it_and_is_lifted_by_setting
     drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
     drill.go(truth_of(foreseen, deepest(foreseen)))
     weighed = drill.of(Comparison)[-1]
-    assert "Weighed by readings" in weighed.doubt and weighed.recommended == "wait"
+    assert "Weighed by readings" in weighed.doubt
+    assert weighed.recommended == "wait"
     drill.following.limit(COMMANDER, limits(), [])
     last = drill.of(Comparison)[-1]
-    assert last.recommended == "go" and "Weighed by readings" in last.doubt
+    assert last.recommended == "go"
+    assert "Weighed by readings" in last.doubt
     assert all(not score.limits for score in last.scores)
 
 
@@ -65,7 +68,8 @@ def test_after_a_decision_a_limit_is_written_and_the_ranking_that_was_decided_on
     drill = Drill(compared)
     drill.decided.add(drill.first)
     limits_id, comparison_id = drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
-    assert limits_id and not comparison_id
+    assert limits_id
+    assert not comparison_id
     assert len(drill.of(Comparison)) == 1
 
 
@@ -126,7 +130,8 @@ def test_what_was_at_rest_reads_back_whole_and_what_was_changed_is_not_read(comp
         at_rest.load(tmp_path, "")
     at_rest.save(tmp_path, kept)
     back = at_rest.load(tmp_path, at_rest.digest_of(kept)).compared
-    assert back.grounds is not None and compared.grounds is not None
+    assert back.grounds is not None
+    assert compared.grounds is not None
     for name, figure in compared.grounds.table.figures.items():
         np.testing.assert_array_equal(back.grounds.table.figures[name], figure)
     assert back.courses == compared.courses

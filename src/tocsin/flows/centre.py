@@ -24,6 +24,7 @@ from tocsin.decision.impact import impact
 from tocsin.decision.limits import Limit, figures_of
 from tocsin.decision.score import PlanResult
 from tocsin.decision.services import service_names
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest, Readings
 from tocsin.edge.status import CollectorStatus, Copy, Source
 from tocsin.flows import at_rest
@@ -34,7 +35,6 @@ from tocsin.flows.carry_out import Carrying
 from tocsin.flows.decision import limits_from
 from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
-from tocsin.flows.observe import Errors
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry

@@ -18,9 +18,10 @@ from tocsin.decision.limits import Limit
 from tocsin.decision.observe import OUTSIDE_SD, Looked, look, refit
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import ALIKE
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest
 from tocsin.flows.at_rest import Rested
-from tocsin.flows.observe import Errors, Heard, ground_gauges, heard_since, kept_of, verification_of
+from tocsin.flows.observe import Heard, ground_gauges, heard_since, kept_of, verification_of
 from tocsin.flows.words import verified_words
 from tocsin.host import Ledger
 from tocsin.pack import Model, Scenario
