@@ -556,7 +556,7 @@ def test_a_platform_reads_how_far_its_gauges_are_to_be_trusted_and_a_node_does_n
     path.write_text("[errors]\nlevel_m = 0.0\n")
     with pytest.raises(InputError, match="line 1.*level_m = 0.0; wanted more than 0"):
         read_sensing(path, kinds={})
-    path.write_text("[node]\nname = \"n\"\ndata = \"d\"\n[errors]\nlevel_m = 0.05\n")
+    path.write_text('[node]\nname = "n"\ndata = "d"\n[errors]\nlevel_m = 0.05\n')
     with pytest.raises(InputError, match="unknown section"):
         read_settings(path)
 

@@ -102,7 +102,8 @@ class GaugeScore(msgspec.Struct, frozen=True):
     """How well a forecast told one gauge: its readings so far, and the last of them (`came`) beside the 5 to 95 % that was expected then.
 
     `crps` is the mean continuous ranked probability score in `unit`; `inside_share` is how many readings lay within 5 to 95 % (well told: 0.9);
-    `error_mean` is the median that was expected less what came.
+    `error_mean` is the median that was expected less what came. `ranks` says how many readings fell in each tenth of the futures, from below all to
+    above all. Of a gauge with a `limit` from which on it is warned of: how likely each of the newest readings was told to pass it, and if it did.
     """
 
     site: str
@@ -115,6 +116,10 @@ class GaugeScore(msgspec.Struct, frozen=True):
     low: float
     high: float
     came: float
+    ranks: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    limit: float | msgspec.UnsetType = msgspec.UNSET
+    chances: tuple[float, ...] | msgspec.UnsetType = msgspec.UNSET
+    passed: tuple[bool, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Verification(Record, frozen=True, kw_only=True, tag=str.lower):
