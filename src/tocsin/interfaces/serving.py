@@ -18,6 +18,7 @@ import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.settings import Sensing
 from tocsin.edge.spool import HISTORY
 from tocsin.edge.status import collectors as told_collectors
@@ -25,7 +26,6 @@ from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
 from tocsin.flows.following import Followed
-from tocsin.flows.observe import Errors
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, Scenario, threshold
@@ -164,7 +164,7 @@ def open_platform(
             sender=sender,
             speed=speed,
             frame_step_s=frame_step_s,
-            errors=errors,
+            errors=errors or own.errors,
         )
         centre.sources = lambda: Sources(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
@@ -175,6 +175,7 @@ def open_platform(
         if trouble:
             centre.note(trouble)
         feed = Feed(things)
+        centre.resume()
         node.on_readings(centre.heard_readings)
         node.on_readings(feed.heard)
     except BaseException:
