@@ -2,7 +2,7 @@
 
     python benchmarks/sensorthings.py --observations 10000000 --postgres-url postgresql://user@127.0.0.1/throw-away
 
-Fills a new store by the way that a node takes (publish), then asks each question many times, at places that differ. With the address
+Fills a new store (the streams by publish, their readings in bulk into the same table), then asks each question many times, at places that differ. With the address
 of a throw-away PostgreSQL the same questions go to a peer in turn: one table with a row for each observation and an index for each
 question, as a sensor web is usually built, filled by COPY, answered by the SQL that is right for the question, and written as the same
 JSON by the same encoder. It has no parser, no gate and no paging to do, so it is a floor for such a store and no product.
@@ -38,6 +38,8 @@ STEP_US, DAY_US = 60_000_000, 86_400_000_000
 BATCH = 10_000
 BYTES_EACH = 400  # ours and the peer's with all indexes and logs, rounded up: what must be free before it begins
 ACTOR = Actor("benchmark", frozenset({"sensor"}))
+FILL = """INSERT INTO observation (datastream_id, feature_id, phenomenon_us, value, result_quality)
+    VALUES (?, ?, ?, ?, '{"qartod":2}')"""
 Question = Callable[[int, int], str]  # (stream, moment) to the address
 PeerQuestion = Callable[[int, int], Coroutine[Any, Any, bytes]]
 
@@ -63,16 +65,39 @@ def values_of(number: np.ndarray) -> np.ndarray:
 
 
 def filled(folder: Path, observations: int, streams: int, clock: Clock) -> tuple[Service, int, float]:
-    """A service over a store, how many observations it has, and how many came in each second."""
+    """A service over a store, how many observations it has, and how many came in each second.
+
+    The streams and their first readings come by publish. The rest is put into the same table, interleaved as readings of many streams
+    come, with the indexes off: a fill, as a bulk load into an empty store is done, and no figure of what the node takes.
+    """
     sites = tuple(f"gauge {n:03}" for n in range(streams))
     places = {site: Place(8 + n / 100, 49 + n / 100) for n, site in enumerate(sites)}
     things = open_things(folder / "things.sqlite", clock=WallClock(), places=places)
-    level, done, began_s = Quantity("river_level", "m"), 0, time.perf_counter()
-    while done < observations and clock.goes_on(done):
-        number = np.arange(done, min(done + BATCH, observations))
-        when_us = BEGIN_US + number // streams * STEP_US
-        things.publish(Observations.of(level, sites, number % streams, when_us, values_of(number)))
-        done += number.size
+    level, number, began_s = Quantity("river_level", "m"), np.arange(streams), time.perf_counter()
+    things.publish(Observations.of(level, sites, number, np.full(streams, BEGIN_US), values_of(number)))
+    done = streams
+    with things.writing() as writer:
+        db = writer.db
+        streams_of = [one for (one,) in db.execute("SELECT id FROM datastream ORDER BY id")]
+        feature_of = dict(db.execute("SELECT stream_id, feature_id FROM stream_feature WHERE stream = 'Datastream'"))
+        indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'observation' AND sql > ''").fetchall()
+        for name, _ in indexes:
+            db.execute(f"DROP INDEX {name}")
+        while done < observations and clock.goes_on(done):
+            number = np.arange(done, min(done + BATCH, observations))
+            of = [streams_of[n] for n in (number % streams).tolist()]
+            when_us = (BEGIN_US + number // streams * STEP_US).tolist()
+            rows = zip(of, [feature_of[one] for one in of], when_us, values_of(number).tolist(), strict=True)
+            db.executemany(FILL, rows)
+            done += number.size
+        for _, sql in indexes:
+            db.execute(sql)
+        last_us = BEGIN_US + (done - 1) // streams * STEP_US
+        for n, one in enumerate(streams_of):
+            more = len(range(n, done, streams)) - 1
+            if more:
+                end_us = last_us - STEP_US * (n > (done - 1) % streams)
+                writer.book.widen("Datastream", one, feature_of[one], more, (BEGIN_US, end_us), None)
     return Service(things, RoleGate()), done, done / (time.perf_counter() - began_s)
 
 
