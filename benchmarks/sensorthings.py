@@ -80,7 +80,9 @@ def filled(folder: Path, observations: int, streams: int, clock: Clock) -> tuple
         db = writer.db
         streams_of = [one for (one,) in db.execute("SELECT id FROM datastream ORDER BY id")]
         feature_of = dict(db.execute("SELECT stream_id, feature_id FROM stream_feature WHERE stream = 'Datastream'"))
-        indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'observation' AND sql > ''").fetchall()
+        indexes = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'observation' AND sql > ''"
+        ).fetchall()
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
         while done < observations and clock.goes_on(done):
