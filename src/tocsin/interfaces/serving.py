@@ -49,11 +49,26 @@ STOP_WITHIN_S = 30.0  # a supervisor kills after a while (systemd: 90 s); whatev
 
 
 class Platform:
-    """A centre with the node that feeds it. `close` ends it in the right order."""
+    """A centre with the node that feeds it. `close` ends it in the right order.
 
-    def __init__(self, centre: Centre, node: Node, spool: Spool, things: Things, feed: Feed) -> None:
+    `quantities` are all that senders may bring: those of the pack, and those that a file of the operator's has. `expected` are the
+    sites that are known before they speak.
+    """
+
+    def __init__(
+        self,
+        centre: Centre,
+        node: Node,
+        spool: Spool,
+        things: Things,
+        feed: Feed,
+        *,
+        quantities: Sequence[Quantity],
+        expected: Sequence[str],
+    ) -> None:
         self.centre, self.node, self.things = centre, node, things
         self.spool, self._feed = spool, feed
+        self.quantities, self.expected = tuple(quantities), tuple(expected)
 
     def close(self) -> None:
         """Let go of the ledger, the readings' log, the store of things, and where futures are computed."""
@@ -181,7 +196,9 @@ def open_platform(
     except BaseException:
         ledger.close()
         raise
-    return Platform(centre, node, spool, things, feed)
+    quantities = {quantity.name: quantity for quantity in pack.observes} | dict(own.quantities)
+    known = dict.fromkeys([g.site for g in twin.gauges] + [site for one in own.expected for site in one.sites])
+    return Platform(centre, node, spool, things, feed, quantities=tuple(quantities.values()), expected=tuple(known))
 
 
 def things_or_new(path: Path, *, clock: Clock, places: Mapping[str, Place]) -> tuple[Things, str]:
@@ -382,7 +399,7 @@ async def serve_until(
     from tocsin.interfaces.sensorthings.routes import ROOT
 
     service, credentials = Service(platform.things, platform.centre.host.gate), Credentials(platform.centre)
-    gateways = Gateways(platform.centre, platform.node, service, credentials, root=address_of(listener).rstrip("/") + ROOT)
+    gateways = Gateways(platform, service, credentials, root=address_of(listener).rstrip("/") + ROOT)
     if mqtt is not None:
         port = await gateways.listen(*mqtt)
         if on_mqtt is not None:
