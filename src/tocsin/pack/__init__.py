@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -49,6 +50,7 @@ __all__ = [
     "Pack",
     "Plan",
     "PlanLevel",
+    "PublicWords",
     "Question",
     "Rule",
     "Scenario",
@@ -134,6 +136,16 @@ class Harm(msgspec.Struct, frozen=True):
         return f"{self.danger.name} above {self.danger_from:g} {self.danger.unit}: {self.danger_source}"
 
 
+class PublicWords(msgspec.Struct, frozen=True):
+    """What a CAP message of this hazard says where nobody says it otherwise: event, category (a code of CAP 1.2) and what to do."""
+
+    event: str
+    category: Literal[
+        "Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE", "Other"
+    ]
+    instruction: str
+
+
 Outlook = Callable[[World, Sequence[GaugeAt]], Scenario]
 
 
@@ -142,7 +154,7 @@ class Pack(msgspec.Struct, frozen=True):
 
     `facts` are what triggers of its plans may ask besides the facts that every hazard has. `outlook` makes the scenario for now from what
     the sensors said, for the running platform; it raises InputError where they say nothing, and without one a person has to give a
-    scenario. `questions` are what it answers from a table, without a forecast.
+    scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
     """
 
     hazard: str
@@ -158,6 +170,7 @@ class Pack(msgspec.Struct, frozen=True):
     facts: tuple[FactKind, ...] = ()
     outlook: Outlook | None = None
     questions: tuple[Question, ...] = ()
+    public: PublicWords = PublicWords("Emergency", "Safety", "Follow the instructions of the emergency services.")
 
 
 def find_packs() -> dict[str, Pack]:
