@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from asked_pack import asked_pack
 from starlette.testclient import TestClient
 
 import tocsin.pack
+from asked_pack import asked_pack
 from tocsin.flows.centre import Centre
 from tocsin.flows.questions import ask
 from tocsin.interfaces.http import make_app, questions
