@@ -84,7 +84,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
-    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are."""
+    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are.
+
+    `asked_by` is who asked for it, where it is no outlook of the platform's own but what somebody wanted to know.
+    """
 
     hazard: str
     model: str
@@ -96,6 +99,7 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     impact: dict[str, Estimate]
     result: str = ""
     digest: str = ""
+    asked_by: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class GaugeScore(msgspec.Struct, frozen=True):
@@ -354,6 +358,18 @@ class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
     reason: str = ""
 
 
+class LibraryPlan(Record, frozen=True, kw_only=True, tag=str.lower):
+    """A plan that somebody put into the platform's library, or took out of it: from then on it is compared with the others, or not any more.
+
+    `document` is the whole plan as JSON, empty where it is `removed`; `cause` is what the library had by that name before.
+    """
+
+    plan: str
+    plan_digest: str
+    document: str = ""
+    removed: bool = False
+
+
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
@@ -400,6 +416,7 @@ AnyRecord = (
     | Bulletin
     | Verification
     | HardLimits
+    | LibraryPlan
 )
 
 
