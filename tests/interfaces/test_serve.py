@@ -247,7 +247,7 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     begun = [a["name"] for a in running["actions"] if a["phase"] == "running"]
     assert [o["action"] for o in served.get("/orders")] == begun != []
     level = f"/executions/{decided['id']}/levels/II"
-    assert [served.ask(level, {"agrees": agrees})[0] for agrees in (True, "yes")] == [404, 400]
+    assert [served.ask(level, {"agrees": agrees, "password": COMMANDER})[0] for agrees in (True, "yes")] == [404, 400]
     assert [(d["signer"], d["signature_ok"]) for d in served.get("/decisions")] == [(ADA, True)]
 
     result = served.get(f"/executions/{decided['id']}/result")
@@ -278,7 +278,9 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     if decided["orders"]:
         assert again.ask(f"/orders/{decided['orders'][0]}/reports", {"state": "acknowledged", "text": ""})[0] == 200
     end = f"/executions/{decided['id']}/end"
-    assert [again.ask(end, {"reason": "the water falls"})[0] for _ in range(2)] == [200, 409]
+    why = {"reason": "the water falls"}
+    wrong, right = why | {"password": "wrong horse battery"}, why | {"password": COMMANDER}
+    assert [again.ask(end, body)[0] for body in (why, wrong, right, right)] == [400, 403, 200, 409]
     assert again.get("/executions")[0]["ended"] == "the water falls"
     drop(data, "river_level", [("quay", timedelta(seconds=1), 2.3)])
     again.wait_until("/gauges", lambda gauges: gauges[0]["value"] == 2.3)

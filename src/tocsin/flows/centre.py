@@ -68,6 +68,7 @@ from tocsin.vocabulary import (
     NotFound,
     Observations,
     Order,
+    PlanEvent,
     Quantity,
     Report,
     TocsinError,
@@ -628,13 +629,20 @@ class Centre:
         """What a plan has done, beside what it would have done on the same facts at its usual pace; raises NotFound."""
         return self._carrying.score(decision_id, self.host.clock.now())
 
-    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str) -> str:
-        """Agree to a level of a running plan, or refuse it; raises Refused where the actor does not hold its authority."""
-        return self._carrying.agree(actor, decision_id, level, agrees=agrees, reason=reason, now=self.host.clock.now())
+    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str, password: str) -> str:
+        """Agree to a level of a running plan, or refuse it, signed with the actor's own key; raises Refused where the actor does not hold its authority."""
+        return self._carrying.agree(
+            actor, decision_id, level, agrees=agrees, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
 
-    def end_plan(self, actor: Actor, decision_id: str, *, reason: str) -> str:
-        """End a running plan: no order follows any more."""
-        return self._carrying.end(actor, decision_id, reason=reason, now=self.host.clock.now())
+    def end_plan(self, actor: Actor, decision_id: str, *, reason: str, password: str) -> str:
+        """End a running plan, signed with the actor's own key: no order follows any more."""
+        return self._carrying.end(
+            actor, decision_id, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
+
+    def _signer(self, actor: Actor, password: str) -> Callable[[PlanEvent], PlanEvent]:
+        return lambda event: self.users.sign(actor, password, event)
 
     def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
         """The emergency that the orders belong to, at the worst level that holds."""

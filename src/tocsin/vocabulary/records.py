@@ -304,7 +304,8 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
 
     `what` is begun or ended (the plan); proposed, withdrawn, refused, entered or left (a level); failed, cancelled, skipped or "not known" (an
     action). `cause` names the decision, and the order where one is meant. A plan that begins is told in full, as JSON, in `document`, so
-    that the ledger alone says what is carried out.
+    that the ledger alone says what is carried out. What a person says of it (that a level is agreed to or refused, that the plan ends) is
+    signed, as a decision is; what follows from facts alone is not.
     """
 
     plan: str
@@ -313,6 +314,13 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
     name: str
     reason: str = ""
     document: str = ""
+    signer: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    public_key: str | msgspec.UnsetType = msgspec.UNSET
+    signature: str | msgspec.UnsetType = msgspec.UNSET
+
+    def signing_bytes(self) -> bytes:
+        """What is signed: the whole record without its signature."""
+        return msgspec.json.encode(msgspec.structs.replace(self, signature=msgspec.UNSET), order="deterministic")
 
 
 class Incident(Record, frozen=True, kw_only=True, tag=str.lower):

@@ -197,14 +197,17 @@ async def agree(centre: Centre, request: Request, actor: Actor) -> dict[str, str
         request.path_params["level"],
         agrees=agrees,
         reason=text_of(body, "reason", needed=False),
+        password=text_of(body, "password", most=1_000),
     )
     return {"id": said}
 
 
 async def end(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
     """End a running plan: no order follows any more."""
-    reason = text_of(await body_of(request), "reason", needed=False)
-    return {"id": await asyncio.to_thread(centre.end_plan, actor, request.path_params["decision"], reason=reason)}
+    body = await body_of(request)
+    reason, password = text_of(body, "reason", needed=False), text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.end_plan, actor, request.path_params["decision"], reason=reason, password=password)
+    return {"id": said}
 
 
 async def report(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
