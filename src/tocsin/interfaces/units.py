@@ -11,49 +11,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tocsin.pack.trigger.units import FLOW as FLOW_DIMENSION
-from tocsin.pack.trigger.units import LENGTH, NUMBER, SPEED, TEMPERATURE, UNITS, Dimension
 from tocsin.vocabulary.errors import InputError
+from tocsin.vocabulary.units import KINDS, alike, is_known, spelled
 
-# Exact by definition: the international foot and inch of 1959, and what follows from them.
-LENGTH_M: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254}
-FLOW_M3_PER_S: Mapping[str, float] = {
-    "m3/s": 1.0,
-    "m³/s": 1.0,
-    "m3s-1": 1.0,
-    "l/s": 0.001,
-    "ft3/s": 0.3048**3,
-    "ft³/s": 0.3048**3,
-    "cfs": 0.3048**3,
-}
-RATE_MM_PER_H: Mapping[str, float] = {"mm/h": 1.0, "mm/hr": 1.0, "mmh-1": 1.0, "mm/min": 60.0, "in/h": 25.4, "in/hr": 25.4}
-DEPTH_MM: Mapping[str, float] = {"mm": 1.0, "in": 25.4, "cm": 10.0}
 DURATION_S: Mapping[str, float] = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
-# Further speeds, m/s: the international knot and the statute mile are exact by definition.
-SPEED_M_PER_S: Mapping[str, float] = {
-    "kn": 1852.0 / 3600.0,
-    "mph": 1609.344 / 3600.0,
-    "m/min": 1.0 / 60.0,
-    "ft/min": 0.3048 / 60.0,
-    "ft/s": 0.3048,
-}
-# Kelvin of 0 degrees and of one degree: 0 degC is 273.15 K and 32 degF, by definition.
-_KELVIN: Mapping[str, tuple[float, float]] = {
-    "degC": (273.15, 1.0),
-    "°C": (273.15, 1.0),
-    "degF": (459.67 * 5.0 / 9.0, 5.0 / 9.0),
-    "°F": (459.67 * 5.0 / 9.0, 5.0 / 9.0),
-    "K": (0.0, 1.0),
-}
-_DEGREES = ("deg", "°")
-_ALL: Mapping[str, tuple[float, Dimension]] = {
-    "1": (1.0, NUMBER),
-    **UNITS,
-    **{unit: (factor, LENGTH) for unit, factor in LENGTH_M.items()},
-    **{unit: (factor, FLOW_DIMENSION) for unit, factor in FLOW_M3_PER_S.items()},
-    **{unit: (factor * 0.001 / 3600.0, SPEED) for unit, factor in RATE_MM_PER_H.items()},
-    **{unit: (factor, SPEED) for unit, factor in SPEED_M_PER_S.items()},
-}
+_COMES: Mapping[str, str] = {"speed": "length", "flow": "volume", "mass in a time": "mass"}  # a rate, and what comes in a time
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER_AND_UNIT = re.compile(rf"\s*({_NUMBER})(?:\s*([^\d\s,.]\S*)|\s+(1(?:/\S+)?))?\s*", re.ASCII)
@@ -82,8 +44,8 @@ def at_place(text: str, option: str, *, example: str) -> At:
 def in_unit(text: str, units: Mapping[str, float], option: str, *, example: str) -> float:
     """A number with one of `units`, as a number in the unit whose factor is 1.
 
-    >>> in_unit("12 ft", LENGTH_M, "--level", example="5.35m")
-    3.6576000000000004
+    >>> in_unit("90 min", DURATION_S, "--rise", example="6h")
+    5400.0
     """
     number, unit = _number_and_unit(text, option, example)
     if unit not in units:
@@ -111,18 +73,14 @@ def convertible(unit: str) -> Mapping[str, Into]:
     >>> list(convertible("persons/bed"))
     ['persons/bed']
     """
-    found = {unit: Into(1.0)}
-    if unit in _DEGREES:
-        return found | {name: Into(1.0) for name in _DEGREES}
-    if unit in _KELVIN:
-        zero, size = _KELVIN[unit]
-        others = {name: Into(s / size, (z - zero) / size) for name, (z, s) in _KELVIN.items()}
-        return others | found | {name: Into(1.0) for name, at in _KELVIN.items() if at == _KELVIN[unit]}
-    if unit not in _ALL or _ALL[unit][1] == TEMPERATURE:
-        return found
-    size, dimension = _ALL[unit]
-    alike = {name: Into(s / size) for name, (s, d) in _ALL.items() if d == dimension and name != unit}
-    return found | alike
+    if not is_known(unit):
+        return {unit: Into(1.0)}
+    (kind,) = (units for units in KINDS.values() if unit in units)
+    into, shift = kind[unit]
+    others = {
+        name: Into(kind[name][0] / into, (kind[name][1] - shift) / into) for name in alike(unit) if kind[name] != kind[unit]
+    }
+    return {unit: Into(1.0)} | {name: Into(1.0) for name in alike(unit) if kind[name] == kind[unit]} | others
 
 
 def amounts(unit: str) -> Mapping[str, float]:
@@ -131,13 +89,10 @@ def amounts(unit: str) -> Mapping[str, float]:
     >>> amounts("mm/h")["mm"]  # 1 mm in 3600 s is 1 mm/h
     3600.0
     """
-    if unit not in _ALL:
-        return {}
-    size, (length, time, *others) = _ALL[unit]
-    if time >= 0:
-        return {}
-    whole = (length, time + 1, *others)
-    return {name: round(s / size, 9) for name, (s, d) in _ALL.items() if d == whole}
+    for rate, whole in _COMES.items():
+        if unit in KINDS[rate]:
+            return {name: round(factor / KINDS[rate][unit][0], 9) for name, (factor, _) in KINDS[whole].items()}
+    return {"persons": 86_400.0} if unit == "persons/d" else {}
 
 
 def in_unit_of(text: str, unit: str, option: str, *, example: str) -> float:
@@ -157,12 +112,8 @@ def in_unit_of(text: str, unit: str, option: str, *, example: str) -> float:
 
 def suffixes() -> Mapping[str, str]:
     """How units are written at the end of a column's name: "mm_per_h" for mm/h, "degc" for degC; the longest first."""
-    names = [*_ALL, *_KELVIN, *_DEGREES, *DURATION_S]
-    found = {name.lower().replace("/", "_per_"): name for name in names if name.isascii()} | {
-        "percent": "%",
-        "mm_per_hour": "mm/h",
-    }
-    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+    found = {spelled(name): name for units in KINDS.values() for name in reversed(list(units)) if name.isascii()}
+    return dict(sorted((found | {"mm_per_hour": "mm/h"}).items(), key=lambda item: -len(item[0])))
 
 
 def _number_and_unit(text: str, option: str, example: str) -> tuple[float, str]:
