@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from hypothesis import given
-from hypothesis import strategies as st
 from exposure_vectors import (
     CROWD_IDENTITIES,
     CROWD_NONCE_1,
@@ -25,6 +23,8 @@ from exposure_vectors import (
     GAEN_SENT,
     GAEN_START,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tocsin.security.exposure import dp3t
 from tocsin.security.exposure.identifiers import (

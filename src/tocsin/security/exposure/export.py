@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
