@@ -44,6 +44,7 @@ from tocsin.vocabulary.errors import Conflict, InputError, Refused, Unavailable
 
 HEARD_MOST = 500_000  # 14 days with 250 phones about, every ten minutes
 TX_POWER_DBM = -20
+TIDY_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=KEPT_DAYS)
 APPLICATION_ID = 0x746F6370  # "tocp"
 _HEARD = """
@@ -85,6 +86,8 @@ class Phone:
         tx_power_dbm: int = TX_POWER_DBM,
     ) -> None:
         self.path, self._clock, self._new_key = path, clock, new_key
+        self._tidied: datetime | None = None
+        self._heard = 0
         where = ":memory:"
         if path is not None:
             try:
@@ -177,14 +180,16 @@ class Phone:
         now = interval_of(self._clock.now())
         with self._writing() as db:
             self._tidy(db)
-            (count,) = db.execute("SELECT count(*) FROM heard").fetchone()
-            if count >= HEARD_MOST:
-                raise Unavailable(f"phone: {count:,} sightings in {KEPT_DAYS} days; somebody floods the air: no more is kept")
+            if self._heard >= HEARD_MOST:
+                raise Unavailable(
+                    f"phone: {self._heard:,} sightings in {KEPT_DAYS} days; somebody floods the air: no more is kept"
+                )
             db.execute(
                 "INSERT INTO heard VALUES (?, ?, ?, ?, ?) ON CONFLICT (rpi, interval) DO UPDATE SET "
                 "rssi_dbm = max(rssi_dbm, excluded.rssi_dbm), seconds = min(seconds + excluded.seconds, ?)",
                 (rpi, now, aem, rssi_dbm, seconds, SCAN_S_MOST),
             )
+            self._heard += 1  # counted anew with each tidying
 
     def visit(self, code: bytes, *, entered: datetime, left: datetime) -> str:
         """Keep a visit, as names of hours that only the code at the door can make; returns the words that stood in the code."""
@@ -337,8 +342,10 @@ class Phone:
                 db.execute(f"DELETE FROM {table}")
 
     def _tidy(self, db: sqlite3.Connection) -> None:
-        """Delete what is older than 14 days."""
+        """Delete what is older than 14 days; once an hour is enough."""
         now = self._clock.now()
+        if self._tidied is not None and timedelta(0) <= now - self._tidied < TIDY_EVERY:
+            return
         oldest, oldest_s, oldest_day = oldest_kept(now), int((now - KEPT).timestamp()), (now - KEPT).date().isoformat()
         for statement, limit in (
             ("DELETE FROM own WHERE start + period <= ?", oldest),
@@ -350,3 +357,5 @@ class Phone:
             ("DELETE FROM appeal WHERE filed < ?", oldest_s),
         ):
             db.execute(statement, (limit,))
+        (self._heard,) = db.execute("SELECT count(*) FROM heard").fetchone()
+        self._tidied = now

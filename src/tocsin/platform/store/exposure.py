@@ -92,7 +92,7 @@ class ExposureStore:
 
     def ready(self, now: datetime) -> tuple[list[DiagnosisKey], list[VenueNotice]]:
         """What may be published: keys whose last identifier is so old that nobody's phone would take a replay of it any more."""
-        with self.store.reading() as db:
+        with self.store.writing() as db:  # inside a transaction it sees what that has written
             keys = db.execute(
                 "SELECT key, start, period, report, onset FROM exposure_key WHERE start + period + ? <= ? AND start + period > ?",
                 (TOLERANCE, interval_of(now), oldest_kept(now)),
