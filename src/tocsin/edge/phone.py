@@ -11,7 +11,7 @@ import os
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,9 @@ from tocsin.security.exposure.identifiers import (
     ROLLING_PERIOD,
     TOLERANCE,
     DayKey,
+    Derived,
     day_start,
+    derive,
     hidden,
     identifier,
     interval_of,
@@ -207,28 +209,40 @@ class Phone:
 
     # What it works out
 
-    def take(self, export: Export, notices: Sequence[VenueNotice] = (), *, digest: str, risk: Risk) -> Taken:
+    def take(
+        self,
+        export: Export,
+        notices: Sequence[VenueNotice] = (),
+        *,
+        digest: str,
+        risk: Risk,
+        derived: Sequence[Derived] | None = None,
+    ) -> Taken:
         """Match what was published with what was heard and visited; a file that was taken before changes nothing.
 
         What matched is deleted and only the day's minutes stay, so the phone does not hold who they came from. An identifier that was heard over
-        2 h from when it was sent is a replay and counts for nothing.
+        2 h from when it was sent is a replay and counts for nothing. `derived` are the identifiers of the file's keys where a drill with many
+        phones has them already.
         """
         with self._writing() as db:
             self._tidy(db)
             if db.execute("SELECT 1 FROM taken WHERE digest = ?", (digest,)).fetchone() is not None:
                 return Taken(len(export.keys), 0, 0, 0)
-            matched, replayed = self._match_keys(db, export.keys, risk)
+            made = derive([k.day for k in export.keys]) if derived is None else derived
+            matched, replayed = self._match_keys(db, export.keys, made, risk)
             visits = self._match_visits(db, notices)
             db.execute("INSERT INTO taken VALUES (?, ?)", (digest, export.end_s))
         return Taken(len(export.keys), matched, replayed, visits)
 
-    def _match_keys(self, db: sqlite3.Connection, keys: Sequence[DiagnosisKey], risk: Risk) -> tuple[int, int]:
+    def _match_keys(
+        self, db: sqlite3.Connection, keys: Sequence[DiagnosisKey], made: Iterable[Derived], risk: Risk
+    ) -> tuple[int, int]:
         """(sightings that matched, sightings that were replays)."""
         own = {bytes(row[0]) for row in db.execute("SELECT key FROM own")}
         heard = frozenset(bytes(row[0]) for row in db.execute("SELECT DISTINCT rpi FROM heard"))
         near_min = defaultdict[date, float](float)
         matched = replayed = 0
-        for match in matches([k.day for k in keys], heard):
+        for match in matches(made, heard):
             key = keys[match.key]
             if key.day.key in own:
                 continue  # an echo of oneself
@@ -303,12 +317,14 @@ class Phone:
     def day_keys(self) -> list[DayKey]:
         """The keys that a person who tested positive may publish; the one of today ends now, and a fresh one goes on in its place.
 
-        Whoever receives today's key can make no identifier that this phone still sends.
+        Whoever receives today's key can make no identifier that this phone still sends. The visits are forgotten: what their venues publish from now
+        on would be the echo of this person.
         """
         now = interval_of(self._clock.now())
         with self._writing() as db:
             self._tidy(db)
             db.execute("DELETE FROM own WHERE start >= ?", (now,))
+            db.execute("DELETE FROM visit")
             db.execute("UPDATE own SET period = ? - start WHERE start + period > ?", (now, now))
             rows = db.execute("SELECT key, start, period FROM own ORDER BY start").fetchall()
         return [DayKey(*row) for row in rows]

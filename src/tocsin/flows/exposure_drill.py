@@ -17,7 +17,7 @@ from tocsin.edge.phone import TX_POWER_DBM, Phone
 from tocsin.flows.exposure import PERSON, VENUE, Exposure, read_files
 from tocsin.host import Clock
 from tocsin.security.actor import Actor
-from tocsin.security.exposure.identifiers import INTERVAL_S
+from tocsin.security.exposure.identifiers import INTERVAL_S, derive
 from tocsin.security.exposure.risk import Risk
 from tocsin.security.exposure.status import Contact, status_of
 from tocsin.security.exposure.upload import Upload, fake_upload, read_upload, real_upload
@@ -107,10 +107,11 @@ def drill(
     clock.time += timedelta(hours=4)  # the last keys are published only when a replay of them is too late
     published = exposure.publish(official)
     keys, notes, digest = read_files(published, exposure.public_pem)
+    derived = list(derive([k.day for k in keys.keys]))  # once for all phones; a real phone does it for itself
     truth = _truth(meetings, stays, onset, exposure.risk)
     colours, differ, matched, visited = Counter[str](), 0, 0, 0
     for number, phone in enumerate(people):
-        taken = phone.take(keys, notes.notices, digest=digest, risk=exposure.risk)
+        taken = phone.take(keys, notes.notices, digest=digest, risk=exposure.risk, derived=derived)
         matched, visited = matched + taken.matched, visited + taken.visits
         told = phone.status(purpose=PURPOSE, risk=exposure.risk)
         expected = status_of(

@@ -31,6 +31,7 @@ from tocsin.security.exposure.identifiers import (
     KEY_BYTES,
     DayKey,
     day_start,
+    derive,
     hidden,
     identifier,
     identifier_key,
@@ -112,17 +113,17 @@ def test_matching_finds_what_a_plain_search_finds(at_once: int) -> None:
     )
     plain = [(n, rpi, key.start + at) for n, key in enumerate(keys) for at, rpi in enumerate(identifiers(key)) if rpi in heard]
     assert len(plain) == 5
-    assert [(m.key, m.rpi, m.interval) for m in matches(keys, heard, at_once=at_once)] == plain
+    assert [(m.key, m.rpi, m.interval) for m in matches(derive(keys, at_once=at_once), heard)] == plain
 
 
 def test_what_shares_only_its_first_bits_is_no_match() -> None:
     key = some_keys(1, seed=2)[0]
     near = bytes(identifiers(key)[0][:4]) + bytes(12)
-    assert list(matches([key], frozenset([near]))) == []
+    assert list(matches(derive([key]), frozenset([near]))) == []
 
 
 def test_who_heard_nothing_matches_nothing() -> None:
-    assert list(matches(some_keys(3, seed=3), frozenset())) == []
+    assert list(matches(derive(some_keys(3, seed=3)), frozenset())) == []
 
 
 def test_identifiers_of_one_key_cannot_be_joined_by_any_byte() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -153,33 +153,47 @@ class Match(msgspec.Struct, frozen=True):
 SIEVE_BITS = 20
 
 
-def matches(keys: Sequence[DayKey], heard: frozenset[bytes], *, at_once: int = 4_096) -> Iterator[Match]:
-    """Every published key that made something which was heard, in the order of the keys.
+class Derived(msgspec.Struct, frozen=True):
+    """Some keys of a file with all identifiers that they make, one after another: what a match needs, and the same for every phone."""
 
-    The identifiers of a key are made in one call of AES, and a sieve of 2^20 bits (the first bits of what was heard) lets nearly all of them
-    drop in one array operation, as Google's prefix map does; only what remains is looked up.
-    """
-    if not heard:
-        return
-    sieve = np.zeros(1 << SIEVE_BITS, np.bool_)
-    sieve[_prefixes(b"".join(heard))] = True
+    first: int
+    keys: tuple[DayKey, ...]
+    made: bytes
+    ends: NDArray[np.int64]
+    prefixes: NDArray[np.int64]
+
+
+def derive(keys: Sequence[DayKey], *, at_once: int = 4_096) -> Iterator[Derived]:
+    """The identifiers of all keys, so many keys at a time (9 MB of identifiers for 4,096)."""
     plain: dict[tuple[int, int], bytes] = {}
     for first in range(0, len(keys), at_once):
-        group = keys[first : first + at_once]
+        group = tuple(keys[first : first + at_once])
         made = []
         for key in group:
             text = plain.get((key.start, key.period))
             if text is None:
                 text = plain[(key.start, key.period)] = _padded(key.start, key.period)
             made.append(_encrypt(identifier_key(key.key), text))
-        ends = np.cumsum([key.period for key in group])
         all_made = b"".join(made)
-        for place in np.flatnonzero(sieve[_prefixes(all_made)]):
-            rpi = all_made[place * KEY_BYTES : (place + 1) * KEY_BYTES]
+        yield Derived(first, group, all_made, np.cumsum([key.period for key in group]), _prefixes(all_made))
+
+
+def matches(groups: Iterable[Derived], heard: frozenset[bytes]) -> Iterator[Match]:
+    """Every published key that made something which was heard, in the order of the keys.
+
+    A sieve of 2^20 bits (the first bits of what was heard) lets nearly all identifiers drop in one array operation, as Google's prefix map does; only
+    what remains is looked up.
+    """
+    sieve = np.zeros(1 << SIEVE_BITS, np.bool_)
+    if heard:
+        sieve[_prefixes(b"".join(heard))] = True
+    for group in groups:
+        for place in np.flatnonzero(sieve[group.prefixes]):
+            rpi = group.made[place * KEY_BYTES : (place + 1) * KEY_BYTES]
             if rpi in heard:
-                number = int(np.searchsorted(ends, place, side="right"))
-                key = group[number]
-                yield Match(first + number, rpi, key.start + int(place) - (int(ends[number]) - key.period))
+                number = int(np.searchsorted(group.ends, place, side="right"))
+                key = group.keys[number]
+                yield Match(group.first + number, rpi, key.end - (int(group.ends[number]) - int(place)))
 
 
 def _prefixes(identifiers: bytes) -> NDArray[np.int64]:
