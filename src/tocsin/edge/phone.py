@@ -220,7 +220,7 @@ class Phone:
     ) -> Taken:
         """Match what was published with what was heard and visited; a file that was taken before changes nothing.
 
-        What matched is deleted and only the day's minutes stay, so the phone does not hold who they came from. An identifier that was heard over
+        Sightings that matched are deleted and only the day's minutes stay, so the phone does not hold who they came from. An identifier that was heard over
         2 h from when it was sent is a replay and counts for nothing. `derived` are the identifiers of the file's keys where a drill with many
         phones has them already.
         """
@@ -276,7 +276,6 @@ class Phone:
             if last > first:
                 visits += 1
                 venue_min[datetime.fromtimestamp(first, UTC).date()] += (last - first) / 60
-            db.execute("DELETE FROM visit WHERE name = ?", (notice.name,))
         self._add(db, {day: (0.0, minutes) for day, minutes in venue_min.items()})
         return visits
 

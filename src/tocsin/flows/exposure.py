@@ -29,6 +29,7 @@ from tocsin.security.exposure.identifiers import (
     DayKey,
     day_start,
     interval_of,
+    oldest_kept,
     time_of,
 )
 from tocsin.security.exposure.risk import Risk, own_risk
@@ -245,7 +246,7 @@ def _invented(now: datetime) -> Sequence[DiagnosisKey]:
     made = []
     for start in starts:
         period = min(ROLLING_PERIOD, until - start)
-        if period > 0:
+        if period > 0 and start + period > oldest_kept(now):
             days = (datetime.fromtimestamp(start * INTERVAL_S, UTC).date() - onset).days
             made.append(
                 DiagnosisKey(DayKey(secrets.token_bytes(KEY_BYTES), start, period), days_since_onset=max(-KEPT_DAYS, days))

@@ -140,13 +140,17 @@ def drill(
 def _plan(
     rng: np.random.Generator, phones: int, days: int, per_day: float, begins: datetime
 ) -> tuple[list[_Meeting], list[_Stay]]:
-    meetings, stays = list[_Meeting](), list[_Stay]()
+    meetings, stays, met_already = list[_Meeting](), list[_Stay](), set[tuple[int, int, datetime]]()
     for day in range(days):
         morning = begins + timedelta(days=day, hours=FIRST_HOUR)
         for _ in range(rng.poisson(per_day * phones / 2)):
             one, other = rng.choice(phones, 2, replace=False)
             at = morning + timedelta(seconds=INTERVAL_S * int(rng.integers(0, HOURS * 6 - 3)))
-            meetings.append(_Meeting(int(one), int(other), at, int(rng.integers(1, 4)), int(rng.choice(ATTENUATIONS_DB))))
+            met = _Meeting(int(one), int(other), at, int(rng.integers(1, 4)), int(rng.choice(ATTENUATIONS_DB)))
+            parts = {(min(one, other), max(one, other), at + timedelta(seconds=INTERVAL_S * n)) for n in range(met.intervals)}
+            if not parts & met_already:  # two cannot be at two distances at once
+                met_already |= parts
+                meetings.append(met)
         for phone in np.flatnonzero(rng.random(phones) < 0.2):
             entered = morning + timedelta(minutes=int(rng.integers(0, 60 * (HOURS - 3))))
             left = entered + timedelta(minutes=int(rng.integers(10, 130)))
@@ -220,7 +224,7 @@ def _truth(meetings: list[_Meeting], stays: list[_Stay], onset: dict[int, date],
     there = defaultdict[tuple[int, date], float](float)
     for ill in (s for s in stays if s.phone in onset):
         for s in stays:
-            if s.venue == ill.venue and s.phone != ill.phone:
+            if s.venue == ill.venue and s.phone not in onset:  # who published has forgotten the visits
                 overlap = (min(s.left, ill.left) - max(s.entered, ill.entered)).total_seconds() / 60
                 there[s.phone, s.entered.date()] += max(0.0, overlap)
     found = defaultdict[int, list[Contact]](list)

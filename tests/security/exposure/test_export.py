@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.security.exposure import wire
@@ -153,6 +153,7 @@ def test_a_file_comes_back_as_it_was_with_its_keys_in_the_order_of_their_bytes()
     assert set(read.keys) == set(export.keys)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_whoever_changes_a_byte_of_the_keys_is_found_out(at: int) -> None:
     plain, listed = parts(write_export(some(3), KEY, key_id="XY"))
@@ -173,12 +174,14 @@ def test_what_is_no_export_is_refused_in_words(archive: bytes) -> None:
         read_export(archive, KEY.public_pem)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_a_damaged_message_is_an_input_error_and_nothing_else(message: bytes) -> None:
     with suppress(InputError):
         list(wire.fields(message, where="x"))
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**31), 2**31 - 1))
 def test_numbers_come_back(value: int) -> None:
     ((_, told),) = wire.fields(wire.number(3, value), where="x")

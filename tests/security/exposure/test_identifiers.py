@@ -23,7 +23,7 @@ from exposure_vectors import (
     GAEN_SENT,
     GAEN_START,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.security.exposure import dp3t
@@ -54,6 +54,7 @@ def test_the_keys_that_a_day_key_makes_are_the_published_ones() -> None:
     assert (identifier_key(GAEN_KEY), metadata_key(GAEN_KEY)) == (GAEN_RPIK, GAEN_AEMK)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES))
 def test_two_hmacs_are_hkdf(key: bytes) -> None:
     assert identifier_key(key) == HKDF(algorithm=SHA256(), length=16, salt=None, info=b"EN-RPIK").derive(key)
