@@ -83,7 +83,7 @@ def told_chance(told: int, count: int, rule: Rule) -> float:
     """The chance that `count` persons are told as `told` (SILENT: not at all), exactly."""
     least = told_from(rule)
     if told == SILENT:
-        return 1 - tail(least - count, rule)
+        return tail(count - least + 1, rule)  # P(Z < least - count), by symmetry; 1 - tail would lose its digits
     return noise_chance(told - count, rule) if told >= least else 0.0
 
 
