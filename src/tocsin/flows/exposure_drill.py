@@ -9,25 +9,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from tocsin.edge.phone import TX_POWER_DBM, Phone
 from tocsin.flows.exposure import PERSON, VENUE, Exposure, read_files
-from tocsin.host import Clock
+from tocsin.platform.ledger import open_ledger
 from tocsin.security.actor import Actor
 from tocsin.security.exposure.identifiers import INTERVAL_S, derive
 from tocsin.security.exposure.risk import Risk
 from tocsin.security.exposure.status import Contact, status_of
 from tocsin.security.exposure.upload import Upload, fake_upload, read_upload, real_upload
 from tocsin.security.exposure.venues import VenueCode, new_venue_code, notices
+from tocsin.security.gate import RoleGate
 from tocsin.vocabulary.errors import InputError
 
 PURPOSE = "drill"
 ATTENUATIONS_DB = (50, 60, 65, 72, 85)
 FIRST_HOUR, HOURS = 8, 12
 PER_VENUE = 50
+FIRST_DAY = datetime(2026, 5, 1, tzinfo=UTC)
+OFFICIAL = Actor("drill", frozenset({"health"}))
 
 
 class DrillClock:
@@ -233,6 +237,23 @@ def _truth(meetings: list[_Meeting], stays: list[_Stay], onset: dict[int, date],
     return found
 
 
-def clock_of(clock: Clock) -> DrillClock:
-    """A drill's clock, ten days before `clock`'s own time: everything of the drill lies in the past."""
-    return DrillClock(clock.now() - timedelta(days=10))
+def drill_in(
+    folder: Path,
+    *,
+    phones: int,
+    days: int,
+    positive: int,
+    seed: int,
+    on_progress: Callable[[str, float, float], None] | None = None,
+) -> Drilled:
+    """A drill with a platform of its own in a new folder, which afterwards holds what an authority would have."""
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty; wanted a new folder: a drill's keys do not belong among real ones")
+    clock = DrillClock(FIRST_DAY)
+    gate = RoleGate()
+    ledger = open_ledger(folder, clock=clock, gate=gate, purpose="exercise")
+    try:
+        exposure = Exposure(ledger.store, clock=clock, gate=gate, ledger=ledger, region="drill")
+        return drill(exposure, OFFICIAL, clock, phones=phones, days=days, positive=positive, seed=seed, on_progress=on_progress)
+    finally:
+        ledger.close()
