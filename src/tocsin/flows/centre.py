@@ -28,6 +28,7 @@ from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
+from tocsin.flows.exposure import Exposure
 from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed
 from tocsin.flows.observe import Errors
@@ -173,6 +174,7 @@ class Centre:
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
+        self.exposure: Exposure | None = None
         self.sources: Callable[[], Sources] = Sources  # how each stream stands; whoever makes the node says how to ask
         self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)
