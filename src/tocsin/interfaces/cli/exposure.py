@@ -49,6 +49,13 @@ class For(StrEnum):
     VENUE = "venue"
 
 
+class Verdict(StrEnum):
+    """What a person decides about an appeal."""
+
+    UPHOLD = "uphold"
+    REJECT = "reject"
+
+
 @code_app.command("issue")
 def issue(
     data: Data,
@@ -157,13 +164,15 @@ def decide(
     appeal: Annotated[str, typer.Argument(help="The appeal's name, from `appeal list`.", metavar="APPEAL")],
     by: By,
     reason: Annotated[str, typer.Option(help="What the person reads.", metavar="TEXT")],
-    uphold: Annotated[bool, typer.Option("--uphold/--reject", help="Whether the days of the appeal count for nothing.")],
+    verdict: Annotated[
+        Verdict, typer.Option(help="uphold: the days of the appeal count for nothing; or reject.", metavar="WORD")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Rule on an appeal. Example: tocsin exposure appeal decide centre 3f2a --as hana --uphold --reason "a wall was between" """
+    """Rule on an appeal. Example: tocsin exposure appeal decide centre 3f2a --as hana --verdict uphold --reason "a wall was between" """
     with desk(as_json=as_json) as at, _platform(data) as (users, exposure):
         actor = users.sign_in(by, password_of(f"password of {by}: "), "local")
-        ruling = exposure.decide(actor, appeal, upheld=uphold, reason=reason)
+        ruling = exposure.decide(actor, appeal, upheld=verdict is Verdict.UPHOLD, reason=reason)
         at.answer(ruling, lambda console: console.print(f"{'upheld' if ruling.upheld else 'not upheld'}: {ruling.reason}"))
 
 
