@@ -1,8 +1,8 @@
 """What a contact counts: minutes, weighted by how near it was and how infectious the other was then, summed over a day.
 
 The form is that of GAEN's daily summaries (Google, exposure-notifications-internals, DailySummaryUtils): seconds in four classes of attenuation, each
-with a weight, times a weight for infectiousness. The numbers come from `risk.toml`, with their sources. Attenuation tells distance badly: indoors and
-in a pocket the same 2 m give values that differ by 20 dB and more (Leith and Farrell 2020, PLoS ONE 15(9)); so a status is a hint and no finding.
+with a weight, times a weight for infectiousness. The numbers come from `risk.toml`, with their sources. Attenuation tells distance badly: on a tram three national rules found
+contacts no better than by lot (Leith and Farrell 2020, PLoS ONE 15(9), e0239943); so a status is a hint and no finding.
 """
 
 from __future__ import annotations
