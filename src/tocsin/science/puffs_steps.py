@@ -1,0 +1,208 @@
+"""The inner loops of drifting puffs: what each lays on the grid while it moves through one step, and what that comes to for whoever breathes it.
+
+A puff's concentration is integrated over time exactly along each straight piece of its way (a difference of two normal distribution functions),
+so neither short steps nor closely spaced puffs are needed for a mean over a step to be right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+_Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+_plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
+_inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+
+REACH = 4.0  # a puff is cut off at so many standard deviations: 6e-5 of its mass lies beyond
+IMAGES = 3
+MIXED = 1.6
+FIRST_M = 0.5  # a piece of way begins no shorter than this times the growth: the table of widths begins there
+
+
+@_inline
+def _drift(x, y, time_s, wind_x, wind_y, wind_time, u, v):  # type: ignore[no-untyped-def]
+    """The wind at a place and moment, m/s: linear in time, inverse squared distance between stations."""
+    last = wind_time.size - 1
+    k = 0
+    share = 0.0
+    if time_s >= wind_time[last]:
+        k = last
+    elif time_s > wind_time[0]:
+        k = np.searchsorted(wind_time, time_s, side="right") - 1
+        share = (time_s - wind_time[k]) / (wind_time[k + 1] - wind_time[k])
+    after = min(k + 1, last)
+    total, east, north = 0.0, 0.0, 0.0
+    for s in range(wind_x.size):
+        near = 1.0 / ((x - wind_x[s]) ** 2 + (y - wind_y[s]) ** 2 + 1.0)
+        total += near
+        east += near * (u[k, s] + share * (u[after, s] - u[k, s]))
+        north += near * (v[k, s] + share * (v[after, s] - v[k, s]))
+    return east / total, north / total
+
+
+@_inline
+def _upright(z_m, sigma_z, height_m, mixing_m):  # type: ignore[no-untyped-def]
+    """Share of the gas per metre at a height: ground and lid reflect."""
+    if sigma_z > MIXED * mixing_m:
+        return 1.0 / mixing_m
+    total = math.exp(-0.5 * ((z_m - height_m) / sigma_z) ** 2) + math.exp(-0.5 * ((z_m + height_m) / sigma_z) ** 2)
+    if mixing_m < 1e9:
+        for k in range(1, IMAGES + 1):
+            low, high = 2.0 * k * mixing_m - height_m, 2.0 * k * mixing_m + height_m
+            total += math.exp(-0.5 * ((z_m - low) / sigma_z) ** 2) + math.exp(-0.5 * ((z_m + low) / sigma_z) ** 2)
+            total += math.exp(-0.5 * ((z_m - high) / sigma_z) ** 2) + math.exp(-0.5 * ((z_m + high) / sigma_z) ** 2)
+    return total / (math.sqrt(2.0 * math.pi) * sigma_z)
+
+
+@_plain
+def drift_and_lay(  # type: ignore[no-untyped-def]
+    from_s,
+    until_s,
+    puff_time,
+    puff_mass,
+    puff_height,
+    puff_table,
+    puff_x,
+    puff_y,
+    puff_way,
+    wind_x,
+    wind_y,
+    wind_time,
+    u,
+    v,
+    calm,
+    table_first,
+    table_step,
+    ln_sigma_y,
+    ln_sigma_z,
+    smear,
+    growth,
+    z_m,
+    mixing_m,
+    x_min,
+    y_max,
+    cell,
+    rows,
+    cols,
+    box,
+    lay,
+    dose,
+):
+    """Move all puffs from `from_s` to `until_s`; where `lay`, add what they leave to dose, kg s/m3, (row, col) of the window `box`.
+
+    A puff's `way` is the distance it has gone, m, and -1 once it has left for good. Without `lay`, `box` (row, row, col, col: first and past the
+    last) grows to hold whatever would be laid.
+    """
+    root = math.sqrt(2.0 * math.pi)
+    wide = max(rows, cols) * cell
+    x_max, y_min = x_min + cols * cell, y_max - rows * cell
+    for p in range(puff_time.size):
+        if puff_time[p] >= until_s or puff_way[p] < 0.0:
+            continue
+        now = max(from_s, puff_time[p])
+        x, y, way = puff_x[p], puff_y[p], puff_way[p]
+        while now < until_s:
+            east, north = _drift(x, y, now, wind_x, wind_y, wind_time, u, v)
+            speed = max(math.hypot(east, north), calm)
+            step = min(until_s - now, growth * (way + FIRST_M) / speed)
+            if until_s - now - step < 1e-6:
+                step = until_s - now
+            east, north = _drift(x, y, now + 0.5 * step, wind_x, wind_y, wind_time, u, v)
+            speed = math.hypot(east, north)
+            if speed < calm:
+                if speed > 1e-9:
+                    east, north = east * calm / speed, north * calm / speed
+                else:
+                    east, north = calm, 0.0
+                speed = calm
+            gone = speed * step
+            at = (math.log(max(way + 0.5 * gone, 1e-6)) - table_first) / table_step
+            k = min(max(int(at), 0), ln_sigma_y.shape[1] - 2)
+            share = at - k
+            t = puff_table[p]
+            sigma = math.exp(ln_sigma_y[t, k] + share * (ln_sigma_y[t, k + 1] - ln_sigma_y[t, k]))
+            sigma_z = math.exp(ln_sigma_z[t, k] + share * (ln_sigma_z[t, k + 1] - ln_sigma_z[t, k]))
+            sigma = math.sqrt(sigma * sigma + smear * smear)
+            far = REACH * sigma
+            dir_x, dir_y = east / speed, north / speed
+            x_next, y_next = x + east * step, y + north * step
+            row_0 = max(0, int(math.floor((y_max - max(y, y_next) - far) / cell)))
+            row_1 = min(rows, int(math.floor((y_max - min(y, y_next) + far) / cell)) + 1)
+            col_0 = max(0, int(math.floor((min(x, x_next) - far - x_min) / cell)))
+            col_1 = min(cols, int(math.floor((max(x, x_next) + far - x_min) / cell)) + 1)
+            if row_0 < row_1 and col_0 < col_1:
+                if not lay:
+                    box[0], box[1] = min(box[0], row_0), max(box[1], row_1)
+                    box[2], box[3] = min(box[2], col_0), max(box[3], col_1)
+                else:
+                    scale = puff_mass[p] * _upright(z_m, sigma_z, puff_height[p], mixing_m) / (root * sigma * speed)
+                    narrow, tail = 1.0 / (sigma * math.sqrt(2.0)), gone / (sigma * math.sqrt(2.0))
+                    for row in range(row_0, row_1):
+                        off_y = y_max - (row + 0.5) * cell - y
+                        for col in range(col_0, col_1):
+                            off_x = x_min + (col + 0.5) * cell - x
+                            across = (off_y * dir_x - off_x * dir_y) * narrow
+                            if across * across > 8.0:  # REACH^2 / 2
+                                continue
+                            along = (off_x * dir_x + off_y * dir_y) * narrow
+                            if along < -2.83 or along - tail > 2.83:  # REACH / sqrt(2)
+                                continue
+                            passed = 0.5 * (math.erf(along) - math.erf(along - tail))
+                            dose[row - box[0], col - box[2]] += scale * math.exp(-across * across) * passed
+            x, y, way, now = x_next, y_next, way + gone, now + step
+            if (
+                x < x_min - far - wide
+                or x > x_max + far + wide
+                or y < y_min - far - wide
+                or y > y_max + far + wide
+            ):
+                way = -1.0
+                break
+        puff_x[p], puff_y[p], puff_way[p] = x, y, way
+
+
+@_plain
+def breathe(  # type: ignore[no-untyped-def]
+    number, step_s, dose, seen_from, power, exchange_per_s, window, limit, total, inside, ring, peak, load, arrival, end, share_now, share
+):
+    """What one step adds for each cell; `dose` is emptied. `share` (indoors, level, cell) is the largest of mean over a window / its limit so far.
+
+    `total` (2, cell) is the dose so far outdoors and indoors, `ring` (slot, 2, cell) what it was a window ago, `inside` the concentration indoors.
+    """
+    slots, levels, cells = ring.shape[0], limit.shape[0], dose.size
+    kept = math.exp(-exchange_per_s * step_s)
+    held = (1.0 - kept) / (exchange_per_s * step_s) if exchange_per_s > 0.0 else 1.0
+    for c in range(cells):
+        mean = dose[c] / step_s
+        dose[c] = 0.0
+        if mean > peak[c]:
+            peak[c] = mean
+        if mean >= seen_from:
+            if arrival[c] == np.inf:
+                arrival[c] = number * step_s
+            end[c] = (number + 1) * step_s
+        if mean > 0.0:
+            load[c] += mean**power * step_s
+        mean_inside = mean + (inside[c] - mean) * held
+        inside[c] = mean + (inside[c] - mean) * kept
+        total[0, c] += mean * step_s
+        total[1, c] += mean_inside * step_s
+        share_now[c] = 0.0
+        if total[0, c] == 0.0:
+            continue
+        for where in range(2):
+            for w in range(window.size):
+                before = ring[(number - window[w]) % slots, where, c] if 0 < window[w] <= number and window[w] <= slots else 0.0
+                within = (total[where, c] - before) / (window[w] * step_s)
+                for level in range(levels):
+                    part = within / limit[level, w]
+                    if part > share[where, level, c]:
+                        share[where, level, c] = part
+                    if where == 0 and level == 1 and part > share_now[c]:
+                        share_now[c] = part
+        slot = number % slots
+        ring[slot, 0, c], ring[slot, 1, c] = total[0, c], total[1, c]
