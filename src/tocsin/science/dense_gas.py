@@ -18,6 +18,7 @@ from tocsin.vocabulary.errors import InputError
 Floats = NDArray[np.float64]
 GRAVITY_M_PER_S2 = 9.80665
 DENSE_PLUME, DENSE_PUFF = 0.15, 0.20  # CCPS 1999, eq. 2.109 and 2.110 as Britter & McQuaid give them: above, a cloud is dense
+LEAST_SHARE = 0.002  # of the source: the lowest that the trials tell of a plume
 NEAR = 30.0  # source lengths: nearer, a plume thins as 306 x^-2 / (1 + 306 x^-2)
 
 # For each share of the first concentration: corners (alpha, log10 of the distance) of straight lines, flat below the first. Beyond alpha = 1, which
@@ -94,11 +95,19 @@ class DensePlume(msgspec.Struct, frozen=True):
     def half_width_m(self, distance_m: ArrayLike) -> Floats:
         """Half the width of the cloud downwind: D + 8 l + 2.5 l^(1/3) x^(2/3), l the density length. Source: workbook, section 3."""
         length = self.density_length_m
-        return np.asarray(self.length_m + 8.0 * length + 2.5 * np.cbrt(length) * np.maximum(np.asarray(distance_m), 0.0) ** (2.0 / 3.0))
+        return np.asarray(
+            self.length_m + 8.0 * length + 2.5 * np.cbrt(length) * np.maximum(np.asarray(distance_m), 0.0) ** (2.0 / 3.0)
+        )
 
 
 def dense_puff_concentration(
-    distance_m: ArrayLike, *, volume_m3: float, density: float, air_density: float, wind_m_per_s: float, temperature_ratio: float = 1.0
+    distance_m: ArrayLike,
+    *,
+    volume_m3: float,
+    density: float,
+    air_density: float,
+    wind_m_per_s: float,
+    temperature_ratio: float = 1.0,
 ) -> Floats:
     """The most that a cloud let go at once has at a distance, as a share of volume. `temperature_ratio` is release / air, kelvin.
 
@@ -127,18 +136,21 @@ def effective_widths(gas: DensePlume, way_m: Floats, stability: int, ground: Gro
     """Widths with which a row of Gaussian puffs has the axis concentration and the breadth of a dense plume, and goes over into a passive one.
 
     Across: the normal curve of equal area as the box of half-width L, 2 L / sqrt(2 pi), or the passive one, whichever is broader. Upwards: what then
-    gives Britter & McQuaid's concentration on the axis, up to the distance where it is 0.2 % of the source; beyond, both variances grow by what a
-    passive plume's grow there. Limits: the cloud does not spread upwind, its edge is not sharp, and it follows the wind and not the slope.
+    gives Britter & McQuaid's concentration on the axis. From where that is 0.2 % of the source on it is whichever is more: its fall with distance^-2,
+    or a passive plume that has as much there (a virtual source). Limits: the cloud does not spread upwind, its edge is not sharp, and it follows the
+    wind and not the slope.
     """
     passive_y, passive_z = spread(way_m, stability, ground)
-    axis = np.maximum(gas.concentration(way_m), 1e-12)
-    last = int(np.searchsorted(-axis, -0.002))  # the first way where it is 0.2 % or less
-    last = min(max(last, 1), way_m.size - 1)
+    axis = np.maximum(gas.concentration(way_m), 1e-15)
     sigma_y = np.maximum(passive_y, 2.0 * gas.half_width_m(way_m) / np.sqrt(2.0 * np.pi))
+    passive = gas.volume_m3_per_s / (np.pi * gas.wind_m_per_s * passive_y * passive_z)
+    last = min(max(int(np.searchsorted(-axis, -LEAST_SHARE)), 1), way_m.size - 1)
+    begun = np.exp(
+        np.interp(np.log(axis[last]), np.log(passive[::-1]), np.log(way_m[::-1]))
+    )  # where a passive plume has what this one has
+    later = np.exp(np.interp(np.log(np.maximum(way_m - way_m[last] + begun, way_m[0])), np.log(way_m), np.log(passive)))
+    axis[last:] = np.maximum(axis[last:], later[last:])
     sigma_z = gas.volume_m3_per_s / (np.pi * gas.wind_m_per_s * sigma_y * axis)
-    far = slice(last, None)
-    sigma_y[far] = np.sqrt(sigma_y[last] ** 2 + np.maximum(passive_y[far] ** 2 - passive_y[last] ** 2, 0.0))
-    sigma_z[far] = np.sqrt(sigma_z[last] ** 2 + np.maximum(passive_z[far] ** 2 - passive_z[last] ** 2, 0.0))
     return sigma_y, sigma_z
 
 

@@ -57,7 +57,9 @@ _OPEN_HEIGHT = (  # scale x^power exp(bend ln(x)^2)
     (0.02275, 1.3010, -0.0450),
     (0.01122, 1.4024, -0.0540),
 )
-OPEN_FROM_M = 100.0  # nearer, the height of `open` is taken in proportion to the distance: its curve for A turns up again below 22 m
+OPEN_FROM_M = (
+    100.0  # nearer, the height of `open` is taken in proportion to the distance: its curve for A turns up again below 22 m
+)
 _PUFF_WIDTH = ((0.18, 0.92), (0.14, 0.92), (0.10, 0.92), (0.06, 0.92), (0.04, 0.92), (0.02, 0.89))
 _PUFF_HEIGHT = ((0.60, 0.75), (0.53, 0.73), (0.34, 0.71), (0.15, 0.70), (0.10, 0.65), (0.05, 0.61))
 _WIND_POWER: dict[Ground, tuple[float, ...]] = {
@@ -150,7 +152,9 @@ def upright(z_m: Floats, sigma_z_m: Floats, height_m: float = 0.0, mixing_m: flo
     if np.isfinite(mixing_m):
         for k in range(1, REFLECTIONS + 1):
             for centre in (2 * k * mixing_m - height_m, 2 * k * mixing_m + height_m):
-                total = total + np.exp(-0.5 * ((z_m - centre) / sigma_z_m) ** 2) + np.exp(-0.5 * ((z_m + centre) / sigma_z_m) ** 2)
+                total = (
+                    total + np.exp(-0.5 * ((z_m - centre) / sigma_z_m) ** 2) + np.exp(-0.5 * ((z_m + centre) / sigma_z_m) ** 2)
+                )
         return np.asarray(np.where(sigma_z_m > MIXED * mixing_m, 1.0 / mixing_m, total / (np.sqrt(2.0 * np.pi) * sigma_z_m)))
     return np.asarray(total / (np.sqrt(2.0 * np.pi) * sigma_z_m))
 
@@ -162,7 +166,9 @@ def wind_at(height_m: ArrayLike, wind_m_per_s: float, measured_at_m: float, stab
     return np.asarray(wind_m_per_s * (np.asarray(height_m, np.float64) / measured_at_m) ** _WIND_POWER[ground][_row(stability)])
 
 
-def stability_class(wind_m_per_s: float, *, day: bool, insolation: Literal["strong", "moderate", "slight"] = "moderate", cloudy: bool = False) -> int:
+def stability_class(
+    wind_m_per_s: float, *, day: bool, insolation: Literal["strong", "moderate", "slight"] = "moderate", cloudy: bool = False
+) -> int:
     """The Pasquill class, 1 to 6, from the wind at 10 m and the sky. Source: Pasquill 1961; Turner 1970, PB 191 482, table 3-1.
 
     `cloudy` by night: four eighths or more of low cloud. Where the table gives two classes (A-B) the more stable one is taken: less mixing.

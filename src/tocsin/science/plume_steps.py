@@ -1,4 +1,4 @@
-"""The inner loop of finding a source: what a unit of gas let go at each candidate place would show at each sensor, in each wind."""
+"""The inner loops of finding a source: what 1 kg/s at each candidate place would show at each sensor, and how well each rate explains what they show."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unit_responses(x, y, sensor_x, sensor_y, east, north, weight, ln_first, ln_s
                 along = off_x * dir_x + off_y * dir_y
                 if along <= 0.0:
                     continue
-                at = (math.log(along) - ln_first) / ln_step
+                at = (math.log(max(along, smear, 1.0)) - ln_first) / ln_step  # no nearer than a candidate's square is large
                 k = min(max(int(at), 0), ln_sigma_y.size - 2)
                 share = at - k
                 sigma = math.exp(ln_sigma_y[k] + share * (ln_sigma_y[k + 1] - ln_sigma_y[k]))
@@ -40,3 +40,24 @@ def unit_responses(x, y, sensor_x, sensor_y, east, north, weight, ln_first, ln_s
                 sigma_z = math.exp(ln_sigma_z[k] + share * (ln_sigma_z[k + 1] - ln_sigma_z[k]))
                 upright = 2.0 * math.exp(-0.5 * (lift / sigma_z) ** 2)
                 out[c, s] += weight[t] * upright * math.exp(-0.5 * across * across) / (root * speed * sigma * sigma_z)
+
+
+@_plain
+def ln_likelihood(reading, sees_from, seen, ln_unit, ln_rate, scatter, total):  # type: ignore[no-untyped-def]
+    """total[place, rate] += the logarithm of how likely the readings are: see `source_location`."""
+    half = math.sqrt(0.5)
+    for s in range(reading.size):
+        noise = sees_from[s] / 3.0
+        value = math.log(reading[s] if seen[s] else sees_from[s])
+        wide = math.hypot(scatter, noise / (reading[s] if seen[s] else sees_from[s]))
+        ln_wide = math.log(wide)
+        for c in range(ln_unit.shape[0]):
+            first = value - ln_unit[c, s]
+            for r in range(ln_rate.size):
+                off = (first - ln_rate[r]) / wide
+                if seen[s]:
+                    total[c, r] -= 0.5 * off * off + ln_wide
+                elif off > -8.0:
+                    total[c, r] += math.log(0.5 * math.erfc(-off * half))
+                else:  # the tail of the normal distribution, to 2 % of the chance: it is below 1e-15 here
+                    total[c, r] -= 0.5 * off * off + math.log(-off * 2.5066282746310002)

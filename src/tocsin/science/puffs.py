@@ -5,7 +5,7 @@ over a step is right however far the puff moves within it. Pieces are so short t
 time between two puffs, is all the error there is beside the physics; `puffs_plainly` is the same sum in NumPy at close times without any of it.
 
 In a steady wind the row is the plume of `tocsin.science.dispersion`: exactly so where both widths grow in proportion to the distance, although
-puffs spread along the wind and a plume does not (the mean of r over r ~ N(1, sigma / x), r = x / way, is 1); with the curves in use within 0.5 %.
+puffs spread along the wind and a plume does not (the mean of r over r ~ N(1, sigma / x), r = x / way, is 1); with the curves in use within 1 %.
 Source: Ludwig, Gasiorek & Ruff 1977, Atmos. Environ. 11:431-436 (rows of puffs); Scire, Strimaitis & Yamartino 2000, CALPUFF user's guide, 2.2 (integrated puffs).
 """
 
@@ -41,12 +41,16 @@ class Wind(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         shape = (self.time_s.size, self.x_m.size)
         if self.east.shape != shape or self.north.shape != shape or self.y_m.shape != self.x_m.shape or 0 in shape:
-            raise InputError(f"wind: east {self.east.shape}, north {self.north.shape}; wanted both (time, station) = {shape}, not empty")
+            raise InputError(
+                f"wind: east {self.east.shape}, north {self.north.shape}; wanted both (time, station) = {shape}, not empty"
+            )
         if not (np.isfinite(self.east).all() and np.isfinite(self.north).all() and (np.diff(self.time_s) > 0).all()):
             raise InputError("wind: a number that is not finite, or times that do not rise; leave such a row out")
 
     @classmethod
-    def of(cls, speed_m_per_s: ArrayLike, from_deg: ArrayLike, time_s: ArrayLike = 0.0, x_m: ArrayLike = 0.0, y_m: ArrayLike = 0.0) -> Wind:
+    def of(
+        cls, speed_m_per_s: ArrayLike, from_deg: ArrayLike, time_s: ArrayLike = 0.0, x_m: ArrayLike = 0.0, y_m: ArrayLike = 0.0
+    ) -> Wind:
         """From speed and the direction that the wind comes from, degrees from north, clockwise; (time, station) or (time,)."""
         time, x, y = (np.atleast_1d(np.asarray(a, np.float64)) for a in (time_s, x_m, y_m))
         east, north = going_to(speed_m_per_s, from_deg)
@@ -68,7 +72,9 @@ class Release(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.time_s.shape != self.rate_kg_per_s.shape or self.time_s.size == 0 or not (np.diff(self.time_s) > 0).all():
-            raise InputError(f"release: times {self.time_s.shape} and rates {self.rate_kg_per_s.shape}; wanted two columns of rising times")
+            raise InputError(
+                f"release: times {self.time_s.shape} and rates {self.rate_kg_per_s.shape}; wanted two columns of rising times"
+            )
         if not (np.isfinite(self.rate_kg_per_s).all() and (self.rate_kg_per_s >= 0).all()):
             raise InputError("release: a rate below 0 or not finite; wanted kg/s, 0 or more")
 
@@ -159,7 +165,9 @@ def breathed(
     limit = np.full((3, len(windows_s)), np.inf) if limits is None else np.asarray(limits, np.float64)
     window = np.asarray(np.round(np.asarray(windows_s) / step_s), np.int64)
     if limit.shape[1] != window.size or (window < 1).any() or not (limit > 0).all():
-        raise InputError(f"puffs: limits {limit.shape} for {window.size} windows; wanted (level, window), above 0, no window below {step_s} s")
+        raise InputError(
+            f"puffs: limits {limit.shape} for {window.size} windows; wanted (level, window), above 0, no window below {step_s} s"
+        )
     steps = int(np.ceil(duration_s / step_s - 1e-9))
     puffs, released_kg = _let_go(releases, duration_s, puff_s)
     way = np.zeros(puffs[0].size)
@@ -246,7 +254,10 @@ def puffs_plainly(
         lasted = np.minimum(every_s, moments + 0.5 * every_s - time[p])
         x, y = x0[p] + np.cumsum(east * lasted) - 0.5 * east * lasted, y0[p] + np.cumsum(north * lasted) - 0.5 * north * lasted
         gone = np.cumsum(np.hypot(east, north) * lasted) - 0.5 * np.hypot(east, north) * lasted
-        sigma_y, sigma_z = (np.exp(np.interp(np.log(np.maximum(gone, 1e-6)), ln_way, np.log(part[table[p]]))) for part in (grows.sigma_y_m, grows.sigma_z_m))
+        sigma_y, sigma_z = (
+            np.exp(np.interp(np.log(np.maximum(gone, 1e-6)), ln_way, np.log(part[table[p]])))
+            for part in (grows.sigma_y_m, grows.sigma_z_m)
+        )
         sigma_y = np.hypot(sigma_y, widen_m)
         for k in np.flatnonzero((moments > from_s) & (moments < until_s)):
             flat = np.exp(-0.5 * ((x_m - x[k]) ** 2 + (y_m - y[k]) ** 2) / sigma_y[k] ** 2) / (2.0 * np.pi * sigma_y[k] ** 2)
@@ -257,7 +268,9 @@ def puffs_plainly(
 def _let_go(releases: Sequence[Release], duration_s: float, puff_s: float) -> tuple[tuple[Floats, ...], float]:
     """All puffs: moment, mass, height, table, x and y; in the order of their moments. Each stands for the gas of `puff_s`, let go in its middle."""
     if not (duration_s > 0 and puff_s > 0) or len(releases) * duration_s / puff_s > PUFFS_MOST:
-        raise InputError(f"puffs: {len(releases)} releases for {duration_s} s, one every {puff_s} s; wanted at most {PUFFS_MOST:,} puffs in all")
+        raise InputError(
+            f"puffs: {len(releases)} releases for {duration_s} s, one every {puff_s} s; wanted at most {PUFFS_MOST:,} puffs in all"
+        )
     edge = np.append(np.arange(0.0, duration_s - 1e-9, puff_s), duration_s)
     found = []
     for release in releases:
@@ -265,7 +278,16 @@ def _let_go(releases: Sequence[Release], duration_s: float, puff_s: float) -> tu
         some = mass > 0.0
         n = int(some.sum())
         time = 0.5 * (edge[1:] + edge[:-1])[some]
-        found.append((time, mass[some], np.full(n, release.height_m), np.full(n, release.table), np.full(n, release.x_m), np.full(n, release.y_m)))
+        found.append(
+            (
+                time,
+                mass[some],
+                np.full(n, release.height_m),
+                np.full(n, release.table),
+                np.full(n, release.x_m),
+                np.full(n, release.y_m),
+            )
+        )
     columns = [np.concatenate([f[k] for f in found]) if found else np.zeros(0) for k in range(6)]
     order = np.argsort(columns[0], kind="stable")
     sorted_columns = tuple(np.ascontiguousarray(c[order]) for c in columns)

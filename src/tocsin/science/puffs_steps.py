@@ -18,6 +18,7 @@ _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 REACH = 4.0  # a puff is cut off at so many standard deviations: 6e-5 of its mass lies beyond
+HALF = math.sqrt(0.5)
 IMAGES = 3
 MIXED = 1.6
 FIRST_M = 0.5  # a piece of way begins no shorter than this times the growth: the table of widths begins there
@@ -56,6 +57,18 @@ def _upright(z_m, sigma_z, height_m, mixing_m):  # type: ignore[no-untyped-def]
             total += math.exp(-0.5 * ((z_m - low) / sigma_z) ** 2) + math.exp(-0.5 * ((z_m + low) / sigma_z) ** 2)
             total += math.exp(-0.5 * ((z_m - high) / sigma_z) ** 2) + math.exp(-0.5 * ((z_m + high) / sigma_z) ** 2)
     return total / (math.sqrt(2.0 * math.pi) * sigma_z)
+
+
+@_inline
+def _wide(way, first, step, ln_sigma_y, ln_sigma_z):  # type: ignore[no-untyped-def]
+    """Widths at a way, from a table of logarithms in even steps of the logarithm of the way."""
+    at = (math.log(max(way, 1e-3)) - first) / step
+    k = min(max(math.floor(at), 0), ln_sigma_y.size - 2)
+    share = at - k
+    return (
+        math.exp(ln_sigma_y[k] + share * (ln_sigma_y[k + 1] - ln_sigma_y[k])),
+        math.exp(ln_sigma_z[k] + share * (ln_sigma_z[k + 1] - ln_sigma_z[k])),
+    )
 
 
 @_plain
@@ -120,46 +133,50 @@ def drift_and_lay(  # type: ignore[no-untyped-def]
                     east, north = calm, 0.0
                 speed = calm
             gone = speed * step
-            at = (math.log(max(way + 0.5 * gone, 1e-6)) - table_first) / table_step
-            k = min(max(int(at), 0), ln_sigma_y.shape[1] - 2)
-            share = at - k
             t = puff_table[p]
-            sigma = math.exp(ln_sigma_y[t, k] + share * (ln_sigma_y[t, k + 1] - ln_sigma_y[t, k]))
-            sigma_z = math.exp(ln_sigma_z[t, k] + share * (ln_sigma_z[t, k + 1] - ln_sigma_z[t, k]))
-            sigma = math.sqrt(sigma * sigma + smear * smear)
-            far = REACH * sigma
+            begin, begin_z = _wide(way, table_first, table_step, ln_sigma_y[t], ln_sigma_z[t])
+            after, after_z = _wide(way + gone, table_first, table_step, ln_sigma_y[t], ln_sigma_z[t])
+            begin, after = math.sqrt(begin * begin + smear * smear), math.sqrt(after * after + smear * smear)
+            far = REACH * after
             dir_x, dir_y = east / speed, north / speed
             x_next, y_next = x + east * step, y + north * step
-            row_0 = max(0, int(math.floor((y_max - max(y, y_next) - far) / cell)))
-            row_1 = min(rows, int(math.floor((y_max - min(y, y_next) + far) / cell)) + 1)
-            col_0 = max(0, int(math.floor((min(x, x_next) - far - x_min) / cell)))
-            col_1 = min(cols, int(math.floor((max(x, x_next) + far - x_min) / cell)) + 1)
+            row_0 = max(0, math.floor((y_max - max(y, y_next) - far) / cell))
+            row_1 = min(rows, math.floor((y_max - min(y, y_next) + far) / cell) + 1)
+            col_0 = max(0, math.floor((min(x, x_next) - far - x_min) / cell))
+            col_1 = min(cols, math.floor((max(x, x_next) + far - x_min) / cell) + 1)
             if row_0 < row_1 and col_0 < col_1:
                 if not lay:
                     box[0], box[1] = min(box[0], row_0), max(box[1], row_1)
                     box[2], box[3] = min(box[2], col_0), max(box[3], col_1)
                 else:
-                    scale = puff_mass[p] * _upright(z_m, sigma_z, puff_height[p], mixing_m) / (root * sigma * speed)
-                    narrow, tail = 1.0 / (sigma * math.sqrt(2.0)), gone / (sigma * math.sqrt(2.0))
+                    scale = puff_mass[p] / (root * speed)
+                    tall, tall_after = (
+                        _upright(z_m, begin_z, puff_height[p], mixing_m),
+                        _upright(z_m, after_z, puff_height[p], mixing_m),
+                    )
+                    middle = 0.5 * (begin + after)
+                    drawn = gone / (gone * gone + 12.0 * middle * middle)
                     for row in range(row_0, row_1):
                         off_y = y_max - (row + 0.5) * cell - y
                         for col in range(col_0, col_1):
                             off_x = x_min + (col + 0.5) * cell - x
-                            across = (off_y * dir_x - off_x * dir_y) * narrow
-                            if across * across > 8.0:  # REACH^2 / 2
+                            across = off_y * dir_x - off_x * dir_y
+                            if across * across > far * far:
                                 continue
-                            along = (off_x * dir_x + off_y * dir_y) * narrow
-                            if along < -2.83 or along - tail > 2.83:  # REACH / sqrt(2)
+                            along = off_x * dir_x + off_y * dir_y
+                            if along < -far or along > gone + far:
                                 continue
-                            passed = 0.5 * (math.erf(along) - math.erf(along - tail))
-                            dose[row - box[0], col - box[2]] += scale * math.exp(-across * across) * passed
+                            # a cell meets the puff as wide as it is on the mean while it is near: a narrow one at the cell, a wide one halfway
+                            part = min(max(0.5 + (along - 0.5 * gone) * drawn, 0.0), 1.0)
+                            narrow = 1.0 / (begin + part * (after - begin))
+                            passed = 0.5 * (math.erf(along * narrow * HALF) - math.erf((along - gone) * narrow * HALF))
+                            upright = tall + part * (tall_after - tall)
+                            across *= narrow
+                            dose[row - box[0], col - box[2]] += (
+                                scale * upright * narrow * math.exp(-0.5 * across * across) * passed
+                            )
             x, y, way, now = x_next, y_next, way + gone, now + step
-            if (
-                x < x_min - far - wide
-                or x > x_max + far + wide
-                or y < y_min - far - wide
-                or y > y_max + far + wide
-            ):
+            if x < x_min - far - wide or x > x_max + far + wide or y < y_min - far - wide or y > y_max + far + wide:
                 way = -1.0
                 break
         puff_x[p], puff_y[p], puff_way[p] = x, y, way
@@ -167,7 +184,23 @@ def drift_and_lay(  # type: ignore[no-untyped-def]
 
 @_plain
 def breathe(  # type: ignore[no-untyped-def]
-    number, step_s, dose, seen_from, power, exchange_per_s, window, limit, total, inside, ring, peak, load, arrival, end, share_now, share
+    number,
+    step_s,
+    dose,
+    seen_from,
+    power,
+    exchange_per_s,
+    window,
+    limit,
+    total,
+    inside,
+    ring,
+    peak,
+    load,
+    arrival,
+    end,
+    share_now,
+    share,
 ):
     """What one step adds for each cell; `dose` is emptied. `share` (indoors, level, cell) is the largest of mean over a window / its limit so far.
 

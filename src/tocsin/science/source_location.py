@@ -14,7 +14,6 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
 
 from tocsin.science.dispersion import Ground, spread
 from tocsin.vocabulary.errors import InputError
@@ -23,11 +22,12 @@ Floats = NDArray[np.float64]
 
 SCATTER = float(np.log(2.0))  # standard deviation of ln(observed / predicted): a factor of two
 TURN_DEG = 10.0  # standard deviation of the wind's direction, one error for all the time: an assumption
-TURNS = 9  # angles that the error of the direction is summed over, out to TURN_REACH deviations
+TURNS = 13  # angles that the error of the direction is summed over, out to TURN_REACH deviations
 TURN_REACH = 2.5
-RATES = 121
+RATES = 61
+FORGET = 14.0  # rates less likely than e^-14 of the likeliest are left out
 RATE_SPAN = 1e8  # from the lowest to the highest rate that is tried, around the one that explains the largest reading
-MIXES_FROM = 1e-9  # kg/m3 per kg/s: a sensor out of reach of a place sees this share, so that a stray reading rules no place out for ever
+LEAST = 1e-15  # kg/m3 per kg/s: what a place that a sensor is out of reach of shows there; only its logarithm has to be a number
 
 
 class Sensors(msgspec.Struct, frozen=True):
@@ -88,7 +88,9 @@ def find_source(
     `cell_m`: a candidate stands for a square of this side, not for a point.
     """
     if not (scatter > 0 and turn_deg >= 0 and x_m.shape == y_m.shape and x_m.size > 0):
-        raise InputError(f"find_source: scatter {scatter}, turn {turn_deg}, {x_m.size} places; wanted scatter above 0 and some places")
+        raise InputError(
+            f"find_source: scatter {scatter}, turn {turn_deg}, {x_m.size} places; wanted scatter above 0 and some places"
+        )
     if wind_east.shape != wind_north.shape or not (np.hypot(wind_east, wind_north) > 0).any():
         raise InputError("find_source: no wind; a calm tells nothing of where gas came from")
     before = np.ones(x_m.size) / x_m.size if prior is None else prior / prior.sum()
@@ -96,26 +98,31 @@ def find_source(
     weight = np.exp(-0.5 * turns**2)
     weight /= weight.sum()
     all_unit = [
-        responses(sensors, x_m, y_m, *_turned(wind_east, wind_north, turn * turn_deg), stability, ground, cell_m=cell_m, height_m=height_m)
+        responses(
+            sensors,
+            x_m,
+            y_m,
+            *_turned(wind_east, wind_north, turn * turn_deg),
+            stability,
+            ground,
+            cell_m=cell_m,
+            height_m=height_m,
+        )
         for turn in turns
     ]
     seen = sensors.reading >= sensors.sees_from
     ln_rate = _rates(sensors, all_unit, seen)
-    chance = np.full((turns.size, x_m.size), -np.inf)
-    by_rate = np.full((turns.size, ln_rate.size), -np.inf)
     with np.errstate(divide="ignore"):
-        ln_before = np.log(before)
-    for t, unit in enumerate(all_unit):
-        likely = _ln_likelihood(sensors, seen, np.log(unit + MIXES_FROM), ln_rate, scatter) + ln_before[:, None] + np.log(weight[t])
-        top = likely.max()
-        if np.isfinite(top):
-            shown = np.exp(likely - top)
-            with np.errstate(divide="ignore"):
-                chance[t], by_rate[t] = np.log(shown.sum(axis=1)) + top, np.log(shown.sum(axis=0)) + top
+        ln_prior = np.log(before)[None, :] + np.log(weight)[:, None]
+    chance, by_rate = _summed(sensors, all_unit, seen, ln_rate, ln_prior, scatter)
+    kept = np.flatnonzero(by_rate > by_rate.max() - FORGET)  # the same once more, only over rates that count
+    if kept.size < ln_rate.size // 2:
+        ln_rate = np.linspace(ln_rate[max(kept[0] - 1, 0)], ln_rate[min(kept[-1] + 1, ln_rate.size - 1)], RATES)
+        chance, by_rate = _summed(sensors, all_unit, seen, ln_rate, ln_prior, scatter)
     top = float(chance.max())
     place = np.exp(chance - top).sum(axis=0)
     turned = np.exp(chance - top).sum(axis=1)
-    rate = np.exp(by_rate - by_rate.max()).sum(axis=0)
+    rate = np.exp(by_rate - by_rate.max())
     place, rate = place / place.sum(), rate / rate.sum()
     low, middle, high = np.exp(np.interp([0.05, 0.5, 0.95], np.cumsum(rate) - 0.5 * rate, ln_rate))
     return Found(
@@ -131,7 +138,16 @@ def find_source(
 
 
 def responses(
-    sensors: Sensors, x_m: Floats, y_m: Floats, east: Floats, north: Floats, stability: int, ground: Ground, *, cell_m: float = 0.0, height_m: float = 0.0
+    sensors: Sensors,
+    x_m: Floats,
+    y_m: Floats,
+    east: Floats,
+    north: Floats,
+    stability: int,
+    ground: Ground,
+    *,
+    cell_m: float = 0.0,
+    height_m: float = 0.0,
 ) -> Floats:
     """What 1 kg/s at each place shows at each sensor, kg/m3, (place, sensor), as a mean over the winds."""
     from tocsin.science.plume_steps import unit_responses
@@ -152,24 +168,44 @@ def _ln_likelihood(sensors: Sensors, seen: NDArray[np.bool_], ln_unit: Floats, l
 
     The sensor's noise is a third of `sees_from` (a reading of three deviations is told from nothing) and adds to the scatter of faint readings.
     """
+    from tocsin.science.plume_steps import ln_likelihood
+
     total = np.zeros((ln_unit.shape[0], ln_rate.size))
-    for s in range(ln_unit.shape[1]):
-        noise = sensors.sees_from[s] / 3.0
-        value = sensors.reading[s] if seen[s] else sensors.sees_from[s]
-        wide = float(np.hypot(scatter, noise / value))
-        off = (np.log(value) - ln_unit[:, s, None] - ln_rate[None, :]) / wide
-        total += -0.5 * off**2 - np.log(wide) if seen[s] else log_ndtr(off)
+    ln_likelihood(sensors.reading, sensors.sees_from, seen, ln_unit, ln_rate, scatter, total)
     return total
 
 
+def _summed(
+    sensors: Sensors, all_unit: list[Floats], seen: NDArray[np.bool_], ln_rate: Floats, ln_prior: Floats, scatter: float
+) -> tuple[Floats, Floats]:
+    """Logarithms of chances: (turn, place), summed over rates, and (rate,), summed over turns and places."""
+    chance = np.full(ln_prior.shape, -np.inf)
+    by_rate = np.full(ln_rate.size, -np.inf)
+    for t, unit in enumerate(all_unit):
+        likely = _ln_likelihood(sensors, seen, np.log(unit + LEAST), ln_rate, scatter) + ln_prior[t][:, None]
+        top = likely.max()
+        if np.isfinite(top):
+            shown = np.exp(likely - top)
+            with np.errstate(divide="ignore"):
+                chance[t] = np.log(shown.sum(axis=1)) + top
+                by_rate = np.logaddexp(by_rate, np.log(shown.sum(axis=0)) + top)
+    return chance, by_rate
+
+
 def _rates(sensors: Sensors, all_unit: list[Floats], seen: NDArray[np.bool_]) -> Floats:
-    """Logarithms of the rates to try: around that which would explain the strongest reading (or the faintest visible) at its best place."""
+    """Logarithms of the rates to try, from a hundredth to a million times what explains the strongest reading (or the faintest) at its best place."""
     best = np.max([unit.max(axis=0) for unit in all_unit], axis=0)
     shown = np.where(seen, sensors.reading, sensors.sees_from)
     reached = best > 0
     if not reached.any():
-        raise InputError("find_source: no candidate place lies upwind of any sensor; widen the area, or check the wind's direction")
-    likely = (shown[reached] / best[reached]).max() if not seen.any() else (shown[reached & seen] / best[reached & seen]).max(initial=1e-6)
+        raise InputError(
+            "find_source: no candidate place lies upwind of any sensor; widen the area, or check the wind's direction"
+        )
+    likely = (
+        (shown[reached] / best[reached]).max()
+        if not seen.any()
+        else (shown[reached & seen] / best[reached & seen]).max(initial=1e-6)
+    )
     return np.linspace(np.log(likely) - 0.25 * np.log(RATE_SPAN), np.log(likely) + 0.75 * np.log(RATE_SPAN), RATES)
 
 

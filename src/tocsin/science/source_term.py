@@ -21,7 +21,13 @@ SHARP_LIQUID, SHARP_GAS = 0.62, 0.85  # usual discharge coefficients of a sharp-
 
 
 def liquid_jet(
-    pressure_pa: float, density: float, hole_m: float, *, head_m: float = 0.0, discharge: float = SHARP_LIQUID, outside_pa: float = ATMOSPHERE_PA
+    pressure_pa: float,
+    density: float,
+    hole_m: float,
+    *,
+    head_m: float = 0.0,
+    discharge: float = SHARP_LIQUID,
+    outside_pa: float = ATMOSPHERE_PA,
 ) -> float:
     """Liquid through a round hole, kg/s (Bernoulli): C A sqrt(2 rho (p - p0) + 2 rho^2 g h). Source: CCPS 1999, p. 40; not for liquid that flashes in the hole.
 
@@ -34,7 +40,13 @@ def liquid_jet(
 
 
 def gas_jet(
-    pressure_pa: float, density: float, hole_m: float, *, heat_ratio: float, discharge: float = SHARP_GAS, outside_pa: float = ATMOSPHERE_PA
+    pressure_pa: float,
+    density: float,
+    hole_m: float,
+    *,
+    heat_ratio: float,
+    discharge: float = SHARP_GAS,
+    outside_pa: float = ATMOSPHERE_PA,
 ) -> float:
     """Gas through a round hole, kg/s: at the speed of sound where the pressure is high enough (choked), else below. Source: CCPS 1999, p. 47; ideal gas, isentropic.
 
@@ -60,7 +72,14 @@ def choked_below(heat_ratio: float) -> float:
 
 
 def liquid_emptying(
-    time_s: ArrayLike, *, level_m: float, tank_area_m2: float, density: float, hole_m: float, over_pa: float = 0.0, discharge: float = SHARP_LIQUID
+    time_s: ArrayLike,
+    *,
+    level_m: float,
+    tank_area_m2: float,
+    density: float,
+    hole_m: float,
+    over_pa: float = 0.0,
+    discharge: float = SHARP_LIQUID,
 ) -> tuple[Floats, Floats]:
     """Rate, kg/s, and level above the hole, m, of an upright tank that empties at a constant gas pressure `over_pa` above the air's.
 
@@ -100,7 +119,14 @@ def flashed_share(heat_capacity: float, latent_heat: float, temperature_k: float
 
 
 def boiling_pool(
-    time_s: ArrayLike, *, area_m2: float, ground_k: float, boiling_k: float, conductivity: float, diffusivity_m2_per_s: float, latent_heat: float
+    time_s: ArrayLike,
+    *,
+    area_m2: float,
+    ground_k: float,
+    boiling_k: float,
+    conductivity: float,
+    diffusivity_m2_per_s: float,
+    latent_heat: float,
 ) -> Floats:
     """Vapour of a pool that boils on warm ground, kg/s: A k (Tg - Tb) / (L sqrt(pi a t)). Source: Carslaw & Jaeger 1959, 2.4; CCPS 1999, eq. 2.53.
 
@@ -110,11 +136,20 @@ def boiling_pool(
     time = np.asarray(time_s, np.float64)
     if (time <= 0).any():
         raise InputError("boiling pool: a time of 0 s or less; wanted later times, the rate at once is infinite")
-    return np.asarray(area_m2 * conductivity * max(ground_k - boiling_k, 0.0) / (latent_heat * np.sqrt(np.pi * diffusivity_m2_per_s * time)))
+    return np.asarray(
+        area_m2 * conductivity * max(ground_k - boiling_k, 0.0) / (latent_heat * np.sqrt(np.pi * diffusivity_m2_per_s * time))
+    )
 
 
 def evaporating_pool(
-    *, diameter_m: float, wind_m_per_s: float, molar_kg: float, vapour_pa: float, temperature_k: float, schmidt: float, pressure_pa: float = ATMOSPHERE_PA
+    *,
+    diameter_m: float,
+    wind_m_per_s: float,
+    molar_kg: float,
+    vapour_pa: float,
+    temperature_k: float,
+    schmidt: float,
+    pressure_pa: float = ATMOSPHERE_PA,
 ) -> float:
     """Vapour that wind takes from a pool below its boiling point, kg/s. Source: Mackay & Matsugu 1973, Can. J. Chem. Eng. 51:434-439.
 
@@ -123,7 +158,9 @@ def evaporating_pool(
     """
     _positive(diameter_m=diameter_m, wind_m_per_s=wind_m_per_s, molar_kg=molar_kg, temperature_k=temperature_k, schmidt=schmidt)
     if not 0.0 <= vapour_pa < pressure_pa:
-        raise InputError(f"pool: vapour pressure {vapour_pa} Pa, air {pressure_pa} Pa; wanted one below the air's: a pool at its boiling point boils")
+        raise InputError(
+            f"pool: vapour pressure {vapour_pa} Pa, air {pressure_pa} Pa; wanted one below the air's: a pool at its boiling point boils"
+        )
     transfer = 0.0048 * wind_m_per_s ** (7.0 / 9.0) * diameter_m ** (-1.0 / 9.0) * schmidt ** (-2.0 / 3.0)
     driving = -pressure_pa * np.log1p(-vapour_pa / pressure_pa)
     return float(np.pi / 4.0 * diameter_m**2 * transfer * driving * molar_kg / (GAS_CONSTANT * temperature_k))

@@ -26,9 +26,13 @@ def mg_per_m3(ppm: ArrayLike, molar_g: float, *, temperature_k: float = ROOM_K, 
     return np.asarray(np.asarray(ppm, np.float64) * molar_g * pressure_pa / (GAS_CONSTANT * temperature_k) * 1e-3)
 
 
-def ppm(milligrams_per_m3: ArrayLike, molar_g: float, *, temperature_k: float = ROOM_K, pressure_pa: float = ATMOSPHERE_PA) -> Floats:
+def ppm(
+    milligrams_per_m3: ArrayLike, molar_g: float, *, temperature_k: float = ROOM_K, pressure_pa: float = ATMOSPHERE_PA
+) -> Floats:
     """Parts per million by volume from milligrams in a cubic metre."""
-    return np.asarray(np.asarray(milligrams_per_m3, np.float64) / mg_per_m3(1.0, molar_g, temperature_k=temperature_k, pressure_pa=pressure_pa))
+    return np.asarray(
+        np.asarray(milligrams_per_m3, np.float64) / mg_per_m3(1.0, molar_g, temperature_k=temperature_k, pressure_pa=pressure_pa)
+    )
 
 
 def level_for(minutes: ArrayLike, levels: ArrayLike) -> Floats:
@@ -39,7 +43,9 @@ def level_for(minutes: ArrayLike, levels: ArrayLike) -> Floats:
     """
     at = np.asarray(levels, np.float64)
     if at.shape != (5,) or not (at > 0).all() or (np.diff(at) > 0).any():
-        raise InputError(f"guideline levels {at.tolist()}; wanted five above 0 that do not rise, for {', '.join(f'{m:g}' for m in AEGL_MIN)} min")
+        raise InputError(
+            f"guideline levels {at.tolist()}; wanted five above 0 that do not rise, for {', '.join(f'{m:g}' for m in AEGL_MIN)} min"
+        )
     time = np.clip(np.asarray(minutes, np.float64), AEGL_MIN[0], AEGL_MIN[-1])
     return np.asarray(np.exp(np.interp(np.log(time), np.log(AEGL_MIN), np.log(at))))
 
@@ -78,7 +84,7 @@ def indoors(outdoors: ArrayLike, step_s: float, exchange_per_h: float, *, start:
 def peak_mean(concentration: ArrayLike, step_s: float, window_s: float) -> float:
     """The highest mean over a window of a series of step means, nothing before its start or after its end counted as 0."""
     c = np.asarray(concentration, np.float64)
-    wide = int(round(window_s / step_s))
+    wide = round(window_s / step_s)
     if wide < 1:
         raise InputError(f"window {window_s} s is shorter than a step of {step_s} s")
     total = np.concatenate([np.zeros(wide), np.cumsum(c) * step_s])
