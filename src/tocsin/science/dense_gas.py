@@ -142,15 +142,18 @@ def effective_widths(gas: DensePlume, way_m: Floats, stability: int, ground: Gro
     """
     passive_y, passive_z = spread(way_m, stability, ground)
     axis = np.maximum(gas.concentration(way_m), 1e-15)
+    flow = (
+        gas.volume_m3_per_s * gas.air_temperature_k / gas.temperature_k / gas.wind_m_per_s
+    )  # of the gas once it is as warm as the air
     sigma_y = np.maximum(passive_y, 2.0 * gas.half_width_m(way_m) / np.sqrt(2.0 * np.pi))
-    passive = gas.volume_m3_per_s / (np.pi * gas.wind_m_per_s * passive_y * passive_z)
+    passive = flow / (np.pi * passive_y * passive_z)
     last = min(max(int(np.searchsorted(-axis, -LEAST_SHARE)), 1), way_m.size - 1)
     begun = np.exp(
         np.interp(np.log(axis[last]), np.log(passive[::-1]), np.log(way_m[::-1]))
     )  # where a passive plume has what this one has
     later = np.exp(np.interp(np.log(np.maximum(way_m - way_m[last] + begun, way_m[0])), np.log(way_m), np.log(passive)))
     axis[last:] = np.maximum(axis[last:], later[last:])
-    sigma_z = gas.volume_m3_per_s / (np.pi * gas.wind_m_per_s * sigma_y * axis)
+    sigma_z = flow / (np.pi * sigma_y * axis)
     return sigma_y, sigma_z
 
 
