@@ -123,7 +123,9 @@ def test_shares_loads_and_times_are_those_of_the_series_at_a_place() -> None:
     series = []
     release = Release(205.0, 5.0, np.array([0.0, 400.0, 401.0]), np.array([1.0, 1.0, 0.0]))
     for step in range(1, 31):
-        upto = breathed([release], Wind.of(3.0, 270.0), grows(4), **{**GRID, "duration_s": 60.0 * step}, windows_s=(60.0,))
+        upto = breathed(
+            [release], Wind.of(3.0, 270.0), grows(4), **{**GRID, "duration_s": 60.0 * step}, windows_s=(60.0,), seen_from=1e-6
+        )
         series.append(float(upto.dose[cell]))
     outside = np.diff(np.concatenate([[0.0], series])) / 60.0
     assert got.peak[cell] == pytest.approx(outside.max(), rel=1e-5)

@@ -136,9 +136,9 @@ def effective_widths(gas: DensePlume, way_m: Floats, stability: int, ground: Gro
     """Widths with which a row of Gaussian puffs has the axis concentration and the breadth of a dense plume, and goes over into a passive one.
 
     Across: the normal curve of equal area as the box of half-width L, 2 L / sqrt(2 pi), or the passive one, whichever is broader. Upwards: what then
-    gives Britter & McQuaid's concentration on the axis. From where that is 0.2 % of the source on it is whichever is more: its fall with distance^-2,
-    or a passive plume that has as much there (a virtual source). Limits: the cloud does not spread upwind, its edge is not sharp, and it follows the
-    wind and not the slope.
+    gives Britter & McQuaid's concentration on the axis. From where that is 0.2 % of the source on the axis is that of a passive plume which has as much
+    there, and the breadth that of one which is as broad (virtual sources). Limits: the cloud does not spread upwind, its edge is not sharp, and it
+    follows the wind and not the slope.
     """
     passive_y, passive_z = spread(way_m, stability, ground)
     axis = np.maximum(gas.concentration(way_m), 1e-15)
@@ -152,7 +152,9 @@ def effective_widths(gas: DensePlume, way_m: Floats, stability: int, ground: Gro
         np.interp(np.log(axis[last]), np.log(passive[::-1]), np.log(way_m[::-1]))
     )  # where a passive plume has what this one has
     later = np.exp(np.interp(np.log(np.maximum(way_m - way_m[last] + begun, way_m[0])), np.log(way_m), np.log(passive)))
-    axis[last:] = np.maximum(axis[last:], later[last:])
+    axis[last:] = later[last:]
+    broad = np.interp(sigma_y[last], passive_y, way_m)
+    sigma_y[last:] = np.interp(way_m[last:] - way_m[last] + broad, way_m, passive_y)
     sigma_z = flow / (np.pi * sigma_y * axis)
     return sigma_y, sigma_z
 

@@ -17,7 +17,8 @@ _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
-REACH = 4.0  # a puff is cut off at so many standard deviations: 6e-5 of its mass lies beyond
+REACH = 5.0  # a puff is cut off at so many standard deviations at most: 6e-7 of its mass lies beyond
+COARSE = 6.0  # a puff so many cells wide (a standard deviation) is laid on cells twice as large, one twice as wide on cells four times as large
 HALF = math.sqrt(0.5)
 IMAGES = 3
 MIXED = 1.6
@@ -101,14 +102,18 @@ def drift_and_lay(  # type: ignore[no-untyped-def]
     cell,
     rows,
     cols,
+    least,
     box,
     lay,
     dose,
+    dose_2,
+    dose_4,
 ):
     """Move all puffs from `from_s` to `until_s`; where `lay`, add what they leave to dose, kg s/m3, (row, col) of the window `box`.
 
     A puff's `way` is the distance it has gone, m, and -1 once it has left for good. Without `lay`, `box` (row, row, col, col: first and past the
-    last) grows to hold whatever would be laid.
+    last) grows to hold whatever would be laid. A wide puff is laid on a coarser grid, which `spread_down` brings to the cells. What one piece of one
+    puff's way would add below `least`, kg s/m3, is left out.
     """
     root = math.sqrt(2.0 * math.pi)
     wide = max(rows, cols) * cell
@@ -137,29 +142,40 @@ def drift_and_lay(  # type: ignore[no-untyped-def]
             begin, begin_z = _wide(way, table_first, table_step, ln_sigma_y[t], ln_sigma_z[t])
             after, after_z = _wide(way + gone, table_first, table_step, ln_sigma_y[t], ln_sigma_z[t])
             begin, after = math.sqrt(begin * begin + smear * smear), math.sqrt(after * after + smear * smear)
-            far = REACH * after
+            scale = puff_mass[p] / (root * speed)
+            tall = _upright(z_m, begin_z, puff_height[p], mixing_m)
+            tall_after = _upright(z_m, after_z, puff_height[p], mixing_m)
+            most = scale * max(tall, tall_after) / begin * min(1.0, gone / (root * begin))
+            far = 0.0
+            if most > least:
+                far = after * (min(REACH, math.sqrt(2.0 * math.log(most / least))) if least > 0.0 else REACH)
             dir_x, dir_y = east / speed, north / speed
             x_next, y_next = x + east * step, y + north * step
-            row_0 = max(0, math.floor((y_max - max(y, y_next) - far) / cell))
-            row_1 = min(rows, math.floor((y_max - min(y, y_next) + far) / cell) + 1)
-            col_0 = max(0, math.floor((min(x, x_next) - far - x_min) / cell))
-            col_1 = min(cols, math.floor((max(x, x_next) + far - x_min) / cell) + 1)
-            if row_0 < row_1 and col_0 < col_1:
+            if far > 0.0:
+                stride = 1 if begin < COARSE * cell else (2 if begin < 2.0 * COARSE * cell else 4)
+                size = cell * stride
+                row_0 = math.floor((y_max - max(y, y_next) - far) / size)
+                row_1 = math.floor((y_max - min(y, y_next) + far) / size) + 1
+                col_0 = math.floor((min(x, x_next) - far - x_min) / size)
+                col_1 = math.floor((max(x, x_next) + far - x_min) / size) + 1
                 if not lay:
-                    box[0], box[1] = min(box[0], row_0), max(box[1], row_1)
-                    box[2], box[3] = min(box[2], col_0), max(box[3], col_1)
+                    first, last = max(0, row_0 * stride), min(rows, row_1 * stride)
+                    left, right = max(0, col_0 * stride), min(cols, col_1 * stride)
+                    if first < last and left < right:
+                        box[0], box[1] = min(box[0], first), max(box[1], last)
+                        box[2], box[3] = min(box[2], left), max(box[3], right)
                 else:
-                    scale = puff_mass[p] / (root * speed)
-                    tall, tall_after = (
-                        _upright(z_m, begin_z, puff_height[p], mixing_m),
-                        _upright(z_m, after_z, puff_height[p], mixing_m),
-                    )
+                    sheet = dose if stride == 1 else (dose_2 if stride == 2 else dose_4)
+                    edge = 0 if stride == 1 else 1
+                    row_from, col_from = box[0] // stride - edge, box[2] // stride - edge
+                    row_0, row_1 = max(row_0, row_from), min(row_1, row_from + sheet.shape[0])
+                    col_0, col_1 = max(col_0, col_from), min(col_1, col_from + sheet.shape[1])
                     middle = 0.5 * (begin + after)
                     drawn = gone / (gone * gone + 12.0 * middle * middle)
                     for row in range(row_0, row_1):
-                        off_y = y_max - (row + 0.5) * cell - y
+                        off_y = y_max - (row + 0.5) * size - y
                         for col in range(col_0, col_1):
-                            off_x = x_min + (col + 0.5) * cell - x
+                            off_x = x_min + (col + 0.5) * size - x
                             across = off_y * dir_x - off_x * dir_y
                             if across * across > far * far:
                                 continue
@@ -172,14 +188,39 @@ def drift_and_lay(  # type: ignore[no-untyped-def]
                             passed = 0.5 * (math.erf(along * narrow * HALF) - math.erf((along - gone) * narrow * HALF))
                             upright = tall + part * (tall_after - tall)
                             across *= narrow
-                            dose[row - box[0], col - box[2]] += (
+                            sheet[row - row_from, col - col_from] += (
                                 scale * upright * narrow * math.exp(-0.5 * across * across) * passed
                             )
             x, y, way, now = x_next, y_next, way + gone, now + step
-            if x < x_min - far - wide or x > x_max + far + wide or y < y_min - far - wide or y > y_max + far + wide:
+            if x < x_min - wide or x > x_max + wide or y < y_min - wide or y > y_max + wide:
                 way = -1.0
                 break
         puff_x[p], puff_y[p], puff_way[p] = x, y, way
+
+
+@_plain
+def spread_down(coarse, stride, box, dose):  # type: ignore[no-untyped-def]
+    """Bring a coarse grid to the cells by straight lines between its middles, and empty it. It begins a cell outside the window `box`."""
+    row_from, col_from = box[0] // stride - 1, box[2] // stride - 1
+    filled = False
+    for value in coarse.flat:
+        if value != 0.0:
+            filled = True
+            break
+    if not filled:
+        return
+    for i in range(dose.shape[0]):
+        at = (box[0] + i + 0.5) / stride - 0.5 - row_from
+        row = min(int(at), coarse.shape[0] - 2)
+        down = at - row
+        for j in range(dose.shape[1]):
+            at = (box[2] + j + 0.5) / stride - 0.5 - col_from
+            col = min(int(at), coarse.shape[1] - 2)
+            right = at - col
+            dose[i, j] += (1.0 - down) * ((1.0 - right) * coarse[row, col] + right * coarse[row, col + 1]) + down * (
+                (1.0 - right) * coarse[row + 1, col] + right * coarse[row + 1, col + 1]
+            )
+    coarse[:, :] = 0.0
 
 
 @_plain
@@ -191,7 +232,8 @@ def breathe(  # type: ignore[no-untyped-def]
     power,
     exchange_per_s,
     window,
-    limit,
+    per_limit,
+    now,
     total,
     inside,
     ring,
@@ -204,9 +246,10 @@ def breathe(  # type: ignore[no-untyped-def]
 ):
     """What one step adds for each cell; `dose` is emptied. `share` (indoors, level, cell) is the largest of mean over a window / its limit so far.
 
-    `total` (2, cell) is the dose so far outdoors and indoors, `ring` (slot, 2, cell) what it was a window ago, `inside` the concentration indoors.
+    `per_limit` (level, window) is 1 / (limit x length of the window in s), 0 where there is no limit; no window that is not over by the end may be
+    longer than `ring`. `now`: fill share_now, the share outdoors of level 1 in the windows that end here. `total` (2, cell) is the dose so far outdoors and indoors, `ring` (slot, 2, cell) what it was a window ago, `inside` the concentration indoors.
     """
-    slots, levels, cells = ring.shape[0], limit.shape[0], dose.size
+    slots, levels, cells = ring.shape[0], per_limit.shape[0], dose.size
     kept = math.exp(-exchange_per_s * step_s)
     held = (1.0 - kept) / (exchange_per_s * step_s) if exchange_per_s > 0.0 else 1.0
     for c in range(cells):
@@ -224,18 +267,18 @@ def breathe(  # type: ignore[no-untyped-def]
         inside[c] = mean + (inside[c] - mean) * kept
         total[0, c] += mean * step_s
         total[1, c] += mean_inside * step_s
-        share_now[c] = 0.0
         if total[0, c] == 0.0:
             continue
-        for where in range(2):
+        slot = number % slots
+        for where in range(0 if mean > 0.0 or now else 1, 2):  # without gas outdoors no mean there is higher than before
             for w in range(window.size):
-                before = ring[(number - window[w]) % slots, where, c] if 0 < window[w] <= number and window[w] <= slots else 0.0
-                within = (total[where, c] - before) / (window[w] * step_s)
+                within = total[where, c]
+                if window[w] <= number:
+                    within -= ring[(number - window[w]) % slots, where, c]
                 for level in range(levels):
-                    part = within / limit[level, w]
+                    part = within * per_limit[level, w]
                     if part > share[where, level, c]:
                         share[where, level, c] = part
-                    if where == 0 and level == 1 and part > share_now[c]:
+                    if now and where == 0 and level == 1 and part > share_now[c]:
                         share_now[c] = part
-        slot = number % slots
         ring[slot, 0, c], ring[slot, 1, c] = total[0, c], total[1, c]
