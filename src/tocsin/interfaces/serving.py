@@ -241,7 +241,7 @@ class Duty:
         board = self._centre.board
         told = {cause for alert in board.alerts.values() for cause in alert.cause}
         compared = {c.forecast for c in board.comparisons.values()}
-        foreseen = [f for i, f in board.forecasts.items() if i in compared]
+        foreseen = [f for i, f in board.forecasts.items() if i in compared and f.asked_by is msgspec.UNSET]
         with self._lock:
             self._assessed_at = max((f.time for f in foreseen), default=None)
             causes = {i for f in foreseen for i in f.cause}
