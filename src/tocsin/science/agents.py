@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.science import agents_steps as steps
-from tocsin.science.agents_steps import COLUMNS, LAYERS, NEVER, NOBODY, Illness, Measures, People, State
+from tocsin.science.agents_steps import COLUMNS, GROUP, LAYERS, NEVER, NOBODY, NUMBERS, PERSON
 from tocsin.science.keyed import keyed_uniforms
 from tocsin.vocabulary.errors import InputError
 
@@ -119,26 +119,61 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"mixing: scatter = {self.scatter}; wanted 1..16")
 
 
+class People(msgspec.Struct, frozen=True):
+    """Who they are and where they belong. People of one home lie side by side, and homes of one neighbourhood too.
+
+    `age` (person,) in years; `home_start` (home + 1,) and `near_start` (near + 1,) of persons, `near_zone` (near,); `place` (person,) the school or
+    workplace, -1 where there is none; `place_layer` and `place_zone` (place,).
+    """
+
+    age: Ints
+    home_start: Ints
+    near_start: Ints
+    near_zone: Ints
+    place: Ints
+    place_layer: Ints
+    place_zone: Ints
+
+    def __len__(self) -> int:
+        return int(self.age.size)
+
+    @property
+    def zone(self) -> Ints:
+        """The zone in which each lives."""
+        return np.repeat(self.near_zone, np.diff(self.near_start))
+
+
 class Course(msgspec.Struct, frozen=True):
-    """What came: a row for each day, and what became of each person."""
+    """What came: a row for each day, and what became of each person (fields of `agents_steps.PERSON`)."""
 
     daily: Floats  # (day, column of agents_steps)
-    state: State
+    who: NDArray[np.void]
 
     def column(self, number: int) -> Floats:
         return np.ascontiguousarray(self.daily[:, number])
 
 
-def illness_of(disease: Disease, mixing: Mixing, factor_most: float = 1.0) -> Illness:
-    """A disease and a way of mixing as tables. `factor_most` is the largest factor on contacts that a run will ask for, if above 1."""
+class Tables(msgspec.Struct, frozen=True):
+    """A disease and a way of mixing as the kernel reads them."""
+
+    ages: Floats  # (year, 5)
+    days: Floats  # (9, day)
+    spread: Floats
+    layers: Floats  # (layer, 7)
+    number: Floats
+
+
+def tables_of(disease: Disease, mixing: Mixing, factor_most: float = 1.0) -> Tables:
+    """`factor_most` is the largest factor on contacts that a run will ask for, if above 1."""
     group = np.minimum(np.arange(AGES) // 10, len(disease.symptoms) - 1)
     rows = [np.array(r, np.float64)[group] for r in (disease.symptoms, disease.severe, disease.critical, disease.dying)]
-    chance = np.zeros((4, AGES))
-    chance[0] = rows[0]
-    for n in range(3):
-        chance[n + 1] = np.divide(rows[n + 1], rows[n], out=np.zeros(AGES), where=rows[n] > 0)
     susceptible = np.array(disease.susceptible, np.float64)[group]
-    most = susceptible.max()
+    most = max(float(susceptible.max()), 1e-300)
+    ages = np.zeros((AGES, 5))
+    ages[:, steps.SYMPTOMS] = rows[0]
+    for n in range(3):  # each given the one before
+        ages[:, n + 1] = np.divide(rows[n + 1], rows[n], out=np.zeros(AGES), where=rows[n] > 0)
+    ages[:, steps.SUSCEPTIBILITY] = susceptible / most
     waits = (
         disease.latent,
         disease.to_symptoms,
@@ -156,28 +191,26 @@ def illness_of(disease: Disease, mixing: Mixing, factor_most: float = 1.0) -> Il
 
         spread = gamma.ppf((np.arange(SPREAD_BINS) + 0.5) / SPREAD_BINS, disease.spread_shape)
         spread = spread / spread.mean()
-    slots = np.array([0, *(int(np.ceil(c * mixing.scatter)) for c in mixing.contacts)], np.int64)
-    real = np.array([1.0, *(c / max(s, 1) for c, s in zip(mixing.contacts, slots[1:], strict=True))])
-    slots[0] = 1  # at home everyone: the kernel counts them itself
-    return Illness(
-        chance=chance,
-        susceptible=susceptible / most,
-        days=np.stack([w.at_most() for w in waits]),
-        spread=spread,
-        beta=disease.transmission * most * max(factor_most, 1.0) * np.array(disease.layer_weight),
-        slots=slots,
-        real=real,
-        daily=np.array(mixing.daily),
-        isolated=np.array(mixing.isolated),
-        quarantined=np.array(mixing.quarantined),
-        ill=np.array(mixing.ill),
-        early_share=disease.early_share,
-        early_ratio=disease.early_ratio,
-        early_days=disease.early_days,
-        silent_factor=disease.silent_factor,
-        no_bed_factor=mixing.no_bed_factor,
-        no_icu_factor=mixing.no_icu_factor,
+    contacts = np.array([0.0, *mixing.contacts])
+    slots = np.ceil(contacts * mixing.scatter)
+    layers = np.zeros((LAYERS, 7))
+    layers[:, steps.BETA] = disease.transmission * most * max(factor_most, 1.0) * np.array(disease.layer_weight)
+    layers[:, steps.SLOTS] = slots
+    layers[:, steps.REAL] = np.divide(contacts, slots, out=np.ones(LAYERS), where=slots > 0)
+    layers[:, steps.DAILY] = mixing.daily
+    layers[:, steps.ISOLATED] = mixing.isolated
+    layers[:, steps.QUARANTINE] = mixing.quarantined
+    layers[:, steps.ILL] = mixing.ill
+    number = np.zeros(NUMBERS)
+    number[: steps.SENSITIVITY] = (
+        disease.early_share,
+        disease.early_ratio,
+        disease.early_days,
+        disease.silent_factor,
+        mixing.no_bed_factor,
+        mixing.no_icu_factor,
     )
+    return Tables(ages, np.stack([w.at_most() for w in waits]), spread, layers, number)
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,43 +244,57 @@ def spread_among(
     """
     if not 1 <= days <= DAYS_OF_RUN_MOST:
         raise InputError(f"epidemic: {days} days; wanted 1..{DAYS_OF_RUN_MOST:,}")
-    if seeds.size and not (0 <= seeds.min() and seeds.max() < people.age.size):
-        raise InputError(f"epidemic: seeds outside 0..{people.age.size - 1}")
+    if seeds.size and not (0 <= seeds.min() and seeds.max() < len(people)):
+        raise InputError(f"epidemic: seeds outside 0..{len(people) - 1}")
     zones = int(max(people.near_zone.max(initial=0), people.place_zone.max(initial=0))) + 1
-    factor = np.ones((days, zones, LAYERS)) if doing.factor is None else doing.factor
-    if factor.shape != (days, zones, LAYERS):
-        raise InputError(f"epidemic: factors {factor.shape}; wanted {(days, zones, LAYERS)}")
+    factor = _or(doing.factor, (days, zones, LAYERS), 1.0)
     scale = max(factor_most, 1.0)
-    if factor.min(initial=0.0) < 0.0 or factor.max(initial=0.0) > scale + 1e-12:
+    if factor.min() < 0.0 or factor.max() > scale + 1e-12:
         raise InputError(f"epidemic: factors on contact run {factor.min():g}..{factor.max():g}; wanted 0..{scale:g}")
-    doses = np.zeros((days, zones + 1)) if doing.doses is None else doing.doses
-    first, first_in_zone, zone_start = _queue(people, zones, seed, asked=bool(doses.any()))
-    measures = Measures(
-        factor=np.ascontiguousarray(factor / scale),
-        test=_or(doing.test, (days, 3), 0.0),
-        sensitivity=doing.sensitivity,
-        result_days=doing.result_days,
-        other_ill=doing.other_ill,
-        trace=_or(doing.trace, (days, LAYERS), 0.0),
-        trace_days=doing.trace_days,
-        quarantine_days=doing.quarantine_days,
-        doses=_or(doses, (days, zones + 1), 0.0),
-        first=first,
-        first_in_zone=first_in_zone,
-        zone_start=zone_start,
-        vaccine_infection=doing.vaccine_infection,
-        vaccine_severe=doing.vaccine_severe,
-        vaccine_days=doing.vaccine_days,
-        beds=_or(doing.beds, (days,), np.inf),
-        icu=_or(doing.icu, (days,), np.inf),
-        imported=_or(doing.imported, (days,), 0.0),
+    tables = tables_of(disease, mixing, factor_most)
+    number = tables.number.copy()
+    number[steps.SENSITIVITY :] = (
+        doing.sensitivity,
+        doing.result_days,
+        doing.other_ill,
+        doing.trace_days,
+        doing.quarantine_days,
+        doing.vaccine_infection,
+        doing.vaccine_severe,
+        doing.vaccine_days,
     )
-    state = _blank(people.age.size, days)
+    doses = _or(doing.doses, (days, zones + 1), 0.0)
+    by_day = np.stack(
+        [_or(doing.beds, (days,), np.inf), _or(doing.icu, (days,), np.inf), _or(doing.imported, (days,), 0.0)], axis=1
+    )
+    who, near, place, member = _rows(people, seed)
+    count = len(people)
     out = np.zeros((days, COLUMNS))
     steps.run(
-        people, illness_of(disease, mixing, factor_most), measures, state, seeds.astype(np.int64), np.uint64(seed), out
+        who,
+        near,
+        place,
+        member,
+        tables.ages,
+        tables.days,
+        tables.spread,
+        tables.layers,
+        number,
+        factor / scale,
+        _or(doing.test, (days, 3), 0.0),
+        _or(doing.trace, (days, LAYERS), 0.0),
+        np.ascontiguousarray(by_day),
+        doses,
+        *_queue(people, zones, seed, asked=bool(doses.any())),
+        np.empty(count, np.int32),
+        np.full(days, NOBODY, np.int32),
+        np.full(days, NOBODY, np.int32),
+        np.zeros(days + doing.quarantine_days + doing.trace_days + 1),
+        seeds.astype(np.int64),
+        np.uint64(seed),
+        out,
     )
-    return Course(out, state)
+    return Course(out, who)
 
 
 def _or(given: Floats | None, shape: tuple[int, ...], otherwise: float) -> Floats:
@@ -258,41 +305,38 @@ def _or(given: Floats | None, shape: tuple[int, ...], otherwise: float) -> Float
     return np.ascontiguousarray(given, np.float64)
 
 
+def _rows(people: People, seed: int) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void], NDArray[np.int32]]:
+    """A row for each person, neighbourhood and place, and the members of each place in the order of their seats, which is by lot."""
+    who = np.zeros(len(people), PERSON)
+    who["age"] = people.age
+    size = np.diff(people.home_start)
+    who["home_start"], who["home_size"] = np.repeat(people.home_start[:-1], size), np.repeat(size, size)
+    near_size = np.diff(people.near_start)
+    who["near"], who["zone"] = np.repeat(np.arange(near_size.size), near_size), people.zone
+    who["place"] = people.place
+    for name in ("infected_day", "infectious_day", "early_until", "severe_day", "diagnosed_day"):
+        who[name] = NEVER
+    for name in ("quarantine_from", "quarantine_to", "vaccinated_day", "layer", "infector"):
+        who[name] = NEVER
+    near = np.zeros(near_size.size, GROUP)
+    near["start"], near["size"], near["zone"] = people.near_start[:-1], near_size, people.near_zone
+    goes = np.flatnonzero(people.place >= 0)
+    member = goes[np.lexsort((keyed_uniforms(seed, "seat", goes), people.place[goes]))]
+    place = np.zeros(people.place_layer.size, GROUP)
+    place["size"] = np.bincount(people.place[goes], minlength=place.size)
+    place["start"] = np.cumsum(place["size"]) - place["size"]
+    place["zone"], place["layer"] = people.place_zone, people.place_layer
+    who["seat"][member] = np.arange(member.size) - place["start"][people.place[member]]
+    return who, near, place, member.astype(np.int32)
+
+
 def _queue(people: People, zones: int, seed: int, *, asked: bool) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints]:
     """The order of vaccination: the oldest first, those of one year by lot; for all, and zone by zone."""
     if not asked:
         return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(zones + 1, np.int64)
-    lot = keyed_uniforms(seed, "order of vaccination", np.arange(people.age.size))
-    first = np.lexsort((lot, -people.age.astype(np.int64)))
-    zone = people.near_zone[people.near[people.home]].astype(np.int64)
+    lot = keyed_uniforms(seed, "order of vaccination", np.arange(len(people)))
+    first = np.lexsort((lot, -people.age))
+    zone = people.zone
     in_zone = first[np.argsort(zone[first], kind="stable")]
     start = np.r_[0, np.cumsum(np.bincount(zone, minlength=zones))]
     return first.astype(np.int32), in_zone.astype(np.int32), start.astype(np.int64)
-
-
-def _blank(count: int, days: int) -> State:
-    def short(value: int) -> NDArray[np.int16]:
-        return np.full(count, value, np.int16)
-
-    return State(
-        stage=np.zeros(count, np.uint8),
-        infected_day=short(NEVER),
-        infectious_day=short(NEVER),
-        early_until=short(NEVER),
-        severe_day=short(NEVER),
-        diagnosed_day=short(NEVER),
-        quarantine_from=short(NEVER),
-        quarantine_to=short(NEVER),
-        vaccinated_day=short(NEVER),
-        bed=np.zeros(count, np.uint8),
-        spread=np.zeros(count, np.float32),
-        infector=np.full(count, NOBODY, np.int32),
-        layer=np.full(count, NOBODY, np.int8),
-        link=np.empty(count, np.int32),
-        link_result=np.empty(count, np.int32),
-        at=np.empty(count, np.int32),
-        active=np.empty(count, np.int32),
-        head=np.full(days, NOBODY, np.int32),
-        head_result=np.full(days, NOBODY, np.int32),
-        worse=np.zeros(count, np.bool_),
-    )

@@ -6,24 +6,21 @@ layers that mix anew, by the day: it is its own inverse, so contact is mutual, c
 share of those contacts is real, told for both ends by one number, so that people differ in how many they have.
 
 Every draw belongs to its person, day, layer and contact: a measure that is taken away leaves all other luck as it was.
+
+All that is known of a person lies side by side in one row, since a day touches few people and waits for memory. Arrays are handed on one by one:
+a tuple of arrays costs two thirds of the time in counting references (measured: 2.1 microseconds for an infectious day instead of 0.4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from tocsin.science.keyed_steps import four_words, share_of
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Long = NDArray[np.int32]
-Short = NDArray[np.int16]
-Bytes = NDArray[np.uint8]
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
@@ -31,113 +28,64 @@ _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinlin
 HOME, SCHOOL, WORK, NEAR, FAR = range(5)
 LAYERS = 5
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, SYMPTOMATIC, SEVERE, CRITICAL, RECOVERED, DEAD = range(8)
-SYMPTOMS, TURNS_SEVERE, TURNS_CRITICAL, DIES = range(4)  # rows of `Illness.chance`
-LATENT, TO_SYMPTOMS, TO_SEVERE, TO_CRITICAL, END_SILENT, END_MILD, END_SEVERE, END_CRITICAL, TO_DEATH = range(9)  # of `Illness.days`
 NO_BED, WARD, ICU = range(3)
 NOBODY, NEVER = -1, -1
-(NEW_INFECTED, NEW_REPORTED, TESTS, POSITIVE, NEW_SEVERE, BEDS, ICU_BEDS, NEW_DEAD, NOW_INFECTIOUS, QUARANTINED, VACCINATED, NO_BED_FOUND) = range(12)
-NEW_IMPORTED = 12
+
+PERSON = np.dtype(
+    [
+        ("age", np.uint8),  # years
+        ("stage", np.uint8),
+        ("bed", np.uint8),
+        ("worse", np.uint8),  # whether the stage that it is in leads to a worse one
+        ("home_start", np.int32),  # people of one home lie side by side,
+        ("home_size", np.int32),
+        ("near", np.int32),  # and homes of one neighbourhood too
+        ("place", np.int32),  # where the day is spent: a school or a workplace, or NOBODY's
+        ("seat", np.int32),  # number among those of the place
+        ("zone", np.int16),
+        ("infected_day", np.int16),
+        ("infectious_day", np.int16),
+        ("early_until", np.int16),
+        ("severe_day", np.int16),
+        ("diagnosed_day", np.int16),
+        ("quarantine_from", np.int16),
+        ("quarantine_to", np.int16),
+        ("vaccinated_day", np.int16),
+        ("layer", np.int16),  # in which it was infected,
+        ("infector", np.int32),  # and by whom
+        ("spread", np.float32),
+        ("link", np.int32),  # the next person with an event on the same day
+        ("link_result", np.int32),  # ... with a test result
+        ("at", np.int32),  # its number among those who are infectious
+    ],
+    align=True,
+)
+GROUP = np.dtype([("start", np.int32), ("size", np.int32), ("zone", np.int16), ("layer", np.int16)], align=True)
+
+SYMPTOMS, TURNS_SEVERE, TURNS_CRITICAL, DIES, SUSCEPTIBILITY = range(5)  # of a year of age
+LATENT, TO_SYMPTOMS, TO_SEVERE, TO_CRITICAL, END_SILENT, END_MILD, END_SEVERE, END_CRITICAL, TO_DEATH = range(9)  # rows of days
+BETA, SLOTS, REAL, DAILY, ISOLATED, QUARANTINE, ILL = range(7)  # of a layer
+(EARLY_SHARE, EARLY_RATIO, EARLY_DAYS, SILENT, NO_BED_FACTOR, NO_ICU_FACTOR, SENSITIVITY, RESULT_DAYS, OTHER_ILL, TRACE_DAYS) = range(10)  # numbers
+(QUARANTINE_DAYS, VACCINE_INFECTION, VACCINE_SEVERE, VACCINE_DAYS, NUMBERS) = range(10, 15)
+HAS_BEDS, HAS_ICU, IMPORTED = range(3)  # of a day
+
+(NEW_INFECTED, NEW_REPORTED, TESTS, POSITIVE, NEW_SEVERE, BEDS, ICU_BEDS, NEW_DEAD, NOW_INFECTIOUS, QUARANTINED, VACCINATED) = range(11)
+NO_BED_FOUND, NEW_IMPORTED = 11, 12
 BY_LAYER = 13  # to 17: newly infected, by the layer in which it happened
 COLUMNS = BY_LAYER + LAYERS
 
 _COURSE, _TRANSMIT, _MEET, _TEST, _IMPORT, _TRACE = (np.uint64(0x9E3779B97F4A7C15 + k) for k in range(6))
 _GOLD, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
-_SHIFT = np.uint64(31)
-_AT_LAYER = np.uint64(40)
-
-
-class People(NamedTuple):
-    """Who they are and where they belong. People of one home lie side by side, and homes of one neighbourhood too."""
-
-    age: Bytes  # (person,) years
-    home: Long  # (person,)
-    home_start: Long  # (home + 1,) of persons
-    near: Long  # (home,) its neighbourhood
-    near_start: Long  # (near + 1,) of persons
-    near_zone: Short  # (near,)
-    place: Long  # (person,) where the day is spent: a school or a workplace, or NOBODY's
-    seat: Long  # (person,) number among those of the place
-    member: Long  # persons, place by place
-    place_start: Long  # (place + 1,) of `member`
-    place_layer: Bytes  # (place,) SCHOOL or WORK
-    place_zone: Short  # (place,)
-
-
-class Illness(NamedTuple):
-    """What the infection does: chances by year of age, days as cumulative distributions, and how it spreads in each layer."""
-
-    chance: Floats  # (4, age) of symptoms; of severe, critical, death, each given the one before
-    susceptible: Floats  # (age,) as a share of the most susceptible age
-    days: Floats  # (9, day) chance of at most so many days
-    spread: Floats  # quantiles of how infectious a person is, mean 1
-    beta: Floats  # (layer,) chance that a contact of a day infects, for the most susceptible age and the usual person
-    slots: Ints  # (layer,) contacts that may be
-    real: Floats  # (layer,) share of those that are
-    daily: NDArray[np.bool_]  # (layer,) whether contacts are new each day
-    isolated: Floats  # (layer,) what is left of contact for those who were diagnosed,
-    quarantined: Floats  # ... for those who wait at home,
-    ill: Floats  # ... and for those who are severely ill
-    early_share: float  # share of the infectious days that are more infectious,
-    early_ratio: float  # by how much,
-    early_days: float  # and how many days that are at most
-    silent_factor: float  # infectiousness without symptoms
-    no_bed_factor: float  # multiplies the chance to turn critical where no bed was free,
-    no_icu_factor: float  # and that to die where no ICU bed was
-
-
-class Measures(NamedTuple):
-    """What is done against it, day by day."""
-
-    factor: Floats  # (day, zone, layer) what is left of contacts, 0..1
-    test: Floats  # (day, 3) chance to be tested on a day: with symptoms, without, in quarantine
-    sensitivity: float
-    result_days: int
-    other_ill: float  # share of people who have such symptoms from something else on a day
-    trace: Floats  # (day, layer) chance that a contact of a diagnosed person is found
-    trace_days: int
-    quarantine_days: int
-    doses: Floats  # (day, zone + 1); the last: wherever
-    first: Long  # people in the order of vaccination
-    first_in_zone: Long  # and within each zone,
-    zone_start: Ints  # which begins here
-    vaccine_infection: float  # share of infections that it prevents
-    vaccine_severe: float  # share of severe courses that it prevents in those whom it did not keep from infection
-    vaccine_days: int  # until it works
-    beds: Floats  # (day,)
-    icu: Floats  # (day,)
-    imported: Floats  # (day,) persons infected elsewhere
-
-
-class State(NamedTuple):
-    """What is known of each person as days pass."""
-
-    stage: Bytes
-    infected_day: Short
-    infectious_day: Short
-    early_until: Short
-    severe_day: Short
-    diagnosed_day: Short
-    quarantine_from: Short
-    quarantine_to: Short
-    vaccinated_day: Short
-    bed: Bytes
-    spread: NDArray[np.float32]
-    infector: Long
-    layer: NDArray[np.int8]
-    link: Long  # the next person with an event on the same day
-    link_result: Long  # ... with a test result
-    at: Long  # its number in `active`
-    active: Long  # those who are infectious
-    head: Long  # (day + 1,) the first person with an event,
-    head_result: Long  # ... with a result
-    worse: NDArray[np.bool_]  # whether the stage that it is in leads to a worse one
+_SHIFT, _AT_LAYER = np.uint64(31), np.uint64(40)
+_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @_inline
-def _days_of(table: Any, kind: Any, word: Any) -> Any:
+def _wait(days: Any, kind: Any, word: Any) -> Any:
+    """A number of days from its cumulative distribution."""
     u = share_of(word)
     d = 0
-    while d < table.shape[1] - 1 and u >= table[kind, d]:
+    while d < days.shape[1] - 1 and u >= days[kind, d]:
         d += 1
     return d
 
@@ -157,378 +105,391 @@ def _gap(word: Any, p: Any) -> Any:
     """How many contacts pass before the next that would infect."""
     if p >= 1.0:
         return 0
-    u = share_of(word)
-    gap = np.log1p(-u) / np.log1p(-p)
+    gap = np.log1p(-share_of(word)) / np.log1p(-p)
     return np.int64(gap) if gap < 1e9 else np.int64(1_000_000_000)
 
 
-@_plain
-def _schedule(state: State, person: int, day: int) -> None:
-    if day < state.head.size:
-        state.link[person] = state.head[day]
-        state.head[day] = person
-
-
-@_plain
-def _infect(people: People, illness: Illness, measures: Measures, state: State, seed: Any, person: int, day: int, by: int, layer: int) -> None:
-    """A person is infected: when it will be infectious, and how much."""
-    who = np.uint64(person)
-    a0, a1, a2, a3 = four_words(seed, _COURSE, who, np.uint64(0), np.uint64(0))
-    b0, b1, b2, b3 = four_words(seed, _COURSE, who, np.uint64(1), np.uint64(0))
-    c0, c1, _, _ = four_words(seed, _COURSE, who, np.uint64(2), np.uint64(0))
-    age = people.age[person]
-    days = illness.days
-    state.stage[person] = EXPOSED
-    state.infected_day[person] = day
-    state.infector[person] = by
-    state.layer[person] = layer
-    state.spread[person] = illness.spread[np.int64(share_of(a0) * illness.spread.size)]
-    begins = day + max(1, _days_of(days, LATENT, b1))
-    lasts = 0
-    if share_of(a1) >= illness.chance[SYMPTOMS, age]:
-        lasts = _days_of(days, END_SILENT, c1)
-    else:
-        lasts = _days_of(days, TO_SYMPTOMS, b2)
-        if share_of(a2) >= _severe_chance(people, illness, measures, state, person):
-            lasts += _days_of(days, END_MILD, c1)
-        else:
-            lasts += _days_of(days, TO_SEVERE, b3)
-            if share_of(a3) >= illness.chance[TURNS_CRITICAL, age]:
-                lasts += _days_of(days, END_SEVERE, c1)
-            else:
-                lasts += _days_of(days, TO_CRITICAL, c0)
-                lasts += _days_of(days, TO_DEATH if share_of(b0) < illness.chance[DIES, age] else END_CRITICAL, c1)
-    state.infectious_day[person] = begins
-    state.early_until[person] = min(32767, begins + np.int64(np.ceil(min(illness.early_share * lasts, illness.early_days))))
-    _schedule(state, person, begins)
-
-
-@_plain
-def _severe_chance(people: People, illness: Illness, measures: Measures, state: State, person: int) -> float:
+@_inline
+def _severe_chance(who: Any, ages: Any, number: Any, person: Any) -> Any:
     """The chance of a severe course, given symptoms; less where a vaccine worked before the infection."""
-    chance = illness.chance[TURNS_SEVERE, people.age[person]]
-    given = state.vaccinated_day[person]
-    if given != NEVER and given + measures.vaccine_days <= state.infected_day[person]:
-        chance *= 1.0 - measures.vaccine_severe
+    chance = ages[who[person].age, TURNS_SEVERE]
+    given = who[person].vaccinated_day
+    if given != NEVER and given + number[VACCINE_DAYS] <= who[person].infected_day:
+        chance *= 1.0 - number[VACCINE_SEVERE]
     return chance
 
 
-@_plain
-def _go_on(people: People, illness: Illness, measures: Measures, state: State, seed: Any, person: int, day: int, taken: Any, n_active: int, out: Any) -> int:
+@_inline
+def _schedule(who: Any, head: Any, person: Any, day: Any) -> None:
+    if day < head.size:
+        who[person].link = head[day]
+        head[day] = person
+
+
+@_inline
+def _infect(who: Any, ages: Any, days: Any, spread: Any, number: Any, head: Any, seed: Any, person: Any, day: Any, by: Any, layer: Any) -> None:
+    """A person is infected: when it will be infectious, and how much."""
+    key = np.uint64(person)
+    a0, a1, a2, a3 = four_words(seed, _COURSE, key, _ZERO, _ZERO)
+    b0, b1, b2, b3 = four_words(seed, _COURSE, key, _ONE, _ZERO)
+    c0, c1, _, _ = four_words(seed, _COURSE, key, _TWO, _ZERO)
+    who[person].stage = EXPOSED
+    who[person].infected_day = day
+    who[person].infector = by
+    who[person].layer = layer
+    who[person].spread = spread[np.int64(share_of(a0) * spread.size)]
+    begins = day + max(1, _wait(days, LATENT, b1))
+    age = who[person].age
+    lasts = 0
+    if share_of(a1) >= ages[age, SYMPTOMS]:
+        lasts = _wait(days, END_SILENT, c1)
+    else:
+        lasts = _wait(days, TO_SYMPTOMS, b2)
+        if share_of(a2) >= _severe_chance(who, ages, number, person):
+            lasts += _wait(days, END_MILD, c1)
+        else:
+            lasts += _wait(days, TO_SEVERE, b3)
+            if share_of(a3) >= ages[age, TURNS_CRITICAL]:
+                lasts += _wait(days, END_SEVERE, c1)
+            else:
+                lasts += _wait(days, TO_CRITICAL, c0)
+                lasts += _wait(days, TO_DEATH if share_of(b0) < ages[age, DIES] else END_CRITICAL, c1)
+    who[person].infectious_day = begins
+    who[person].early_until = begins + np.int64(np.ceil(min(number[EARLY_SHARE] * lasts, number[EARLY_DAYS])))
+    _schedule(who, head, person, begins)
+
+
+@_inline
+def _go_on(
+    who: Any, ages: Any, days: Any, number: Any, by_day: Any, head: Any, active: Any, taken: Any, out: Any, seed: Any, person: Any, day: Any, n_active: Any
+) -> Any:
     """A person's illness takes its next step, or several on one day; how many are infectious now."""
-    who = np.uint64(person)
-    _, a1, a2, a3 = four_words(seed, _COURSE, who, np.uint64(0), np.uint64(0))
-    b0, _, b2, b3 = four_words(seed, _COURSE, who, np.uint64(1), np.uint64(0))
-    c0, c1, _, _ = four_words(seed, _COURSE, who, np.uint64(2), np.uint64(0))
-    age = people.age[person]
-    days = illness.days
+    key = np.uint64(person)
+    _, a1, a2, a3 = four_words(seed, _COURSE, key, _ZERO, _ZERO)
+    b0, _, b2, b3 = four_words(seed, _COURSE, key, _ONE, _ZERO)
+    c0, c1, _, _ = four_words(seed, _COURSE, key, _TWO, _ZERO)
+    age = who[person].age
     wait = 0
     while wait == 0:
-        stage = state.stage[person]
+        stage = who[person].stage
+        worse = who[person].worse == 1
         if stage == EXPOSED:
-            state.stage[person] = INFECTIOUS
-            state.at[person] = n_active
-            state.active[n_active] = person
+            who[person].stage = INFECTIOUS
+            who[person].at = n_active
+            active[n_active] = person
             n_active += 1
-            wait = _days_of(days, TO_SYMPTOMS, b2) if share_of(a1) < illness.chance[SYMPTOMS, age] else _days_of(days, END_SILENT, c1)
-        elif stage == INFECTIOUS and share_of(a1) < illness.chance[SYMPTOMS, age]:
-            state.stage[person] = SYMPTOMATIC
-            severe = share_of(a2) < _severe_chance(people, illness, measures, state, person)
-            wait = _days_of(days, TO_SEVERE, b3) if severe else _days_of(days, END_MILD, c1)
-        elif stage == SYMPTOMATIC and share_of(a2) < _severe_chance(people, illness, measures, state, person):
-            state.stage[person] = SEVERE
-            state.severe_day[person] = day
+            worse = share_of(a1) < ages[age, SYMPTOMS]
+            wait = _wait(days, TO_SYMPTOMS, b2) if worse else _wait(days, END_SILENT, c1)
+        elif stage == INFECTIOUS and worse:
+            who[person].stage = SYMPTOMATIC
+            worse = share_of(a2) < _severe_chance(who, ages, number, person)
+            wait = _wait(days, TO_SEVERE, b3) if worse else _wait(days, END_MILD, c1)
+        elif stage == SYMPTOMATIC and worse:
+            who[person].stage = SEVERE
+            who[person].severe_day = day
             out[day, NEW_SEVERE] += 1
-            chance = illness.chance[TURNS_CRITICAL, age]
-            if taken[WARD] < measures.beds[day]:
-                state.bed[person] = WARD
+            chance = ages[age, TURNS_CRITICAL]
+            if taken[WARD] < by_day[day, HAS_BEDS]:
+                who[person].bed = WARD
                 taken[WARD] += 1
             else:
                 out[day, NO_BED_FOUND] += 1
-                chance *= illness.no_bed_factor
-            state.worse[person] = share_of(a3) < chance
-            wait = _days_of(days, TO_CRITICAL, c0) if state.worse[person] else _days_of(days, END_SEVERE, c1)
-        elif stage == SEVERE and state.worse[person]:
-            state.stage[person] = CRITICAL
-            chance = illness.chance[DIES, age]
-            if taken[ICU] < measures.icu[day]:
-                taken[state.bed[person]] -= 1
-                state.bed[person] = ICU
+                chance *= number[NO_BED_FACTOR]
+            worse = share_of(a3) < chance
+            wait = _wait(days, TO_CRITICAL, c0) if worse else _wait(days, END_SEVERE, c1)
+        elif stage == SEVERE and worse:
+            who[person].stage = CRITICAL
+            chance = ages[age, DIES]
+            if taken[ICU] < by_day[day, HAS_ICU]:
+                taken[who[person].bed] -= 1
+                who[person].bed = ICU
                 taken[ICU] += 1
             else:
-                chance *= illness.no_icu_factor
-            state.worse[person] = share_of(b0) < chance
-            wait = _days_of(days, TO_DEATH if state.worse[person] else END_CRITICAL, c1)
+                chance *= number[NO_ICU_FACTOR]
+            worse = share_of(b0) < chance
+            wait = _wait(days, TO_DEATH if worse else END_CRITICAL, c1)
         else:
-            dies = stage == CRITICAL and state.worse[person]
-            state.stage[person] = DEAD if dies else RECOVERED
+            dies = stage == CRITICAL and worse
+            who[person].stage = DEAD if dies else RECOVERED
             if dies:
                 out[day, NEW_DEAD] += 1
-            taken[state.bed[person]] -= 1
-            state.bed[person] = NO_BED
+            taken[who[person].bed] -= 1
+            who[person].bed = NO_BED
             n_active -= 1
-            last = state.active[n_active]
-            state.active[state.at[person]] = last
-            state.at[last] = state.at[person]
+            last = active[n_active]
+            active[who[person].at] = last
+            who[last].at = who[person].at
             return n_active
-    _schedule(state, person, day + wait)
+        who[person].worse = 1 if worse else 0
+    _schedule(who, head, person, day + wait)
     return n_active
 
 
 @_inline
-def _quarantined(state: Any, person: Any, day: Any) -> Any:
-    return state.quarantine_from[person] <= day and day < state.quarantine_to[person]
+def _waits(who: Any, person: Any, day: Any) -> Any:
+    """Whether a person is in quarantine."""
+    return who[person].quarantine_from <= day and day < who[person].quarantine_to
 
 
-@_plain
-def _hit(people: People, illness: Illness, measures: Measures, state: State, seed: Any, person: int, other: int, day: int, layer: int, left: float, zone: int, word: Any, out: Any) -> None:
+@_inline
+def _diagnosed(who: Any, person: Any, day: Any) -> Any:
+    told = who[person].diagnosed_day
+    return told != NEVER and told <= day
+
+
+@_inline
+def _hit(
+    who: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any, factor: Any, head: Any, out: Any, seed: Any, person: Any, other: Any, day: Any,
+    layer: Any, left: Any, zone: Any, word: Any,
+) -> None:  # fmt: skip
     """A contact that would infect the most susceptible, were nothing done: whether it infects this one."""
-    stage = state.stage[other]
-    if stage != SUSCEPTIBLE:
-        if stage == EXPOSED and state.infected_day[other] == day and state.infector[other] > person:
-            out[day, BY_LAYER + state.layer[other]] -= 1
+    if who[other].stage != SUSCEPTIBLE:
+        if who[other].stage == EXPOSED and who[other].infected_day == day and who[other].infector > person:
+            out[day, BY_LAYER + who[other].layer] -= 1
             out[day, BY_LAYER + layer] += 1
-            state.infector[other] = person  # of several on one day the one with the lowest number counts, in whatever order they are met
-            state.layer[other] = layer
+            who[other].infector = person  # of several on one day the one with the lowest number counts, in whatever order they are met
+            who[other].layer = layer
         return
-    share = illness.susceptible[people.age[other]] * left
-    factor = measures.factor[day, zone, layer]
+    share = ages[who[other].age, SUSCEPTIBILITY] * left
+    here = factor[day, zone, layer]
     if layer == FAR:
-        factor = min(factor, measures.factor[day, people.near_zone[people.near[people.home[other]]], layer])
-    share *= factor
-    if _quarantined(state, other, day):
-        share *= illness.quarantined[layer]
-    given = state.vaccinated_day[other]
-    if given != NEVER and given + measures.vaccine_days <= day:
-        share *= 1.0 - measures.vaccine_infection
+        here = min(here, factor[day, who[other].zone, layer])
+    share *= here
+    if _waits(who, other, day):
+        share *= layers[layer, QUARANTINE]
+    given = who[other].vaccinated_day
+    if given != NEVER and given + number[VACCINE_DAYS] <= day:
+        share *= 1.0 - number[VACCINE_INFECTION]
     if share_of(word) < share:
-        _infect(people, illness, measures, state, seed, other, day, person, layer)
+        _infect(who, ages, days, spread, number, head, seed, other, day, person, layer)
         out[day, NEW_INFECTED] += 1
         out[day, BY_LAYER + layer] += 1
 
 
-@_plain
-def _group(people: People, person: int, layer: int) -> Any:
+@_inline
+def _group(who: Any, near: Any, place: Any, person: Any, layer: Any) -> Any:
     """The group of a person in a layer: its number, its first member, how many, and the person's number in it."""
     if layer == HOME:
-        home = people.home[person]
-        return home, people.home_start[home], people.home_start[home + 1] - people.home_start[home], person - people.home_start[home]
-    if layer == NEAR:
-        near = people.near[people.home[person]]
-        return near, people.near_start[near], people.near_start[near + 1] - people.near_start[near], person - people.near_start[near]
+        return 0, np.int64(who[person].home_start), np.int64(who[person].home_size), np.int64(person - who[person].home_start)
     if layer == FAR:
-        return 0, 0, people.age.size, person
-    place = people.place[person]
-    return place, people.place_start[place], people.place_start[place + 1] - people.place_start[place], people.seat[person]
+        return 0, np.int64(0), np.int64(who.size), np.int64(person)
+    if layer == NEAR:
+        g = np.int64(who[person].near)
+        return g, np.int64(near[g].start), np.int64(near[g].size), np.int64(person - near[g].start)
+    g = np.int64(who[person].place)
+    return g, np.int64(place[g].start), np.int64(place[g].size), np.int64(who[person].seat)
 
 
-@_plain
-def _transmit(people: People, illness: Illness, measures: Measures, state: State, seed: Any, person: int, day: int, out: Any) -> None:
+@_inline
+def _slots(layers: Any, layer: Any, n: Any) -> Any:
+    """How many contacts there may be in a group of n: at home everyone else, elsewhere no more than so many."""
+    if layer == HOME:
+        return n - 1
+    return min(np.int64(layers[layer, SLOTS]), np.int64(np.ceil((n - 1) / layers[layer, REAL])))
+
+
+@_inline
+def _transmit(
+    who: Any, near: Any, place: Any, member: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any, factor: Any, head: Any, out: Any, seed: Any,
+    person: Any, day: Any,
+) -> None:  # fmt: skip
     """All that an infectious person passes on in a day."""
-    who, today = np.uint64(person), np.uint64(day)
-    infectiousness = np.float64(state.spread[person])
-    norm = 1.0 + illness.early_share * (illness.early_ratio - 1.0)
-    infectiousness *= (illness.early_ratio if day < state.early_until[person] else 1.0) / norm
-    stage = state.stage[person]
+    key, today = np.uint64(person), np.uint64(day)
+    strength = np.float64(who[person].spread) / (1.0 + number[EARLY_SHARE] * (number[EARLY_RATIO] - 1.0))
+    if day < who[person].early_until:
+        strength *= number[EARLY_RATIO]
+    stage = who[person].stage
     if stage == INFECTIOUS:
-        infectiousness *= illness.silent_factor
-    is_diagnosed = state.diagnosed_day[person] != NEVER and state.diagnosed_day[person] <= day
-    is_quarantined = _quarantined(state, person, day)
-    first = four_words(seed, _TRANSMIT, who, today, np.uint64(0))
-    own_zone = people.near_zone[people.near[people.home[person]]]
+        strength *= number[SILENT]
+    first = four_words(seed, _TRANSMIT, key, today, _ZERO)
     for turn in range(4):
-        layer, word = HOME, first[0]
-        zone = own_zone
+        layer, word, zone = HOME, first[0], np.int64(who[person].zone)
         if turn == 1:
-            place = people.place[person]
-            if place == NOBODY:
+            g = who[person].place
+            if g == NOBODY:
                 continue
-            layer, word, zone = np.int64(people.place_layer[place]), first[1], people.place_zone[place]
+            layer, word, zone = np.int64(place[g].layer), first[1], np.int64(place[g].zone)
         elif turn == 2:
             layer, word = NEAR, first[2]
         elif turn == 3:
             layer, word = FAR, first[3]
-        p = min(1.0, illness.beta[layer] * infectiousness)
-        slots = illness.slots[layer]
-        if p <= 0.0 or slots == 0:
+        p = min(1.0, layers[layer, BETA] * strength)
+        if p <= 0.0:
             continue
-        group, start, n, own = _group(people, person, layer)
-        if layer == HOME:
-            slots = n - 1
-        else:
-            slots = min(slots, np.int64(np.ceil((n - 1) / illness.real[layer])))
-        if slots <= 0 or share_of(word) >= slots * p:  # no contact would infect: its chance, (1 - p)^slots, is at least 1 - slots p
+        group, start, n, own = _group(who, near, place, person, layer)
+        slots = _slots(layers, layer, n)
+        if share_of(word) >= slots * p:  # no contact would infect: its chance, (1 - p)^slots, is at least 1 - slots p
             continue
         left = 1.0
-        if is_diagnosed:
-            left = illness.isolated[layer]
-        elif is_quarantined:
-            left = illness.quarantined[layer]
+        if _diagnosed(who, person, day):
+            left = layers[layer, ISOLATED]
+        elif _waits(who, person, day):
+            left = layers[layer, QUARANTINE]
         if stage >= SEVERE:
-            left = min(left, illness.ill[layer])
+            left = min(left, layers[layer, ILL])
         slot = _gap(word, p)
         while slot < slots:
-            w0, w1, _, _ = four_words(seed, _TRANSMIT, who, today, (np.uint64(layer + 1) << _AT_LAYER) + np.uint64(slot))
+            w0, w1, _, _ = four_words(seed, _TRANSMIT, key, today, (np.uint64(layer + 1) << _AT_LAYER) + np.uint64(slot))
+            other = np.int64(NOBODY)
             if layer == HOME:
-                other = start + slot
-                if other >= person:
-                    other += 1
-                _hit(people, illness, measures, state, seed, person, other, day, layer, left, zone, w0, out)
+                other = start + slot + (1 if slot >= own else 0)
             else:
-                q, shared = _meets(seed, layer, group, slot, day if illness.daily[layer] else 0, own, n)
-                if q != own and shared < illness.real[layer]:
-                    other = people.member[start + q] if layer == SCHOOL or layer == WORK else start + q
-                    _hit(people, illness, measures, state, seed, person, other, day, layer, left, zone, w0, out)
+                q, shared = _meets(seed, layer, group, slot, day if layers[layer, DAILY] > 0.0 else 0, own, n)
+                if q != own and shared < layers[layer, REAL]:
+                    other = np.int64(member[start + q]) if layer == SCHOOL or layer == WORK else start + q
+            if other != NOBODY:
+                _hit(who, ages, days, spread, layers, number, factor, head, out, seed, person, other, day, layer, left, zone, w0)
             slot += 1 + _gap(w1, p)
 
 
-@_plain
-def _quarantine(measures: Measures, state: State, person: int, day: int, change: Any) -> None:
-    """From `day` on a person waits at home."""
-    told = state.diagnosed_day[person]
-    if state.stage[person] == DEAD or (told != NEVER and told <= day):
+@_inline
+def _quarantine(who: Any, change: Any, number: Any, person: Any, day: Any) -> None:
+    """From `day` on a person waits at home; who waits already, waits longer."""
+    if who[person].stage == DEAD or _diagnosed(who, person, day):
         return
-    ends = day + measures.quarantine_days
-    if state.quarantine_to[person] >= day:
-        if ends > state.quarantine_to[person]:
-            change[min(change.size - 1, np.int64(state.quarantine_to[person]))] += 1
-            change[min(change.size - 1, ends)] -= 1
-            state.quarantine_to[person] = ends
+    ends = day + np.int64(number[QUARANTINE_DAYS])
+    was = np.int64(who[person].quarantine_to)
+    if was >= day:
+        if ends > was:
+            change[was] += 1
+            change[ends] -= 1
+            who[person].quarantine_to = ends
         return
-    state.quarantine_from[person] = day
-    state.quarantine_to[person] = ends
-    change[min(change.size - 1, day)] += 1
-    change[min(change.size - 1, ends)] -= 1
+    who[person].quarantine_from = day
+    who[person].quarantine_to = ends
+    change[day] += 1
+    change[ends] -= 1
 
 
 @_plain
-def _trace(people: People, illness: Illness, measures: Measures, state: State, seed: Any, person: int, day: int, change: Any) -> None:
+def _trace(who: Any, near: Any, place: Any, member: Any, layers: Any, number: Any, trace: Any, change: Any, seed: Any, person: Any, day: Any) -> None:
     """Those whom a diagnosed person has met while infectious are looked for, and those found wait at home."""
-    who = np.uint64(person)
     for layer in range(LAYERS):
-        chance = measures.trace[day, layer]
+        chance = trace[day, layer]
         if chance <= 0.0:
             continue
         if layer == SCHOOL or layer == WORK:
-            place = people.place[person]
-            if place == NOBODY or people.place_layer[place] != layer:
+            g = who[person].place
+            if g == NOBODY or place[g].layer != layer:
                 continue
-        group, start, n, own = _group(people, person, layer)
-        slots = n - 1 if layer == HOME else min(illness.slots[layer], np.int64(np.ceil((n - 1) / illness.real[layer])))
-        since = max(0, np.int64(state.infectious_day[person])) if illness.daily[layer] and layer != HOME else day
-        for met in range(since, day + 1):
-            for slot in range(slots):
-                other = 0
-                if layer == HOME:
-                    other = start + slot
-                    if other >= person:
-                        other += 1
-                else:
-                    q, shared = _meets(seed, layer, group, slot, met if illness.daily[layer] else 0, own, n)
-                    if q == own or shared >= illness.real[layer]:
+        group, start, n, own = _group(who, near, place, person, layer)
+        is_daily = layer != HOME and layers[layer, DAILY] > 0.0
+        for met in range(np.int64(who[person].infectious_day) if is_daily else day, day + 1):
+            for slot in range(_slots(layers, layer, n)):
+                other = start + slot + (1 if slot >= own else 0)
+                if layer != HOME:
+                    q, shared = _meets(seed, layer, group, slot, met if is_daily else 0, own, n)
+                    if q == own or shared >= layers[layer, REAL]:
                         continue
-                    other = people.member[start + q] if layer == SCHOOL or layer == WORK else start + q
-                word, _, _, _ = four_words(seed, _TRACE, who, np.uint64(met), (np.uint64(layer) << _AT_LAYER) + np.uint64(slot))
+                    other = np.int64(member[start + q]) if layer == SCHOOL or layer == WORK else start + q
+                at = (np.uint64(layer) << _AT_LAYER) + np.uint64(slot)
+                word, _, _, _ = four_words(seed, _TRACE, np.uint64(person), np.uint64(met), at)
                 if share_of(word) < chance:
-                    _quarantine(measures, state, other, day + measures.trace_days, change)
+                    _quarantine(who, change, number, other, day + np.int64(number[TRACE_DAYS]))
 
 
 @_plain
-def _test(measures: Measures, state: State, seed: Any, day: int, n_active: int, people_count: int, waiting: float, out: Any) -> None:
-    """Who is tested today; those who are found learn it `result_days` later."""
-    with_symptoms, without, in_quarantine = measures.test[day, 0], measures.test[day, 1], measures.test[day, 2]
+def _test(who: Any, number: Any, test: Any, head_result: Any, active: Any, out: Any, seed: Any, day: Any, n_active: Any, waiting: Any) -> None:
+    """Who is tested today; those who are found learn it `RESULT_DAYS` later. Who is severely ill is always tested."""
+    with_symptoms, without, in_quarantine = test[day, 0], test[day, 1], test[day, 2]
     tests = 0.0
     for n in range(n_active):
-        person = state.active[n]
-        if state.diagnosed_day[person] != NEVER:
+        person = active[n]
+        if who[person].diagnosed_day != NEVER:
             continue
-        stage = state.stage[person]
+        stage = who[person].stage
         chance = 1.0 if stage >= SEVERE else (with_symptoms if stage == SYMPTOMATIC else without)
-        if _quarantined(state, person, day):
+        if _waits(who, person, day):
             chance = max(chance, in_quarantine)
         if chance <= 0.0:
             continue
-        w0, w1, _, _ = four_words(seed, _TEST, np.uint64(person), np.uint64(day), np.uint64(0))
+        w0, w1, _, _ = four_words(seed, _TEST, np.uint64(person), np.uint64(day), _ZERO)
         if share_of(w0) < chance:
             tests += 1.0
-            if share_of(w1) < measures.sensitivity:
+            if share_of(w1) < number[SENSITIVITY]:
                 out[day, POSITIVE] += 1
-                told = day + measures.result_days
-                state.diagnosed_day[person] = told
-                if told < state.head_result.size:
-                    state.link_result[person] = state.head_result[told]
-                    state.head_result[told] = person
+                told = day + np.int64(number[RESULT_DAYS])
+                who[person].diagnosed_day = told
+                if told < head_result.size:
+                    who[person].link_result = head_result[told]
+                    head_result[told] = person
     # those who do not have it: by how many there are, not one by one
-    others = people_count - n_active
-    out[day, TESTS] += tests + without * others + with_symptoms * measures.other_ill * others + in_quarantine * min(waiting, others)
+    others = who.size - n_active
+    out[day, TESTS] += tests + without * others + with_symptoms * number[OTHER_ILL] * others + in_quarantine * min(waiting, others)
 
 
 @_plain
-def _vaccinate(people: People, measures: Measures, state: State, day: int, at: Any, carried: Any, given: float) -> float:
+def _vaccinate(who: Any, doses: Any, first: Any, first_in_zone: Any, zone_start: Any, at: Any, carried: Any, day: Any, given: Any) -> Any:
     """Doses go to those who come first and have had none; how many people have had one."""
-    zones = measures.doses.shape[1] - 1
+    zones = doses.shape[1] - 1
     for column in range(zones + 1):
-        carried[column] += measures.doses[day, column]
-        stop = measures.zone_start[column + 1] if column < zones else measures.first.size
+        carried[column] += doses[day, column]
+        stop = zone_start[column + 1] if column < zones else first.size
         while carried[column] >= 1.0 and at[column] < stop:
-            person = measures.first_in_zone[at[column]] if column < zones else measures.first[at[column]]
+            person = first_in_zone[at[column]] if column < zones else first[at[column]]
             at[column] += 1
-            known = state.diagnosed_day[person] != NEVER and state.diagnosed_day[person] <= day
-            if state.vaccinated_day[person] == NEVER and state.stage[person] != DEAD and not known:
-                state.vaccinated_day[person] = day
+            if who[person].vaccinated_day == NEVER and who[person].stage != DEAD and not _diagnosed(who, person, day):
+                who[person].vaccinated_day = day
                 carried[column] -= 1.0
                 given += 1.0
     return given
 
 
 @_plain
-def run(people: People, illness: Illness, measures: Measures, state: State, seeds: Any, seed: Any, out: Any) -> None:
+def run(
+    who: Any, near: Any, place: Any, member: Any,
+    ages: Any, days: Any, spread: Any, layers: Any, number: Any,
+    factor: Any, test: Any, trace: Any, by_day: Any,
+    doses: Any, first: Any, first_in_zone: Any, zone_start: Any,
+    active: Any, head: Any, head_result: Any, change: Any,
+    seeds: Any, seed: Any, out: Any,
+) -> None:  # fmt: skip
     """All days; `seeds` are the persons who are infected on the first, `out` is (day, column)."""
-    days = out.shape[0]
     taken = np.zeros(3, np.int64)
-    change = np.zeros(days + measures.quarantine_days + measures.trace_days + 2)
-    carried = np.zeros(measures.doses.shape[1])
-    at = measures.zone_start.copy()
-    at[at.size - 1] = 0
-    n_active = 0
-    waiting = given = 0.0
-    count = people.age.size
-    due = np.empty(count, np.int32)
-    for day in range(days):
+    carried = np.zeros(doses.shape[1])
+    at = zone_start.copy()
+    at[at.size - 1] = 0  # the last queue is that of all
+    due = np.empty(who.size, np.int32)
+    n_active = np.int64(0)
+    waiting = 0.0
+    given = 0.0
+    for day in range(out.shape[0]):
         n = 0
-        person = state.head[day]
+        person = np.int64(head[day])
         while person != NOBODY:
             due[n] = person
             n += 1
-            person = state.link[person]
-        for k in np.sort(due[:n]):  # in the order of their numbers, so that beds go to the same people whatever came before
-            n_active = _go_on(people, illness, measures, state, seed, k, day, taken, n_active, out)
+            person = np.int64(who[person].link)
+        turn = np.sort(due[:n])  # in the order of their numbers, so that beds go to the same people whatever came before
+        for k in range(n):
+            n_active = _go_on(who, ages, days, number, by_day, head, active, taken, out, seed, np.int64(turn[k]), day, n_active)
         if day == 0:
-            for k in seeds:
-                if state.stage[k] == SUSCEPTIBLE:
-                    _infect(people, illness, measures, state, seed, k, 0, NOBODY, -1)
+            for k in range(seeds.size):
+                if who[seeds[k]].stage == SUSCEPTIBLE:
+                    _infect(who, ages, days, spread, number, head, seed, seeds[k], 0, NOBODY, NOBODY)
                     out[0, NEW_IMPORTED] += 1
-        whole = np.int64(measures.imported[day])
-        word, _, _, _ = four_words(seed, _IMPORT, np.uint64(day), np.uint64(0), np.uint64(0))
-        if share_of(word) < measures.imported[day] - whole:
+        whole = np.int64(by_day[day, IMPORTED])
+        lot, _, _, _ = four_words(seed, _IMPORT, np.uint64(day), _ZERO, _ZERO)
+        if share_of(lot) < by_day[day, IMPORTED] - whole:
             whole += 1
-        for number in range(whole):
-            for word in four_words(seed, _IMPORT, np.uint64(day), np.uint64(number + 1), np.uint64(0)):
-                k = np.int64(word % np.uint64(count))
-                if state.stage[k] == SUSCEPTIBLE:
-                    _infect(people, illness, measures, state, seed, k, day, NOBODY, -1)
+        for k in range(whole):
+            tries = four_words(seed, _IMPORT, np.uint64(day), np.uint64(k + 1), _ZERO)
+            for t in range(4):
+                person = np.int64(tries[t] % np.uint64(who.size))
+                if who[person].stage == SUSCEPTIBLE:
+                    _infect(who, ages, days, spread, number, head, seed, person, day, NOBODY, NOBODY)
                     out[day, NEW_IMPORTED] += 1
                     break
-        _test(measures, state, seed, day, n_active, count, waiting, out)
-        person = state.head_result[day]
+        _test(who, number, test, head_result, active, out, seed, day, n_active, waiting)
+        person = np.int64(head_result[day])
         while person != NOBODY:
             out[day, NEW_REPORTED] += 1
-            _trace(people, illness, measures, state, seed, person, day, change)
-            person = state.link_result[person]
+            _trace(who, near, place, member, layers, number, trace, change, seed, person, day)
+            person = np.int64(who[person].link_result)
         waiting += change[day]
-        given = _vaccinate(people, measures, state, day, at, carried, given)
-        for n in range(n_active):
-            _transmit(people, illness, measures, state, seed, state.active[n], day, out)
+        given = _vaccinate(who, doses, first, first_in_zone, zone_start, at, carried, day, given)
+        for k in range(n_active):
+            _transmit(who, near, place, member, ages, days, spread, layers, number, factor, head, out, seed, np.int64(active[k]), day)
         out[day, BEDS], out[day, ICU_BEDS] = taken[WARD], taken[ICU]
         out[day, NOW_INFECTIOUS] = n_active
         out[day, QUARANTINED] = waiting

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, types
 
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
-_inner: _Compile = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+_inner: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 _outer: _Compile = njit(
     types.void(types.uint64, types.uint64, types.uint64[::1], types.uint64[::1], types.float64[::1]),
     nogil=True,

@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.science.agents_steps import NOBODY, SCHOOL, WORK, People
+from tocsin.science.agents import AGES, People
+from tocsin.science.agents_steps import NOBODY, SCHOOL, WORK
 from tocsin.science.keyed import keyed_uniforms
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-AGES = 101
 ADULT_FROM = 20
 BALANCE_STEPS = 30
 PEOPLE_MOST = 20_000_000
@@ -130,26 +130,7 @@ def make_people(
         layers.append(np.full(site_zone.size, layer))
         place_zones.append(site_zone)
         first += site_zone.size
-    goes = np.flatnonzero(place >= 0)
-    seat_order = np.lexsort((keyed_uniforms(seed, "seat", goes), place[goes]))
-    member = goes[seat_order]
-    place_start = np.r_[0, np.cumsum(np.bincount(place[goes], minlength=first))]
-    seat = np.zeros(total, np.int64)
-    seat[member] = np.arange(member.size) - place_start[place[member]]
-    people = People(
-        age=age.astype(np.uint8),
-        home=home.astype(np.int32),
-        home_start=home_start.astype(np.int32),
-        near=near.astype(np.int32),
-        near_start=near_start.astype(np.int32),
-        near_zone=near_zone.astype(np.int16),
-        place=place.astype(np.int32),
-        seat=seat.astype(np.int32),
-        member=member.astype(np.int32),
-        place_start=place_start.astype(np.int32),
-        place_layer=np.concatenate(layers).astype(np.uint8),
-        place_zone=np.concatenate(place_zones).astype(np.int16),
-    )
+    people = People(age, home_start, near_start, near_zone, place, np.concatenate(layers), np.concatenate(place_zones))
     return Populace(people, cell.astype(np.int32))
 
 
