@@ -217,13 +217,13 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What is done on each day: factors on contact (day, zone, layer), chances to be tested and traced, doses, beds. None: nothing, or no limit."""
 
     factor: Floats | None = None
-    test: Floats | None = None  # (day, 3) with symptoms, without, in quarantine
+    test: Floats | None = None  # (day, 3) with symptoms, without, in quarantine; who is severely ill is always tested
     trace: Floats | None = None  # (day, layer)
     doses: Floats | None = None  # (day, zone + 1); the last wherever
     beds: Floats | None = None
     icu: Floats | None = None
     imported: Floats | None = None
-    sensitivity: float = 1.0
+    sensitivity: float = 1.0  # 0: nobody is ever told
     result_days: int = 1
     other_ill: float = 0.0
     trace_days: int = 1

@@ -1,8 +1,8 @@
 """The daily loop of an epidemic of agents: who meets whom, who falls ill, who is tested, traced, vaccinated and finds a bed.
 
 Work goes with those who are infectious, not with how many people there are: nobody else is looked at. Contacts are not stored. In a group of n
-(a school, a workplace, a neighbourhood, the town) contact number m of member p is member (s - p) mod n, where s is drawn by (group, m) and, in
-layers that mix anew, by the day: it is its own inverse, so contact is mutual, costs no memory, and can be listed again when it is traced. Only a
+(a school, a workplace, a neighbourhood, the town) contact number m is a shuffle of its members, drawn by (group, m) and, in layers that mix anew,
+by the day, of which each two neighbours meet: a random graph that costs no memory, is mutual, and can be listed again when it is traced. Only a
 share of those contacts is real, told for both ends by one number, so that people differ in how many they have.
 
 Every draw belongs to its person, day, layer and contact: a measure that is taken away leaves all other luck as it was.
@@ -65,11 +65,15 @@ GROUP = np.dtype([("start", np.int32), ("size", np.int32), ("zone", np.int16), (
 SYMPTOMS, TURNS_SEVERE, TURNS_CRITICAL, DIES, SUSCEPTIBILITY = range(5)  # of a year of age
 LATENT, TO_SYMPTOMS, TO_SEVERE, TO_CRITICAL, END_SILENT, END_MILD, END_SEVERE, END_CRITICAL, TO_DEATH = range(9)  # rows of days
 BETA, SLOTS, REAL, DAILY, ISOLATED, QUARANTINE, ILL = range(7)  # of a layer
-(EARLY_SHARE, EARLY_RATIO, EARLY_DAYS, SILENT, NO_BED_FACTOR, NO_ICU_FACTOR, SENSITIVITY, RESULT_DAYS, OTHER_ILL, TRACE_DAYS) = range(10)  # numbers
+(EARLY_SHARE, EARLY_RATIO, EARLY_DAYS, SILENT, NO_BED_FACTOR, NO_ICU_FACTOR, SENSITIVITY, RESULT_DAYS, OTHER_ILL, TRACE_DAYS) = (
+    range(10)
+)  # numbers
 (QUARANTINE_DAYS, VACCINE_INFECTION, VACCINE_SEVERE, VACCINE_DAYS, NUMBERS) = range(10, 15)
 HAS_BEDS, HAS_ICU, IMPORTED = range(3)  # of a day
 
-(NEW_INFECTED, NEW_REPORTED, TESTS, POSITIVE, NEW_SEVERE, BEDS, ICU_BEDS, NEW_DEAD, NOW_INFECTIOUS, QUARANTINED, VACCINATED) = range(11)
+(NEW_INFECTED, NEW_REPORTED, TESTS, POSITIVE, NEW_SEVERE, BEDS, ICU_BEDS, NEW_DEAD, NOW_INFECTIOUS, QUARANTINED, VACCINATED) = (
+    range(11)
+)
 NO_BED_FOUND, NEW_IMPORTED = 11, 12
 BY_LAYER = 13  # to 17: newly infected, by the layer in which it happened
 COLUMNS = BY_LAYER + LAYERS
@@ -91,11 +95,48 @@ def _wait(days: Any, kind: Any, word: Any) -> Any:
 
 
 @_inline
+def _shuffled(x: Any, n: Any, mask: Any, shift: Any, a: Any, b: Any) -> Any:
+    """Where x of n goes in a shuffle: a permutation of the next power of two, again and again until it falls below n."""
+    while True:
+        for _ in range(2):
+            x = (x * a + b) & mask
+            x ^= x >> shift
+        x = (x * a) & mask
+        if x < n:
+            return x
+
+
+@_inline
+def _unshuffled(x: Any, n: Any, mask: Any, shift: Any, back: Any, b: Any) -> Any:
+    """Who went to x."""
+    while True:
+        x = (x * back) & mask
+        for _ in range(2):
+            x ^= x >> shift
+            x = ((x - b) * back) & mask
+        if x < n:
+            return x
+
+
+@_inline
 def _meets(seed: Any, layer: Any, group: Any, slot: Any, day: Any, p: Any, n: Any) -> Any:
-    """Whom member p of n meets as contact `slot`, and a number in [0, 1) that both share."""
-    w0, w1, _, _ = four_words(seed, _MEET, np.uint64(group), np.uint64(day), (np.uint64(layer) << _AT_LAYER) + np.uint64(slot))
-    q = (np.int64(w0 % np.uint64(n)) + n - p) % n
-    x = (w1 ^ (np.uint64(min(p, q)) * _GOLD)) * _MIX
+    """Whom member p of n meets as contact `slot` (p itself: nobody), and a number in [0, 1) that both share."""
+    w0, w1, w2, _ = four_words(seed, _MEET, np.uint64(group), np.uint64(day), (np.uint64(layer) << _AT_LAYER) + np.uint64(slot))
+    bits = np.uint64(1)
+    while (_ONE << bits) < np.uint64(n):
+        bits += _ONE
+    mask = (_ONE << bits) - _ONE
+    shift = (bits + _ONE) >> _ONE  # half the bits or more, so that the step undoes itself
+    a = w0 | _ONE
+    back = a
+    for _ in range(5):  # the inverse of a mod 2^64, by Newton: right bits double each time
+        back = back * (_TWO - a * back)
+    place = _shuffled(np.uint64(p), np.uint64(n), mask, shift, a, w1)
+    other = place ^ _ONE
+    if other >= np.uint64(n):
+        return p, 1.0
+    q = np.int64(_unshuffled(other, np.uint64(n), mask, shift, back, w1))
+    x = (w2 ^ (np.uint64(min(p, q)) * _GOLD)) * _MIX
     x = (x ^ (x >> _SHIFT)) * _GOLD
     return q, share_of(x ^ (x >> _SHIFT))
 
@@ -127,7 +168,9 @@ def _schedule(who: Any, head: Any, person: Any, day: Any) -> None:
 
 
 @_inline
-def _infect(who: Any, ages: Any, days: Any, spread: Any, number: Any, head: Any, seed: Any, person: Any, day: Any, by: Any, layer: Any) -> None:
+def _infect(
+    who: Any, ages: Any, days: Any, spread: Any, number: Any, head: Any, seed: Any, person: Any, day: Any, by: Any, layer: Any
+) -> None:
     """A person is infected: when it will be infectious, and how much."""
     key = np.uint64(person)
     a0, a1, a2, a3 = four_words(seed, _COURSE, key, _ZERO, _ZERO)
@@ -161,7 +204,19 @@ def _infect(who: Any, ages: Any, days: Any, spread: Any, number: Any, head: Any,
 
 @_inline
 def _go_on(
-    who: Any, ages: Any, days: Any, number: Any, by_day: Any, head: Any, active: Any, taken: Any, out: Any, seed: Any, person: Any, day: Any, n_active: Any
+    who: Any,
+    ages: Any,
+    days: Any,
+    number: Any,
+    by_day: Any,
+    head: Any,
+    active: Any,
+    taken: Any,
+    out: Any,
+    seed: Any,
+    person: Any,
+    day: Any,
+    n_active: Any,
 ) -> Any:
     """A person's illness takes its next step, or several on one day; how many are infectious now."""
     key = np.uint64(person)
@@ -247,7 +302,9 @@ def _hit(
         if who[other].stage == EXPOSED and who[other].infected_day == day and who[other].infector > person:
             out[day, BY_LAYER + who[other].layer] -= 1
             out[day, BY_LAYER + layer] += 1
-            who[other].infector = person  # of several on one day the one with the lowest number counts, in whatever order they are met
+            who[
+                other
+            ].infector = person  # of several on one day the one with the lowest number counts, in whatever order they are met
             who[other].layer = layer
         return
     share = ages[who[other].age, SUSCEPTIBILITY] * left
@@ -362,7 +419,19 @@ def _quarantine(who: Any, change: Any, number: Any, person: Any, day: Any) -> No
 
 
 @_plain
-def _trace(who: Any, near: Any, place: Any, member: Any, layers: Any, number: Any, trace: Any, change: Any, seed: Any, person: Any, day: Any) -> None:
+def _trace(
+    who: Any,
+    near: Any,
+    place: Any,
+    member: Any,
+    layers: Any,
+    number: Any,
+    trace: Any,
+    change: Any,
+    seed: Any,
+    person: Any,
+    day: Any,
+) -> None:
     """Those whom a diagnosed person has met while infectious are looked for, and those found wait at home."""
     for layer in range(LAYERS):
         chance = trace[day, layer]
@@ -389,7 +458,9 @@ def _trace(who: Any, near: Any, place: Any, member: Any, layers: Any, number: An
 
 
 @_plain
-def _test(who: Any, number: Any, test: Any, head_result: Any, active: Any, out: Any, seed: Any, day: Any, n_active: Any, waiting: Any) -> None:
+def _test(
+    who: Any, number: Any, test: Any, head_result: Any, active: Any, out: Any, seed: Any, day: Any, n_active: Any, waiting: Any
+) -> None:
     """Who is tested today; those who are found learn it `RESULT_DAYS` later. Who is severely ill is always tested."""
     with_symptoms, without, in_quarantine = test[day, 0], test[day, 1], test[day, 2]
     tests = 0.0
@@ -415,11 +486,15 @@ def _test(who: Any, number: Any, test: Any, head_result: Any, active: Any, out: 
                     head_result[told] = person
     # those who do not have it: by how many there are, not one by one
     others = who.size - n_active
-    out[day, TESTS] += tests + without * others + with_symptoms * number[OTHER_ILL] * others + in_quarantine * min(waiting, others)
+    out[day, TESTS] += (
+        tests + without * others + with_symptoms * number[OTHER_ILL] * others + in_quarantine * min(waiting, others)
+    )
 
 
 @_plain
-def _vaccinate(who: Any, doses: Any, first: Any, first_in_zone: Any, zone_start: Any, at: Any, carried: Any, day: Any, given: Any) -> Any:
+def _vaccinate(
+    who: Any, doses: Any, first: Any, first_in_zone: Any, zone_start: Any, at: Any, carried: Any, day: Any, given: Any
+) -> Any:
     """Doses go to those who come first and have had none; how many people have had one."""
     zones = doses.shape[1] - 1
     for column in range(zones + 1):
@@ -489,7 +564,9 @@ def run(
         waiting += change[day]
         given = _vaccinate(who, doses, first, first_in_zone, zone_start, at, carried, day, given)
         for k in range(n_active):
-            _transmit(who, near, place, member, ages, days, spread, layers, number, factor, head, out, seed, np.int64(active[k]), day)
+            _transmit(
+                who, near, place, member, ages, days, spread, layers, number, factor, head, out, seed, np.int64(active[k]), day
+            )
         out[day, BEDS], out[day, ICU_BEDS] = taken[WARD], taken[ICU]
         out[day, NOW_INFECTIOUS] = n_active
         out[day, QUARANTINED] = waiting

@@ -87,7 +87,9 @@ def make_people(
     zone_first = np.flatnonzero(np.r_[True, np.diff(person_zone) != 0])
     zone_size = np.diff(np.r_[zone_first, total])
     parts = np.maximum(1, np.round(zone_size / habits.neighbourhood)).astype(np.int64)
-    near_start = np.unique(np.concatenate([f + (np.arange(p) * s) // p for f, s, p in zip(zone_first, zone_size, parts, strict=True)]))
+    near_start = np.unique(
+        np.concatenate([f + (np.arange(p) * s) // p for f, s, p in zip(zone_first, zone_size, parts, strict=True)])
+    )
     near_start = np.r_[near_start, total]
     # homes
     guess = int(total / habits.home_mean * 1.2) + 50
