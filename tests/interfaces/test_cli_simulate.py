@@ -138,12 +138,12 @@ def test_a_result_is_saved_in_each_format_and_read_again(twin: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "nothing drives it; give --level, --rain or --inflow"),
+        ((), "nothing drives it; give forcings, e.g. --drive inflow@LINE=inflow.csv"),
         (("--level", "2m"), "no place is named"),
         (("--level", "2@lake"), "it has no unit"),
         (("--level", "2m@sea"), "no water"),
         (("--level", "200m@lake"), "outside -5..60 m"),
-        (("--level", "2m@lake", "--level", "3m@lake"), "has a level already"),
+        (("--level", "2m@lake", "--level", "3m@lake"), "level@lake is given already"),
         (("--level", "2m@lake", "--knob", "magic=1"), "no knob 'magic'; there are: inflow_factor"),
         (("--level", "2m@lake", "--knob", "rain_factor=99"), "outside 0.0..5.0"),
         (("--level", "2m@lake", "--model", "crystal_ball"), "no model 'crystal_ball'; there are: water_runs"),

@@ -18,23 +18,29 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.compare import Compared, sharpen
+from tocsin.decision.compare import Compared, relimited, sharpen
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.impact import impact
+from tocsin.decision.limits import Limit, figures_of
 from tocsin.decision.score import PlanResult
+from tocsin.decision.services import service_names
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest, Readings
 from tocsin.edge.status import CollectorStatus, Copy, Source
+from tocsin.flows import at_rest
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
+from tocsin.flows.decision import check, limits_from
 from tocsin.flows.facts_now import FactsNow
-from tocsin.flows.following import Followed, Following, assessed
-from tocsin.flows.observe import Errors
+from tocsin.flows.following import Followed, Following, assessed, resumed
+from tocsin.flows.jobs import Jobs
+from tocsin.flows.library import library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
-from tocsin.pack import Pack, Plan, Scenario
+from tocsin.pack import Pack, Plan, Scenario, find_pack
 from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
@@ -54,6 +60,7 @@ from tocsin.vocabulary import (
     Decision,
     Estimate,
     Forecast,
+    HardLimits,
     Incident,
     InputError,
     Level,
@@ -61,8 +68,10 @@ from tocsin.vocabulary import (
     NotFound,
     Observations,
     Order,
+    PlanEvent,
     Quantity,
     Report,
+    TocsinError,
     Unavailable,
     Warning,
     World,
@@ -79,6 +88,8 @@ VIEWS_KEPT = 4
 VERDICTS = ("approve", "reject")
 ASSESS_FROM = Level.YELLOW
 FORECASTS = "forecasts"
+JOBS = "jobs"
+LIMITS_MOST = 20
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -148,7 +159,7 @@ class Centre:
         self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
         self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
         self._scenarios, self._fields_now = scenarios, fields_now
-        self._plans, self._frame_step_s = tuple(plans), frame_step_s
+        self._plans, self.frame_step_s = tuple(plans), frame_step_s
         self.bus, self.board = Bus(), Board(ledger.read())
         self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
@@ -156,6 +167,7 @@ class Centre:
         self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
+        self.jobs = Jobs(folder / JOBS, host.clock, lambda job: self.bus.tell("job", job))
         self._following = Following(
             ledger,
             PLATFORM,
@@ -182,7 +194,8 @@ class Centre:
         self._stopping.set()
 
     def close(self) -> None:
-        """Hear no more of the ledger."""
+        """Stop what people asked for, and hear no more of the ledger."""
+        self.jobs.close()
         self._stop_listening()
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -215,9 +228,45 @@ class Centre:
     def gauges(self) -> tuple[Gauge, ...]:
         return self.twin.gauges
 
+    def scenario_now(self, world: World) -> Scenario:
+        """The scenario of the moment, from what the sensors say; raises InputError where they say nothing."""
+        return self._scenarios(world, world.time)
+
     def plans(self) -> tuple[Plan, ...]:
-        """The plans that were given, or else the pack's own for this twin."""
-        return self._plans or self.pack.plans(self.world())
+        """The plans that were given, or else the pack's own for this twin; and what people have put into the library."""
+        return (*(self._plans or self.pack.plans(self.world())), *library_plans(self.board))
+
+    def save_plan(self, actor: Actor, plan: Plan) -> str:
+        """Put a plan into the library, in place of one of its name there; from now on it is compared with the others.
+
+        Raises Refused, InputError with every fault where it could never be carried out here, or Conflict where a plan of the pack has its name.
+        """
+        self.host.gate.permit(actor, "write libraryplan", plan.name)
+        world = self.world()
+        if plan.name in {own.name for own in (self._plans or self.pack.plans(world))}:
+            raise Conflict(f"library: the pack has a plan {plan.name!r}; give yours another name")
+        check(plan, world)
+        record = saved(self.board, plan, now=self.host.clock.now())
+        return self.host.ledger.append(actor, [record])[0]
+
+    def remove_plan(self, actor: Actor, name: str) -> str:
+        """Take a plan out of the library; what was compared and decided with it stays. Raises Refused, or NotFound."""
+        self.host.gate.permit(actor, "write libraryplan", name)
+        return self.host.ledger.append(actor, [removed(self.board, name, now=self.host.clock.now())])[0]
+
+    def _fit_plans(self, world: World) -> tuple[Plan, ...]:
+        """The plans that can be carried out here; one of the library that cannot any more is left out and noted, once."""
+        fit = []
+        for plan in self.plans():
+            try:
+                if plan.name in self.board.library:
+                    check(plan, world)
+                fit.append(plan)
+            except InputError as fault:
+                words = f"the library's plan {plan.name!r} is not compared: {fault}"
+                if all(note.text != words for note in self.board.notes.values()):
+                    self.note(words)
+        return tuple(fit)
 
     # -- sense to warn: alerts -----------------------------------------------------------------------------------------
 
@@ -275,11 +324,11 @@ class Centre:
 
     def _assess(self, cause: tuple[str, ...], scenario: Scenario | None) -> tuple[str, str]:
         world = self.world(with_fields=True)
-        now, hour = world.time, local_hour(world, world.time)
-        model, plans = self.pack.models[0], self.plans()
+        model, plans, hour = self.pack.models[0], self._fit_plans(world), local_hour(world, world.time)
         scenario = scenario or self._scenarios(world, world.time)
-        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
+        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self.frame_step_s))
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
+        limits = self._limits_in(world)
         forecast_id = ""
         rankings = sharpen(
             world,
@@ -290,6 +339,7 @@ class Centre:
             self.host.compute,
             hour=hour,
             warning_level=level,
+            limits=limits,
             all_hazards=True,
             pack=self.pack,
             frame_s=frame_s,
@@ -299,12 +349,21 @@ class Centre:
             for compared in rankings:
                 if compared.foreseen is not None and not forecast_id:
                     hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
-                    forecast_id = self._record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
+                    forecast_id = self.record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
                 self._sharpened(compared)
+        with self._deciding:  # limits that somebody has set meanwhile hold too
+            if (now_limits := self._limits_in(world)) != limits:
+                compared = relimited(compared, now_limits)
+            return forecast_id, self._record_comparison(compared, forecast_id, world, scenario)
+
+    def _record_comparison(self, compared: Compared, forecast_id: str, world: World, scenario: Scenario) -> str:
+        """Say in the ledger what the assessment came to, keep the table that it rests on, and follow it from now on."""
+        model, began, subject = self.pack.models[0], world.time, self.twin.manifest.name
+        limits_id = next(reversed(self.board.limits), "")
         record = Comparison(
             time=self.host.clock.now(),
-            subject=f"{self.pack.hazard} {now:%Y-%m-%d %H:%M}",
-            cause=(forecast_id,),
+            subject=f"{self.pack.hazard} {began:%Y-%m-%d %H:%M}",
+            cause=(forecast_id, *([limits_id] if limits_id else [])),
             forecast=forecast_id,
             futures=compared.tried,
             scores=compared.scores,
@@ -313,11 +372,102 @@ class Centre:
             doubt=compared.doubt,
             choice=compared.choice,
         )
+        new = assessed(forecast_id, record, began, subject, scenario, model, compared, self.gauges)
+        kept = at_rest.rest(
+            began=began,
+            subject=subject,
+            scenario=scenario,
+            model=model.name,
+            foreseen=new.foreseen,
+            ground=[gauge.site for gauge in new.ground],
+            compared=compared,
+        )
+        at_rest.save(self.folder / self.board.forecasts[forecast_id].result, kept)
+        record = msgspec.structs.replace(record, grounds=at_rest.digest_of(kept))
         self._keep_harm(record_id(record), compared)
         comparison_id = self.ledger.append(PLATFORM, [record])[0]
-        subject = self.twin.manifest.name
-        self._following.begin(assessed(forecast_id, record, now, subject, scenario, model, compared, self.gauges))
-        return forecast_id, comparison_id
+        self._following.begin(msgspec.structs.replace(new, comparison=record, comparison_id=comparison_id))
+        return comparison_id
+
+    def resume(self) -> bool:
+        """Follow the newest assessment again, as before a restart; False where there is none that still reaches into the future.
+
+        Where it cannot be followed, that and why is a line in the log: assess again.
+        """
+        found = [(i, c) for i, c in self.board.comparisons.items() if c.grounds is not msgspec.UNSET]
+        if not found:
+            return False
+        comparison_id, first = found[-1]
+        forecast = self.board.forecasts[first.forecast]
+        if (self.host.clock.now() - forecast.time).total_seconds() >= forecast.duration_s:
+            return False
+        try:
+            rested = at_rest.load(self.folder / forecast.result, str(first.grounds))
+            model = next((m for m in self.pack.models if m.name == rested.model), None)
+            if model is None:
+                raise NotFound(f"pack {self.pack.hazard}: no model {rested.model!r} any more; assess again")
+            at = resumed(rested, first.forecast, comparison_id, first, model, self.gauges)
+            if limits := self._limits_in(self.world()):
+                at = msgspec.structs.replace(at, compared=relimited(at.compared, limits))
+        except TocsinError as fault:
+            self.note(f"the assessment of {first.subject} is not followed any more: {fault}")
+            return False
+        since = {i: c for i, c in self.board.comparisons.items() if c.forecast == first.forecast}
+        said = self.board.verifications.get(first.forecast)
+        self._following.resume(at, since, () if said is None else (record_id(said),))
+        self._keep_harm(next(reversed(since)), at.compared)
+        return True
+
+    # -- hard limits ---------------------------------------------------------------------------------------------------
+
+    def _limits_in(self, world: World) -> tuple[Limit, ...]:
+        """The hard limits that hold. One that cannot be told here any more, as of a zone of an older twin, is left out and noted."""
+        held: list[Limit] = []
+        for text in self.board.hard_limits:
+            try:
+                held += limits_from([text], world, self.pack.hazard)
+            except InputError as fault:
+                words = f"a hard limit does not hold: {fault}"
+                if all(note.text != words for note in self.board.notes.values()):
+                    self.note(words)
+        return tuple(held)
+
+    def set_limits(self, actor: Actor, texts: Sequence[str], *, reason: str = "") -> tuple[str, str]:
+        """Set what no plan may break, in place of what was set before; the present ranking follows without a run.
+
+        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused, or
+        InputError where a limit could not be told in this place.
+        """
+        self.host.gate.permit(actor, "write hardlimits", self.twin.manifest.name)
+        if len(texts) > LIMITS_MOST:
+            raise InputError(f"limits: {len(texts)}; wanted at most {LIMITS_MOST}")
+        limits = limits_from(texts, self.world(), self.pack.hazard)
+        with self._deciding:
+            before = next(reversed(self.board.limits), "")
+            record = HardLimits(
+                time=self.host.clock.now(),
+                subject=self.twin.manifest.name,
+                cause=(before,) if before else (),
+                limits=tuple(text.strip() for text in texts),
+                reason=reason,
+            )
+            return self._following.limit(actor, record, limits)
+
+    def undo_limits(self, actor: Actor) -> tuple[str, str]:
+        """Set again what held before the last change; twice brings the change back. Raises Conflict where none was ever set."""
+        if not self.board.limits:
+            raise Conflict("limits: none was ever set; there is nothing to undo")
+        held = [record.limits for record, _ in self.board.limits.values()]
+        return self.set_limits(actor, held[-2] if len(held) > 1 else (), reason="undo")
+
+    def limits_state(self) -> dict[str, Any]:
+        """The hard limits that hold, who set them when, all that was set before (newest first), and what a limit can be on here."""
+        rows = [
+            {"id": i, "time": r.time, "by": by, "limits": r.limits, "reason": r.reason}
+            for i, (r, by) in reversed(self.board.limits.items())
+        ]
+        figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))
+        return {"limits": self.board.hard_limits, "set": rows[:LIMITS_MOST], "figures": figures, "zones": zones}
 
     def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
         self.harm_by_future[comparison_id] = {
@@ -352,10 +502,18 @@ class Centre:
         )
         self.bus.tell("ranking_sharpened", self.ranking)
 
-    def _record_forecast(
-        self, world: World, scenario: Scenario, foreseen: Foreseen, figures: dict[str, Any], cause: tuple[str, ...]
+    def record_forecast(
+        self,
+        world: World,
+        scenario: Scenario,
+        foreseen: Foreseen,
+        figures: dict[str, Any],
+        cause: tuple[str, ...],
+        *,
+        asked_by: Actor | None = None,
+        words: Mapping[str, str] | None = None,
     ) -> str:
-        """Save the fields, then say in the ledger where they are and what their digest is."""
+        """Save the fields, then say in the ledger where they are, what their digest is, and who asked for it if a person did, in which words."""
         model = self.pack.models[0]
         result = f"{FORECASTS}/{world.time:%Y%m%dT%H%M%S}-{fields_digest(foreseen.footprint)[:12]}"
         stored = save_forecast(
@@ -375,6 +533,7 @@ class Centre:
             name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
             for name, series in scenario.series.items()
         }
+        said |= dict(words or {})
         record = Forecast(
             time=world.time,
             subject=self.twin.manifest.name,
@@ -382,15 +541,21 @@ class Centre:
             hazard=self.pack.hazard,
             model=model.name,
             source=model.source,
-            members=scenario.members,
+            members=foreseen.footprint.members,
             seed=scenario.seed,
             duration_s=scenario.duration_s,
             scenario=said,
             impact=figures,
             result=result,
             digest=stored.meta.digest,
+            asked_by=msgspec.UNSET if asked_by is None else asked_by.name,
         )
-        return self.ledger.append(PLATFORM, [record])[0]
+        return self.host.ledger.append(asked_by or PLATFORM, [record])[0]
+
+    def compared(self, actor: Actor, record: Comparison, compared: Compared) -> str:
+        """Write down what a person asked to compare; it is beside the assessment, and no reading moves it."""
+        self._keep_harm(record_id(record), compared)
+        return self.host.ledger.append(actor, [record])[0]
 
     def _tell(self, task: str, done: int, total: int) -> None:
         if self._stopping.is_set():
@@ -464,13 +629,20 @@ class Centre:
         """What a plan has done, beside what it would have done on the same facts at its usual pace; raises NotFound."""
         return self._carrying.score(decision_id, self.host.clock.now())
 
-    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str) -> str:
-        """Agree to a level of a running plan, or refuse it; raises Refused where the actor does not hold its authority."""
-        return self._carrying.agree(actor, decision_id, level, agrees=agrees, reason=reason, now=self.host.clock.now())
+    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str, password: str) -> str:
+        """Agree to a level of a running plan, or refuse it, signed with the actor's own key; raises Refused where the actor does not hold its authority."""
+        return self._carrying.agree(
+            actor, decision_id, level, agrees=agrees, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
 
-    def end_plan(self, actor: Actor, decision_id: str, *, reason: str) -> str:
-        """End a running plan: no order follows any more."""
-        return self._carrying.end(actor, decision_id, reason=reason, now=self.host.clock.now())
+    def end_plan(self, actor: Actor, decision_id: str, *, reason: str, password: str) -> str:
+        """End a running plan, signed with the actor's own key: no order follows any more."""
+        return self._carrying.end(
+            actor, decision_id, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
+
+    def _signer(self, actor: Actor, password: str) -> Callable[[PlanEvent], PlanEvent]:
+        return lambda event: self.users.sign(actor, password, event)
 
     def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
         """The emergency that the orders belong to, at the worst level that holds."""
@@ -621,7 +793,7 @@ class Centre:
             record,
             StoredForecast(self.folder / record.result),
             self.twin.world(record.time),
-            self.pack,
+            self.pack if record.hazard == self.pack.hazard else find_pack(record.hazard),
             self._hour(record.time),
         )
         with self._lock:

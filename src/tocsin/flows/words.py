@@ -9,7 +9,9 @@ from tocsin.vocabulary import (
     Decision,
     Evidence,
     Forecast,
+    HardLimits,
     Incident,
+    LibraryPlan,
     Note,
     Order,
     PlanEvent,
@@ -42,6 +44,10 @@ def in_words(record: Record) -> str:
             return verified_words(record)
         case Comparison():
             return record.reason
+        case LibraryPlan():
+            return f"plan {record.plan!r} {'out of' if record.removed else 'into'} the library"
+        case HardLimits():
+            return f"hard limits: {'; '.join(record.limits) or 'none'}" + (f": {record.reason}" if record.reason else "")
         case Decision():
             return f"{record.signer} {'approved' if record.verdict == 'approve' else 'rejected'} {record.plan!r}" + (
                 f": {record.comment}" if record.comment else ""

@@ -84,7 +84,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
-    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are."""
+    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are.
+
+    `asked_by` is who asked for it, where it is no outlook of the platform's own but what somebody wanted to know.
+    """
 
     hazard: str
     model: str
@@ -96,13 +99,15 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     impact: dict[str, Estimate]
     result: str = ""
     digest: str = ""
+    asked_by: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class GaugeScore(msgspec.Struct, frozen=True):
     """How well a forecast told one gauge: its readings so far, and the last of them (`came`) beside the 5 to 95 % that was expected then.
 
     `crps` is the mean continuous ranked probability score in `unit`; `inside_share` is how many readings lay within 5 to 95 % (well told: 0.9);
-    `error_mean` is the median that was expected less what came.
+    `error_mean` is the median that was expected less what came. `ranks` says how many readings fell in each tenth of the futures, from below all to
+    above all. Of a gauge with a `limit` from which on it is warned of: how likely each of the newest readings was told to pass it, and if it did.
     """
 
     site: str
@@ -115,6 +120,10 @@ class GaugeScore(msgspec.Struct, frozen=True):
     low: float
     high: float
     came: float
+    ranks: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    limit: float | msgspec.UnsetType = msgspec.UNSET
+    chances: tuple[float, ...] | msgspec.UnsetType = msgspec.UNSET
+    passed: tuple[bool, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Verification(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -241,7 +250,7 @@ class Choice(msgspec.Struct, frozen=True):
 class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     """Plans, each run on the same futures, ranked; `reason` is the sentence that the commander reads first.
 
-    `choice` is None in records from before it was told.
+    `choice` is None in records from before it was told. `grounds` is the SHA-256 of the table that it rests on, where that was kept.
     """
 
     forecast: str
@@ -251,6 +260,7 @@ class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     reason: str
     doubt: str
     choice: Choice | None = None
+    grounds: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class Decision(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -294,7 +304,8 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
 
     `what` is begun or ended (the plan); proposed, withdrawn, refused, entered or left (a level); failed, cancelled, skipped or "not known" (an
     action). `cause` names the decision, and the order where one is meant. A plan that begins is told in full, as JSON, in `document`, so
-    that the ledger alone says what is carried out.
+    that the ledger alone says what is carried out. What a person says of it (that a level is agreed to or refused, that the plan ends) is
+    signed, as a decision is; what follows from facts alone is not.
     """
 
     plan: str
@@ -303,6 +314,13 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
     name: str
     reason: str = ""
     document: str = ""
+    signer: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    public_key: str | msgspec.UnsetType = msgspec.UNSET
+    signature: str | msgspec.UnsetType = msgspec.UNSET
+
+    def signing_bytes(self) -> bytes:
+        """What is signed: the whole record without its signature."""
+        return msgspec.json.encode(msgspec.structs.replace(self, signature=msgspec.UNSET), order="deterministic")
 
 
 class Incident(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -336,6 +354,28 @@ class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
     rings: tuple[tuple[tuple[float, float], ...], ...] = ()
     circles: tuple[tuple[float, float, float], ...] = ()
     codes: tuple[str, ...] = ()
+
+
+class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
+    """What no plan may break from now on, in the words of `tocsin plan compare --limit`; it takes the place of all that was set before.
+
+    `cause` is what was set before it. No limits: none holds any more.
+    """
+
+    limits: tuple[str, ...]
+    reason: str = ""
+
+
+class LibraryPlan(Record, frozen=True, kw_only=True, tag=str.lower):
+    """A plan that somebody put into the platform's library, or took out of it: from then on it is compared with the others, or not any more.
+
+    `document` is the whole plan as JSON, empty where it is `removed`; `cause` is what the library had by that name before.
+    """
+
+    plan: str
+    plan_digest: str
+    document: str = ""
+    removed: bool = False
 
 
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -383,6 +423,8 @@ AnyRecord = (
     | Note
     | Bulletin
     | Verification
+    | HardLimits
+    | LibraryPlan
 )
 
 

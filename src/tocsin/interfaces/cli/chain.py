@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.interfaces.cli.desk import AsJson, desk
-from tocsin.interfaces.cli.scenario import (
-    Asked,
-    HoursOption,
-    InflowOption,
-    KnobOption,
-    LevelOption,
-    RainOption,
-    RiseOption,
-    SeedOption,
-    StartOption,
-    scenario_of,
-)
+from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,17 +47,10 @@ def show(folder: Folder, hazard: Hazard = "flood", others: Others = None, as_jso
 
 
 @app.command("run")
+@takes_scenario(members=50, futures="How many futures of the hazard.")
 def run(
     folder: Folder,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    start: StartOption = "",
-    hours: HoursOption = 24.0,
-    members: Annotated[int, typer.Option(help="How many futures of the hazard.", min=1, max=100_000)] = 50,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
+    asked: Asked,
     model: Annotated[str, typer.Option(help="The pack's model by name. Default: its first.", metavar="NAME")] = "",
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
     do: Annotated[
@@ -129,14 +111,13 @@ def run(
         twin, now = open_twin(folder), WallClock().now()
         world, packs = twin.world(now), [find_pack(name) for name in (hazard, *(others or []))]
         began = time.perf_counter()
-        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         words = asked.words()
         if forecast is not None:
             footprint = saved_footprint(forecast, twin, hazard)
             words = {"forecast": str(forecast)}
         else:
             scenario = scenario_of(world, model_of(packs[0], model), asked)
-            at.progress("futures", 0, members)
+            at.progress("futures", 0, asked.members)
             footprint = foresee(
                 twin,
                 hazard,
@@ -154,7 +135,7 @@ def run(
             effects=effects,
             broken_links=break_link or [],
             hour=hour,
-            seed=seed,
+            seed=asked.seed,
             most=most,
             workers=max(1, len(os.sched_getaffinity(0))),
             on_progress=at.progress,

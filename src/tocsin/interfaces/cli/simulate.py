@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.interfaces.cli.desk import AsJson, desk
-from tocsin.interfaces.cli.scenario import (
-    Asked,
-    HoursOption,
-    InflowOption,
-    KnobOption,
-    LevelOption,
-    RainOption,
-    RiseOption,
-    SeedOption,
-    StartOption,
-    scenario_of,
-)
+from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,20 +36,11 @@ WORDS = {
 ZONES_SHOWN = 10
 
 
+@takes_scenario(futures="How many futures; 1 is one future at usual values, without uncertainty.")
 def simulate(
     hazard: Annotated[str, typer.Argument(help="The hazard: any installed pack, e.g. flood.", metavar="HAZARD")],
     folder: Annotated[Path, typer.Argument(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")],
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    start: StartOption = "",
-    hours: HoursOption = 24.0,
-    members: Annotated[
-        int, typer.Option(help="How many futures; 1 is one future at usual values, without uncertainty.", min=1, max=100_000)
-    ] = 1,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
+    asked: Asked,
     model: Annotated[str, typer.Option(help="The pack's model by name. Default: its first.", metavar="NAME")] = "",
     save: Annotated[
         list[Path] | None,
@@ -100,12 +80,11 @@ def simulate(
         for target in (*(save or []), *([picture] if picture else [])):
             check_target(target)
         twin, now = open_twin(folder), WallClock().now()
-        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         scenario = scenario_of(twin.world(now), model_of(find_pack(hazard), model), asked)
         step_s = duration_s(frames_every, "--frames-every") if frames_every else scenario.duration_s
         frame_s = tuple(np.arange(step_s, scenario.duration_s + 1e-6, step_s).tolist()) if frames_every else ()
         began = time.perf_counter()
-        at.progress("futures", 0, members)
+        at.progress("futures", 0, asked.members)
         result = foresee(
             twin,
             hazard,

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, observations, plans, record, situation, twin, uplink
+from tocsin.interfaces.http import forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.interfaces.pictures import legend
 from tocsin.security.actor import Actor
@@ -123,8 +123,25 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/forecasts/{forecast}/zones", "read situation", forecasts.zones),
         route("/forecasts/{forecast}/chains", "read situation", forecasts.chains),
         route("/plans", "read situation", plans.plans),
+        route("/packs/{hazard}/questions", "read situation", questions.questions),
+        route("/packs/{hazard}/questions/{name}", "read situation", questions.ask, "POST"),
+        route("/plans", "write libraryplan", plans.save_plan, "POST"),
+        route("/plans/options", "read situation", plans.options),
+        route("/plans/check", "read situation", plans.check_plan, "POST"),
+        route("/plans/{plan}", "write libraryplan", plans.remove_plan, "DELETE"),
+        route("/scenario", "read situation", jobs.scenario),
+        route("/futures", "read situation", jobs.futures),
+        route("/jobs", "read situation", jobs.jobs),
+        route("/jobs/futures", "write forecast", jobs.start_futures, "POST"),
+        route("/jobs/compare", "write comparison", jobs.start_comparison, "POST"),
+        route("/jobs/suggest", "write comparison", jobs.start_suggestion, "POST"),
+        route("/jobs/{job}", "read situation", jobs.job),
+        route("/jobs/{job}/cancel", "write comparison", jobs.cancel, "POST"),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),
+        route("/limits", "read situation", plans.limits),
+        route("/limits", "write hardlimits", plans.set_limits, "POST"),
+        route("/limits/undo", "write hardlimits", plans.undo_limits, "POST"),
         route("/decisions", "write decision", plans.decide, "POST"),
         route("/decisions", "read situation", plans.decisions),
         route("/executions", "read situation", plans.executions),

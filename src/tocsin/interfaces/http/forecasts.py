@@ -21,7 +21,8 @@ from tocsin.vocabulary import InputError
 def _view(centre: Centre, request: Request) -> ForecastView:
     asked = request.path_params["forecast"]
     if asked == "latest":
-        asked = next(reversed(centre.board.forecasts), asked)
+        own = [i for i, f in centre.board.forecasts.items() if f.asked_by is msgspec.UNSET]  # what people asked for is no outlook
+        asked = own[-1] if own else asked
     return centre.forecast_view(asked)
 
 
