@@ -34,3 +34,32 @@ COVID_2020 = Disease(
     early_ratio=2.0,
     early_days=4.0,
 )
+
+# What the sources do not say is marked `unverified`: the stays in hospital (5th and 6th number), and the chance that a contact infects, which is
+# ours: with it a case infects about two others in a made-up town, as the first cases in Sierra Leone did (R0 2.02, 1.79 to 2.26).
+EBOLA_2014 = Disease(
+    name="Ebola, West Africa 2014",
+    source=(
+        "WHO Ebola Response Team 2014, N Engl J Med 371:1481-1495: incubation 11.4 d, serial interval 15.3 d (sd 9.3), onset to hospital 5.0 d (sd 4.7), "
+        "70.8 % of cases died; shape of the incubation: King et al. 2015, Proc R Soc B 282:20150347 (gamma, shape 3); unverified: 4.2 d (sd 6.4) in "
+        "hospital to death, 11.8 d (sd 6.1) to discharge, transmission and the weights of its layers"
+    ),
+    transmission=0.12,
+    layer_weight=(1.0, 0.05, 0.05, 0.05, 0.02),
+    latent=Wait(11.4, 6.58, "gamma"),
+    to_symptoms=Wait(0.0, 0.0),
+    to_severe=Wait(5.0, 4.7, "gamma"),
+    to_critical=Wait(0.0, 0.0),
+    end_silent=Wait(0.0, 0.0),
+    end_mild=Wait(11.8, 6.1, "gamma"),
+    end_severe=Wait(11.8, 6.1, "gamma"),
+    end_critical=Wait(11.8, 6.1, "gamma"),
+    to_death=Wait(4.2, 6.4, "gamma"),
+    susceptible=(1.0,),
+    symptoms=(1.0,),
+    severe=(1.0,),
+    critical=(0.708,),
+    dying=(0.708,),
+    serial_mean_d=15.3,
+    serial_sd_d=9.3,
+)

@@ -57,10 +57,11 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Populace(msgspec.Struct, frozen=True):
-    """The people, and the cell in which each lives, (person,): a number into the counts that they were made from."""
+    """The people, the cell in which each lives, (person,), and the neighbourhood of each cell, (cell,); cells as in the counts they were made from."""
 
     people: People
     cell: NDArray[np.int32]
+    near_of_cell: Ints
 
 
 def make_people(
@@ -133,7 +134,10 @@ def make_people(
         place_zones.append(site_zone)
         first += site_zone.size
     people = People(age, home_start, near_start, near_zone, place, np.concatenate(layers), np.concatenate(place_zones))
-    return Populace(people, cell.astype(np.int32))
+    near_of_cell = np.empty(count.size, np.int64)
+    before = np.cumsum(whole[order]) - whole[order]  # people in the cells before: also an empty cell lies in a neighbourhood
+    near_of_cell[order] = np.minimum(np.searchsorted(near_start, before, side="right") - 1, near_start.size - 2)
+    return Populace(people, cell.astype(np.int32), near_of_cell)
 
 
 def _z_curve(x_m: Floats, y_m: Floats) -> Ints:
