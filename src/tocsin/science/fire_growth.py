@@ -132,7 +132,7 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     arrival = np.full(shape, np.inf)
     rate, toward, intensity = (np.zeros(shape, np.float32) for _ in range(3))
     taken = fire_steps.grow(
-        row.astype(np.int16), up_east, up_north, table, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
+        np.ascontiguousarray(row, np.int16), up_east, up_north, table, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         np.asarray(start, np.int64), np.maximum(problem.start_s[order], begin[0]), float(problem.line_holds_kw_per_m), arrival, rate, toward, intensity,
     )  # fmt: skip
     heat = intensity.astype(np.float64)
@@ -211,7 +211,7 @@ def _slope(problem: FireProblem) -> tuple[NDArray[np.float32], NDArray[np.float3
     if problem.elevation_m is None or min(problem.fuel.shape) < 2:
         return np.zeros(problem.fuel.shape, np.float32), np.zeros(problem.fuel.shape, np.float32)
     down, right = np.gradient(np.asarray(problem.elevation_m, np.float64), float(problem.cell_m))
-    return right.astype(np.float32), (-down).astype(np.float32)
+    return np.ascontiguousarray(right, np.float32), np.ascontiguousarray(-down, np.float32)
 
 
 def _walls(lines: Sequence[FireLine], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

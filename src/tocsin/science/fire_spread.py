@@ -235,7 +235,7 @@ def crown_critical_intensity_kw_per_m(canopy: Canopy) -> float:
     """The surface fire that sets crowns alight. Van Wagner 1977: (0.010 z (460 + 25.9 m))^1.5, z in m, m in %; infinite without a canopy.
 
     >>> round(crown_critical_intensity_kw_per_m(Canopy(0.6, 15.0, 2.0, 0.15, 1.0)))
-    472
+    476
     """
     if canopy.bulk_density_kg_per_m3 <= 0.0:
         return float("inf")

@@ -94,7 +94,7 @@ def rows_of(number: ArrayLike) -> NDArray[np.int64]:
     [0, 13, -1]
     """
     wanted = np.asarray(number)
-    told = np.rint(wanted).astype(np.int64)
+    told = np.rint(np.nan_to_num(np.asarray(wanted, np.float64), nan=-1.0)).astype(np.int64)
     known = np.full(257, -2, np.int64)
     known[fuels().number] = np.arange(fuels().number.size)
     known[list(UNBURNABLE)] = -1
