@@ -21,8 +21,8 @@ import numpy as np
 
 from tocsin.decision.futures import foresee
 from tocsin.decision.interpret import play
-from tocsin.decision.trial import Town, facts_of, hit_of, outcome
-from tocsin.pack import Action, Duration, Effect, Plan, Scenario, Spread, find_pack
+from tocsin.decision.trial import FutureFacts, Town, hit_of, outcome
+from tocsin.pack import Action, Duration, Effect, Plan, Scenario, Spread, facts_for, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.twin import build_twin, open_twin
 from tocsin.vocabulary import Assets, Level, Series, World, column
@@ -107,7 +107,7 @@ def measure(world: World, futures: int) -> dict[str, float]:
             hit = hit_of(town, future, member, seen.footprint.duration_s)
             timed(f"each future: {kind}", row, began)
             for plan in plans:
-                course = play(plan, future, facts_of(town, future, member.arrival_s, Level.RED))
+                course = play(plan, future, FutureFacts(facts_for("flood"), town, model, future, member, Level.RED))
                 began = time.perf_counter()
                 left = town.evacuation and town.evacuation.left_in_time(plan, course, hit.footprint, 0)
                 outcome(town, hit, plan, course, left)

@@ -15,8 +15,8 @@ from tocsin.decision.compare import compare
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.interpret import Course, check_plan, duration_s, play, step
 from tocsin.decision.progress import Happening, after, allot, at_first, free_of
-from tocsin.pack import Action, Duration, Effect, Future, Plan, PlanLevel, Substitute, find_pack
-from tocsin.pack.trigger import FACTS, Fact
+from tocsin.pack import Action, Duration, Effect, Future, Plan, PlanLevel, Substitute, facts_for, find_pack
+from tocsin.pack.trigger import Fact
 from tocsin.platform.compute import LocalCompute
 from tocsin.science.sampling import lognormal
 from tocsin.testing.tiny import TinyWorld
@@ -46,7 +46,7 @@ class Lake:
 
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
         value = time_s / 3600.0 if name == "hours" else self.level_m(time_s)
-        return None if value is None else Fact(value, FACTS[name].unit)
+        return None if value is None else Fact(value, facts_for("flood")[name].unit)
 
 
 def calm(_name: str, _time_s: float) -> float:
@@ -480,7 +480,9 @@ def test_the_ranking_says_in_how_many_futures_a_level_was_not_entered() -> None:
     """The lake stands at 2 m in one future and at 4 m in the other: the level's threshold is 3 m."""
     level = PlanLevel("II", Level.ORANGE, enter="level_m@lake > 3 m", automatic=True)
     p = plan(action("warn"), action("evacuate", level="II"), levels=(level,))
-    futures = tuple(Future(n, n, 86_400.0, {}, {"level@lake": Series.constant(2.0 + 2.0 * n)}) for n in range(2))
+    futures = tuple(
+        Future(n, n, 86_400.0, {"level_offset_m": 0.0}, {"level@lake": Series.constant(2.0 + 2.0 * n)}) for n in range(2)
+    )
     dry = np.zeros((2, 24), np.float32)
     never = np.full((2, 24), np.inf, np.float32)
     foreseen = Foreseen(futures, Footprint(MODEL.makes, 86_400.0, dry, never, never), (), None, ({}, {}))

@@ -547,6 +547,20 @@ def test_a_platform_reads_the_same_rules_and_knows_its_twin(tmp_path: Path) -> N
         read_sensing(path, kinds={})
 
 
+def test_a_platform_reads_how_far_its_gauges_are_to_be_trusted_and_a_node_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "sensing.toml"
+    path.write_text("[errors]\nlevel_m = 0.05\n")
+    told = read_sensing(path, kinds={}).errors
+    assert told is not None
+    assert (told.level_m, told.rain_share) == (0.05, 0.3)
+    path.write_text("[errors]\nlevel_m = 0.0\n")
+    with pytest.raises(InputError, match="line 1.*level_m = 0.0; wanted more than 0"):
+        read_sensing(path, kinds={})
+    path.write_text('[node]\nname = "n"\ndata = "d"\n[errors]\nlevel_m = 0.05\n')
+    with pytest.raises(InputError, match="unknown section"):
+        read_settings(path)
+
+
 def test_no_rule_on_readings_has_the_name_of_one_on_bulletins() -> None:
     from tocsin.pack import Limits, threshold
     from tocsin.vocabulary import Quantity

@@ -17,8 +17,8 @@ from tocsin.flows.board import Board
 from tocsin.flows.carry_out import Carrying
 from tocsin.flows.execute import Execution, Executions, advance, agreed, begun, catch_up, ended
 from tocsin.host import Entry
-from tocsin.pack import Action, Duration, Future, Plan, PlanLevel, Substitute
-from tocsin.pack.trigger import FACTS, Fact
+from tocsin.pack import Action, Duration, Future, Plan, PlanLevel, Substitute, facts_for
+from tocsin.pack.trigger import Fact
 from tocsin.security.actor import Actor
 from tocsin.security.keys import SigningKey
 from tocsin.testing.memory import START, TestHost
@@ -38,7 +38,7 @@ class Lake:
 
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
         value = time_s / 3600.0 if name == "hours" else self.level_m(time_s)
-        return None if value is None else Fact(value, FACTS[name].unit)
+        return None if value is None else Fact(value, facts_for("flood")[name].unit)
 
 
 def action(name: str, **changes: object) -> Action:

@@ -10,7 +10,7 @@ from tocsin.edge.latest import Latest, microseconds
 from tocsin.flows.board import Board
 from tocsin.flows.facts_now import FactsNow
 from tocsin.host import Entry
-from tocsin.pack import find_pack
+from tocsin.pack import facts_for, find_pack
 from tocsin.pack.trigger import Judge, parse
 from tocsin.platform.twin import Gauge
 from tocsin.vocabulary import Level, Observations, Quantity, Warning, record_id
@@ -83,11 +83,13 @@ def test_where_no_gauge_has_spoken_the_trigger_is_unknown_and_never_false() -> N
     latest = Latest()
     heard(latest, RIVER, "g1", m120=5.0)
     now = facts(latest)
-    assert Judge(now).truth(parse("level_m@lake < 6 m"), 0.0) is None
-    assert Judge(now).truth(parse("level_m@lake max_age 3 h < 6 m"), 0.0) is True
-    assert Judge(now).truth(parse("flooded_share@quay < 50 %"), 0.0) is None
-    assert Judge(now).truth(parse("rain_mm_per_h < 50 mm/h"), 0.0) is None
-    assert Judge(now).unknowns(parse("flooded_share@quay < 50 %"), 0.0) == ("flooded_share@quay: nobody knows it",)
+    assert Judge(now, facts_for("flood")).truth(parse("level_m@lake < 6 m"), 0.0) is None
+    assert Judge(now, facts_for("flood")).truth(parse("level_m@lake max_age 3 h < 6 m"), 0.0) is True
+    assert Judge(now, facts_for("flood")).truth(parse("flooded_share@quay < 50 %"), 0.0) is None
+    assert Judge(now, facts_for("flood")).truth(parse("rain_mm_per_h < 50 mm/h"), 0.0) is None
+    assert Judge(now, facts_for("flood")).unknowns(parse("flooded_share@quay < 50 %"), 0.0) == (
+        "flooded_share@quay: nobody knows it",
+    )
 
 
 def test_a_reading_that_the_checks_failed_is_not_a_fact() -> None:
@@ -129,10 +131,10 @@ def test_the_warning_level_is_the_worst_that_held_at_the_moment_that_is_asked_fo
 @pytest.mark.parametrize(("before", "truth"), [(Level.NONE, None), (Level.RED, True)])
 def test_a_site_that_nobody_sees_is_no_peace_and_lifts_no_warning(before: Level, truth: bool | None) -> None:
     now = facts(Latest(), warned(before, -60), warned(Level.BLIND, -30))
-    assert Judge(now).truth(parse("warning_level >= orange"), 0.0) is truth
+    assert Judge(now, facts_for("flood")).truth(parse("warning_level >= orange"), 0.0) is truth
 
 
 def test_hours_are_those_since_the_decision() -> None:
     now = facts(Latest(), now_min=90.0)
-    assert Judge(now).truth(parse("hours >= 90 min"), 5400.0) is True
+    assert Judge(now, facts_for("flood")).truth(parse("hours >= 90 min"), 5400.0) is True
     assert now.at("moon", "", 0.0) is None

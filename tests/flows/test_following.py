@@ -15,12 +15,12 @@ from tocsin.edge.latest import Latest, microseconds
 from tocsin.flows.board import Board
 from tocsin.flows.following import AGAIN_AFTER_S, LOOK_EVERY_S, Followed, Following, assessed
 from tocsin.flows.words import in_words
-from tocsin.pack import Action, Duration, Effect, Plan, Scenario, Spread, find_pack
+from tocsin.pack import Action, Duration, Effect, Limits, Plan, Scenario, Spread, find_pack
 from tocsin.platform.twin import Gauge
 from tocsin.security.actor import Actor
 from tocsin.testing.memory import START, OneByOne, TestHost
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import Comparison, Evidence, Forecast, Note, Observations, Series, Verification
+from tocsin.vocabulary import Comparison, Evidence, Forecast, Level, Note, Observations, Series, Verification
 
 PACK = find_pack("flood")
 MODEL, HARM, WORLD = PACK.models[0], PACK.harm, TinyWorld(np.tile(np.linspace(0.0, 1.5, 6), (4, 1)))
@@ -217,3 +217,44 @@ def test_a_comparison_without_its_futures_cannot_be_followed(compared: Compared)
     bare = msgspec.structs.replace(compared, foreseen=None)
     with pytest.raises(InputError, match="no futures"):
         assessed(drill.forecast_id, drill.of(Comparison)[0], START, "tiny", STORM, MODEL, bare, GAUGES)
+
+
+def test_a_gauge_that_is_said_to_be_exact_decides_more_than_one_that_is_not(foreseen: Foreseen, compared: Compared) -> None:
+    truth = truth_of(foreseen, 5)
+    (usual,) = GAUGES
+
+    def left(error_sd: float) -> float:
+        drill = Drill(compared)
+        drill.following._gauges = (msgspec.structs.replace(usual, error_sd=error_sd),)
+        return drill.go(truth).looks[-1].effective
+
+    assert left(0.02) < left(float("nan")) < left(0.5)
+    assert left(0.1) == left(float("nan"))  # 0.1 m is what holds where nobody said
+
+
+def test_how_likely_a_gauge_was_told_to_pass_its_limit_is_kept_beside_whether_it_did(
+    foreseen: Foreseen, compared: Compared
+) -> None:
+    drill = Drill(compared)
+    limits = Limits({Level.BLUE: 0.1, Level.YELLOW: 1.0, Level.RED: 2.0}, "m", "this test")
+    drill.following._gauges = (msgspec.structs.replace(GAUGES[0], limits=limits),)
+    drill.go(truth_of(foreseen, deepest(foreseen)))
+    (gauge,) = drill.of(Verification)[-1].gauges
+    assert gauge.limit == 1.0
+    assert sum(gauge.ranks) == gauge.readings == len(gauge.chances)
+    told = [
+        np.mean([MODEL.forcing(f, "level@lake", 1800.0 * (k + 1)) >= 1.0 for f in foreseen.futures])
+        for k in range(gauge.readings)
+    ]
+    assert gauge.chances == pytest.approx(told, abs=1e-4)
+    assert all(gauge.passed)
+    assert gauge.ranks[-1] > gauge.readings / 2  # the deepest future of all came
+
+
+def test_where_the_truth_is_one_of_the_futures_readings_fall_alike_among_them(foreseen: Foreseen, compared: Compared) -> None:
+    total = np.zeros(10)
+    for truth in range(MEMBERS):
+        (gauge,) = Drill(compared).go(truth_of(foreseen, truth)).of(Verification)[-1].gauges
+        total += np.array(gauge.ranks) / gauge.readings
+    # each future was true once, so each tenth holds 3.2 of them; a gauge's noise of 0.05 m moves one by a tenth of the range at most
+    assert np.abs(total - MEMBERS / 10).max() <= 1.5

@@ -205,7 +205,7 @@ def test_the_guides_example_is_sound_and_does_what_the_guide_says() -> None:
     check_file(file, WORLD, MODEL)
 
     def high(name: str, time_s: float) -> float:
-        return {"hours": time_s / 3600.0, "level_m@lake": 3.5, "flooded_share@low": 0.2}[name]
+        return {"hours": time_s / 3600.0, "level_m@lake": 3.5, "rise_m_per_h@lake": 0.0, "flooded_share@low": 0.2}[name]
 
     course = play(file.plan, Future(0, 7, 86_400.0, {}), high)
     assert course.of("evacuate the quay").held == {"crew": 2, "bus": 3, "truck": 2}

@@ -148,3 +148,26 @@ def test_a_verification_is_read_back_as_it_was_written() -> None:
 def test_what_cannot_be_scored_is_refused(words: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         score_ledger([], **words)  # type: ignore[arg-type]
+
+
+def test_the_chances_of_passing_a_limit_are_scored_over_all_gauges_by_hand() -> None:
+    ledger = TestHost().ledger
+    (first,) = ledger.append(PLATFORM, [forecast(0)])
+    shown = ("level@lake", "m", 2, 0.2, 1.0, 0.1, 2.1, 3.0, 2.7)
+    quay = GaugeScore("quay", *shown, (1, 0, 0, 0, 0, 0, 0, 0, 0, 1), 2.0, (0.1, 0.8), (False, True))
+    mill = GaugeScore("mill", *shown, (0, 2, 0, 0, 0, 0, 0, 0, 0, 0), 2.0, (0.8, 0.8), (True, False))
+    none = GaugeScore("hill", *shown)  # as it was written before
+    ledger.append(PLATFORM, [verified(first, 1, quay, mill, none)])
+    (level,) = score_ledger(ledger.read()).quantities
+    assert level.ranks == (1, 2, 0, 0, 0, 0, 0, 0, 0, 1)
+    assert level.chances is not None
+    assert (level.chances.readings, level.chances.passed) == (4, 2)
+    assert level.chances.brier == pytest.approx((0.1**2 + 0.2**2 + 0.2**2 + 0.8**2) / 4)
+    assert level.chances.uncertainty == 0.25
+    told = [(b.low, b.count, b.told, b.came) for b in level.chances.bins if b.count]
+    assert told == [
+        (pytest.approx(0.1), 1, pytest.approx(0.1), 0.0),
+        (pytest.approx(0.8), 3, pytest.approx(0.8), pytest.approx(2 / 3)),
+    ]
+    (bare,) = score_ledger(entries(forecast(0), verified(first, 1, none))).quantities
+    assert (bare.ranks, bare.chances) == ((), None)

@@ -36,9 +36,10 @@ class Taker:
 
 def gateways(taker: Taker) -> Gateways:
     host = SimpleNamespace(gate=RoleGate(), clock=WallClock())
-    centre: Any = SimpleNamespace(host=host, twin=SimpleNamespace(gauges=()), pack=SimpleNamespace(observes=()), sources=Sources)
     nothing: Any = None
-    made = Gateways(centre, nothing, nothing, nothing, root="")
+    centre = SimpleNamespace(host=host, sources=Sources)
+    platform: Any = SimpleNamespace(centre=centre, node=nothing, quantities=(), expected=())
+    made = Gateways(platform, nothing, nothing, root="")
     made.ingest = taker  # type: ignore[assignment]
     return made
 

@@ -570,3 +570,62 @@ def test_a_reading_after_an_assessment_moves_the_ranking_of_a_served_platform_an
     code, _, err = run("forecast", "score", data, "--level", "blue")
     assert code == 1
     assert "wanted orange or red" in err
+
+
+def test_hard_limits_are_set_in_a_served_platform_hold_for_its_ranking_and_for_the_next_and_through_a_restart(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    served = serve(data, "--purpose", "exercise").is_up()
+    served.sign_in()
+    assert served.get("/limits")["limits"] == []
+    assert "Shore" in served.get("/limits")["zones"]
+    assert served.ask("/limits/undo", {})[0] == 409
+    drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+    (first,) = served.wait_until("/comparisons", len)
+    runs = len(served.get("/forecasts"))
+    assert all(not score["limits"] for score in first["scores"])
+
+    # what is wrong with a limit is said, and nothing is written
+    status, told = served.ask("/limits", {"limits": ["frogs <= 0"]})
+    assert (status, "no figure 'frogs'" in told["error"]["message"]) == (400, True)
+    assert served.ask("/limits", {"limits": "none"})[0] == 400
+    assert served.get("/limits")["set"] == []
+
+    # set: the ranking on the table follows at once, without a run of the hazard
+    harmed = max(score["harm"]["mean"] for score in first["scores"])
+    assert harmed > 0
+    words = "people_in_danger <= 0, 1%"
+    status, told = served.ask("/limits", {"limits": [words], "reason": "nobody is left behind"})
+    assert status == 200, told
+    limited = served.get("/comparisons")[0]
+    assert (limited["id"], limited["forecast"]) == (told["comparison"], first["forecast"])
+    assert {breach["limit"] for score in limited["scores"] for breach in score["limits"]} == {"people_in_danger <= 0"}
+    assert len(served.get("/forecasts")) == runs
+    assert told["id"] in limited["cause"]
+    (now,) = served.get("/limits")["set"]
+    assert (now["by"], now["limits"], now["reason"]) == (ADA, [words], "nobody is left behind")
+
+    # undone, and set again by undoing that
+    assert served.ask("/limits/undo", {})[0] == 200
+    assert all(not score["limits"] for score in served.get("/comparisons")[0]["scores"])
+    assert served.ask("/limits/undo", {})[0] == 200
+    assert served.get("/limits")["limits"] == [words]
+    kept = served.get("/comparisons")
+    assert served.stop() == 0
+    assert served.errors == []
+
+    # after a restart the assessment is followed again: a reading moves it, and the limit holds in what comes of that
+    again = serve(data, "--purpose", "exercise").is_up()
+    again.sign_in()
+    assert [c["id"] for c in again.get("/comparisons")] == [c["id"] for c in kept]
+    assert len(again.get(f"/comparisons/{kept[0]['id']}")["scores"][0]["harm_by_future"]) == 50
+    drop(data, "river_level", [("quay", timedelta(seconds=0.1), 2.9)])
+    moved = again.wait_until("/comparisons", lambda told: len(told) > len(kept) and told)[0]
+    assert moved["forecast"] == first["forecast"]
+    assert kept[0]["id"] in moved["cause"]
+    assert "Weighed by readings" in moved["doubt"]
+    assert all(score["limits"] for score in moved["scores"])
+    assert again.stop() == 0
+    assert again.errors == []

@@ -56,6 +56,9 @@ def test_some_are_verified_and_most_are_not() -> None:
     verified = {name for name, one in thresholds().items() if one.verified}
     assert verified == {
         "rain_1h_hong_kong",
+        "rain_1h_germany_severe",
+        "rain_6h_germany_severe",
+        "wind_tropical_cyclone",
         "wind_gust_severe_thunderstorm_us",
         "heat_index_us",
         "fire_weather_index_europe",
@@ -65,6 +68,8 @@ def test_some_are_verified_and_most_are_not() -> None:
 
 def test_numbers_printed_in_other_units_are_converted_exactly() -> None:
     assert find_threshold("wind_gust_severe_thunderstorm_us").at["orange"] == pytest.approx(58 * 0.44704, abs=1e-9)
+    cyclone, knot = find_threshold("wind_tropical_cyclone").at, 1852 / 3600
+    assert list(cyclone.values()) == pytest.approx([64 * knot, 83 * knot, 96 * knot], abs=1e-9)
     heat = find_threshold("heat_index_us").at
     assert [heat["orange"], heat["red"]] == pytest.approx([(105 - 32) / 1.8, (130 - 32) / 1.8], abs=1e-9)
 

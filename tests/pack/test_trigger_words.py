@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.pack.trigger import FACTS, Fact, Judge, Truth, can_hold, check_claim, parse
+import tocsin.pack.trigger as trigger
+from tocsin.pack import facts_for
+from tocsin.pack.trigger import Claim, Fact, Facts, Truth, parse
 from tocsin.pack.trigger.parse import CHARACTERS_MOST, TriggerError
 from tocsin.pack.trigger.tree import (
     KEYWORDS,
@@ -27,6 +29,20 @@ from tocsin.pack.trigger.tree import (
 )
 from tocsin.pack.trigger.units import LEVELS, TIME, UNITS
 from tocsin.vocabulary import InputError, Level, PackFault
+
+FACTS = facts_for("flood")
+
+
+def can_hold(claim: Claim) -> bool:
+    return trigger.can_hold(claim, facts=FACTS)
+
+
+def check_claim(claim: Claim) -> None:
+    trigger.check_claim(claim, FACTS)
+
+
+def Judge(facts: Facts) -> trigger.Judge:
+    return trigger.Judge(facts, FACTS)
 
 
 class Told:
@@ -179,7 +195,7 @@ def test_what_is_wrong_is_told_with_its_column(text: str, column: int | None, sa
         ("warning_level + orange > red", "it can be compared, not reckoned with"),
         ("level_m@lake + 3 min > 2 m", "is a time"),
         ("level_m@lake * rain_mm_per_h > 2 m", "something in m^2 s^-1"),
-        ("moon > 3 m", "no fact 'moon'; there are: hours, warning_level, rain_mm_per_h, level_m@WATER"),
+        ("moon > 3 m", "no fact 'moon'; there are: hours, warning_level, reached_share@ZONE, rain_mm_per_h, level_m@WATER"),
         ("level_m > 3 m", "no fact 'level_m'"),
         ("hours@lake > 3 h", "no fact 'hours@lake'"),
         ("level_m@lake max_age 1 h stale 50 % > 3 m", "stale 50 %: wanted a length"),

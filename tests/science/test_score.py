@@ -78,11 +78,19 @@ def test_chances_that_come_as_often_as_they_say_are_reliable() -> None:
 def test_a_right_spread_has_flat_ranks_and_a_narrow_one_has_a_u() -> None:
     rng = np.random.default_rng(4)
     came = rng.standard_normal(20_000)
-    right = score.rank_histogram(rng.standard_normal((9, 20_000)), came, rng)
-    narrow = score.rank_histogram(0.5 * rng.standard_normal((9, 20_000)), came, rng)
+    right = score.rank_histogram(score.positions(rng.standard_normal((9, 20_000)), came, rng.random(20_000)))
+    narrow = score.rank_histogram(score.positions(0.5 * rng.standard_normal((9, 20_000)), came, rng.random(20_000)))
     assert right.sum() == narrow.sum() == 20_000
     assert np.abs(right - 2000).max() < 4 * np.sqrt(2000)
     assert narrow[0] + narrow[-1] > 3 * (narrow[4] + narrow[5])
+
+
+def test_where_what_came_fell_among_the_members_by_hand() -> None:
+    members = np.array([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [4.0, 0.0, 0.0]])
+    came, u = np.array([3.0, 0.0, 5.0]), np.array([0.5, 0.25, 0.999])
+    np.testing.assert_allclose(score.positions(members, came, u), [2.5 / 4, 0.25, (3 + 0.999) / 4])
+    with pytest.raises(InputError, match=r"wanted each 0\.\.1"):
+        score.rank_histogram(np.array([1.5]))
 
 
 def test_hits_and_misses_are_counted_as_the_library_does() -> None:

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from tocsin.decision.check_plan import check_plan
 from tocsin.decision.futures import Foreseen, play_each
-from tocsin.decision.impact import in_danger
+from tocsin.decision.impact import harmed_share
 from tocsin.decision.interpret import Course, hazard_effects, play
 from tocsin.decision.outcomes import COST, DAMAGE, HARM
 from tocsin.decision.progress import Script
 from tocsin.decision.rank import ALIKE, MEAN_WEIGHT, TAIL
-from tocsin.decision.trial import Hit, Town, facts_of, hit_of, outcome
+from tocsin.decision.trial import FutureFacts, Hit, Town, hit_of, outcome
 from tocsin.host import Compute, Fault
-from tocsin.pack import Action, Effect, Harm, Model, Pack, Plan
+from tocsin.pack import Action, Effect, Harm, Model, Pack, Plan, facts_for
 from tocsin.science.risk import cvar
 from tocsin.vocabulary import InputError, Level, World
 
@@ -262,7 +262,9 @@ class _Bench:
         script = Script(plan) if chosen else None
         for row in self.rows:
             future = self.foreseen.futures[row]
-            facts = facts_of(self.town, future, self.foreseen.footprint.arrival_s[row], self.level)
+            facts = FutureFacts(
+                facts_for(self.options.hazard), self.town, self.model, future, self.foreseen.footprint.member(row), self.level
+            )
             course = play(script, future, facts) if script is not None else _NOTHING
             courses[row], wanted[row] = course, hazard_effects(plan, course, self.model)
         if not self._run([(row, effects) for row, effects in wanted.items() if (row, effects) not in self._hits], chosen):
@@ -297,7 +299,7 @@ class _Bench:
 
 def _spanning(town: Town, foreseen: Foreseen, most: int) -> tuple[int, ...]:
     """Rows of the futures from the mildest to the worst, evenly by how many people are in danger if nobody does anything; the worst among them."""
-    people = in_danger(foreseen.footprint, town.harm)[:, town.inhabited] @ town.count
+    people = harmed_share(foreseen.footprint, town.harm)[:, town.inhabited] @ town.count
     order = np.argsort(people, kind="stable")
     picked = np.unique(np.linspace(0, order.size - 1, min(most, order.size)).round().astype(np.int64))
     return tuple(int(row) for row in np.sort(order[picked]))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tocsin.decision.progress import allot, in_order, instead_of
-from tocsin.pack import Action, Duration, Effect, Model, Pack, Plan, PlanLevel
+from tocsin.pack import Action, Duration, Effect, Model, Pack, Plan, PlanLevel, Verb, facts_for
 from tocsin.pack.chain import together
-from tocsin.pack.trigger import FACTS as FACT_KINDS
+from tocsin.pack.places import places_of
 from tocsin.pack.trigger import Claim, Event, FactRef, For, Not, TriggerError, can_hold, faults_of, parse, walk
 from tocsin.pack.trigger.tree import And, Or
 from tocsin.security.gate import ROLES, enough_for
@@ -22,8 +22,7 @@ from tocsin.vocabulary import InputError, World
 if TYPE_CHECKING:
     from tocsin.decision.chain_graph import Graph
 
-PEOPLE_VERBS = ("move_population", "warn_people", "close_roads", "open_shelter")
-FACTS = tuple(kind.spelled for kind in FACT_KINDS.values())
+PEOPLE_VERBS = ("move_population", "warn_people", "close_roads", "open_shelter", "shelter_in_place")
 PLAN_ACTIONS_MOST, PLAN_LEVELS_MOST, REPEAT_MOST = 1_000, 20, 1_000
 AGREEING = tuple(role for role in ROLES if role != "system" and role in enough_for("write planevent"))
 MINUTES_MOST = 366 * 1440.0
@@ -113,7 +112,12 @@ def _of_level(plan: Plan, k: int, level: PlanLevel, world: World) -> _Told:
         yield ("automatic",), "is automatic, and has no `enter` that could enter it; say when, or leave `automatic` out"
     enter = yield from _trigger("enter", level.enter, plan, world)
     leave = yield from _trigger("leave", level.leave, plan, world)
-    if enter is not None and leave is not None and _same_facts(enter, leave) and can_hold(_now(enter), _now(leave)):
+    if (
+        enter is not None
+        and leave is not None
+        and _same_facts(enter, leave)
+        and can_hold(_now(enter), _now(leave), facts=facts_for(plan.hazard))
+    ):
         yield (
             ("leave",),
             f"enter ({level.enter}) and leave ({level.leave}) can hold at the same time, so it would come and go; let leave begin where enter has ended",
@@ -155,12 +159,12 @@ def _trigger(field: str, text: str, plan: Plan, world: World) -> Generator[tuple
         yield (field,), f"{field} = {text!r}: {fault}"
         return None
     names = [action.name for action in plan.actions]
-    wrong = faults_of(claim, actions=names, place_fault=partial(_place_fault, world))
+    wrong = faults_of(claim, actions=names, place_fault=partial(_place_fault, world), facts=facts_for(plan.hazard))
     for one in wrong:
         yield (field,), f"{field} = {text!r}: column {one.column}: {one.message}"
     if wrong:
         return None
-    if not can_hold(claim):
+    if not can_hold(claim, facts=facts_for(plan.hazard)):
         yield (field,), f"{field} = {text!r} can never hold; correct one of its conditions"
         return None
     return claim
@@ -189,7 +193,7 @@ def _of_action(plan: Plan, k: int, action: Action, world: World, model: Model, c
     yield from _of_needs(plan, action)
     when = yield from _trigger("when", action.when, plan, world)
     cancel = yield from _trigger("cancel", action.cancel, plan, world)
-    if when is not None and cancel is not None and not can_hold(when, Not(cancel)):
+    if when is not None and cancel is not None and not can_hold(when, Not(cancel), facts=facts_for(plan.hazard)):
         yield (
             ("cancel",),
             f"cancel ({action.cancel}) holds whenever when ({action.when}) does, so it never starts; correct one of the two",
@@ -256,7 +260,9 @@ def _of_its_level(plan: Plan, action: Action, when: Claim | None) -> _Told:
         leave = parse(level.leave)
     except TriggerError:
         return  # told with the level
-    if not can_hold(_now(when), Not(_now(leave))) and all(one is level or one.level <= level.level for one in plan.levels):
+    if not can_hold(_now(when), Not(_now(leave)), facts=facts_for(plan.hazard)) and all(
+        one is level or one.level <= level.level for one in plan.levels
+    ):
         yield (
             ("when",),
             f"when ({action.when}) holds only while level {level.name} is being left ({level.leave}); correct one of the two",
@@ -287,7 +293,7 @@ def _of_order(plan: Plan) -> _Told:
             )
         elif action.when and not action.level and action.name not in stand_ins:
             hours = parse(f"hours >= {start_min:.6f} min and hours <= {action.deadline_min:.6f} min")
-            if not can_hold(parse(action.when), hours):
+            if not can_hold(parse(action.when), hours, facts=facts_for(plan.hazard)):
                 yield (
                     (*where, "when"),
                     f"when ({action.when}) does not hold between the soonest that it could start ({start_min:g} min) and its deadline ({action.deadline_min:g} min)",
@@ -323,18 +329,18 @@ class _OnChains:
 
 def _of_effect(effect: Effect, world: World, model: Model, chains: _OnChains) -> Iterator[str]:
     verb, target = effect.verb, effect.target
-    known = (*PEOPLE_VERBS, *sorted(model.acts_on), *sorted(chains.verbs - model.acts_on - set(PEOPLE_VERBS)))
+    known = (*PEOPLE_VERBS, *sorted(model.acts_on), *sorted(chains.verbs - model.acts_on.keys() - set(PEOPLE_VERBS)))
     if verb not in known:
         yield f"no effect {verb!r}; there are: {', '.join(known)}"
     if verb in chains.verbs:
         yield from chains.faults(effect)
     if not math.isfinite(effect.amount):
         yield f"{verb} {target}: amount {effect.amount}; wanted a number"
-    if (verb == "move_population" or (verb == "warn_people" and target != "all")) and (
+    if (verb == "move_population" or (verb in ("warn_people", "shelter_in_place") and target != "all")) and (
         wrong := _place_fault(world, "zone", target)
     ):
         yield wrong
-    if verb in ("move_population", "warn_people") and not 0 < effect.amount <= 1:
+    if verb in ("move_population", "warn_people", "shelter_in_place") and not 0 < effect.amount <= 1:
         yield f"{verb} {target}: amount {effect.amount}; wanted a share, more than 0 and at most 1"
     if verb == "open_shelter":
         shelters = world.assets("shelters")
@@ -343,12 +349,29 @@ def _of_effect(effect: Effect, world: World, model: Model, chains: _OnChains) ->
         elif not 0 <= effect.amount <= (room := float(shelters.amount[shelters.id.index(target)])):
             yield f"open_shelter {target}: {effect.amount:g} places, and the twin's shelter has {room:g}; open at most these, or correct the twin"
     if verb in model.acts_on:
-        if target not in world.lines():
-            yield f"{verb}: no line {target!r}; there are: {', '.join(world.lines()) or 'none'}"
+        yield from _of_hazard_effect(effect, model.acts_on[verb], world, model)
+
+
+def _of_hazard_effect(effect: Effect, verb: Verb, world: World, model: Model) -> Iterator[str]:
+    """What is wrong with an effect on the hazard: a target that there is not, an amount out of its range, or another crest than the twin's."""
+    sorts = tuple(
+        s
+        for sort in verb.sorts
+        for s in (model.drive(sort.removeprefix("drive:")).sorts if sort.startswith("drive:") else (sort,))
+    )
+    if "all" in sorts and effect.target != "all" and len(sorts) == 1:
+        yield f"{effect.verb}: target {effect.target!r}; wanted all"
+    elif not ("all" in sorts and effect.target == "all"):
+        try:
+            places_of(world, tuple(sort for sort in sorts if sort != "all"), effect.target)
+        except InputError as fault:
+            yield f"{effect.verb}: {fault}"
             return
-        crest_m = world.line(target).crest_m
-        if crest_m is not None and effect.amount not in (crest_m, Effect("", "").amount):
-            yield (
-                f"{verb} {target}: amount {effect.amount:g} m, and the twin's line has its crest at {crest_m:g} m; "
-                "the twin's counts: leave amount out, or correct the twin"
-            )
+    if not verb.low <= effect.amount <= verb.high:
+        yield f"{effect.verb} {effect.target}: amount {effect.amount:g}; wanted {verb.low:g}..{verb.high:g} {verb.unit}"
+    crest_m = world.line(effect.target).crest_m if effect.target in world.lines() and verb.unit == "m" else None
+    if crest_m is not None and effect.amount not in (crest_m, Effect("", "").amount):
+        yield (
+            f"{effect.verb} {effect.target}: amount {effect.amount:g} m, and the twin's line has its crest at {crest_m:g} m; "
+            "the twin's counts: leave amount out, or correct the twin"
+        )

@@ -293,17 +293,32 @@ def reweighed(compared: Compared, weight: Mapping[int, float]) -> Compared:
             "no plan was tried in a future that still counts"
         )
     table = msgspec.structs.replace(grounds.table, weight=share / share.sum())
-    ranking = rank(table, warning_level=grounds.warning_level, setting=grounds.setting)
+    return _ranked_anew(compared, msgspec.structs.replace(grounds, table=table))
+
+
+def relimited(compared: Compared, limits: Sequence[Limit]) -> Compared:
+    """The same plans in the same futures, ranked with these hard limits in place of those that were set; nothing is run.
+
+    Raises InputError where a limit is on a figure or a zone that the table has not.
+    """
+    if compared.grounds is None:
+        raise InputError("limits: this comparison has kept no table; compare again")
+    setting = msgspec.structs.replace(compared.grounds.setting, limits=tuple(limits))
+    return _ranked_anew(compared, msgspec.structs.replace(compared.grounds, setting=setting))
+
+
+def _ranked_anew(compared: Compared, grounds: Grounds) -> Compared:
+    ranking = rank(grounds.table, warning_level=grounds.warning_level, setting=grounds.setting)
     return msgspec.structs.replace(
         compared,
         scores=ranking.scores,
-        harm_by_zone=_by_zone(table),
+        harm_by_zone=_by_zone(grounds.table),
         recommended=ranking.recommended,
         reason=ranking.reason,
         doubt=" ".join([ranking.doubt, *grounds.words]),
         choice=ranking.choice,
         gap=float("nan"),
-        grounds=msgspec.structs.replace(grounds, table=table),
+        grounds=grounds,
     )
 
 

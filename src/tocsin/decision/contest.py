@@ -14,9 +14,9 @@ from tocsin.decision.futures import Failure, Foreseen, draw, play_each, refuse_t
 from tocsin.decision.interpret import Course, hazard_effects, people_effects, play
 from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.progress import Script
-from tocsin.decision.trial import Hit, Town, facts_of, hit_of, outcome
+from tocsin.decision.trial import FutureFacts, Hit, Town, hit_of, outcome
 from tocsin.host import Compute, Fault
-from tocsin.pack import Effect, Future, Model, Plan, Scenario
+from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
 from tocsin.science.race import Criterion, Race, race_order
 from tocsin.vocabulary import Level, Member, TocsinError
 
@@ -74,6 +74,7 @@ class Contest:
             self.members = {row: asked.footprint.member(row) for row in range(asked.footprint.members)}
             self._duration_s, seed = asked.footprint.duration_s, 0
         self._scripts = tuple(map(Script, self.plans))  # a plan's triggers are read once
+        self._kinds = {name: kind for plan in self.plans for name, kind in facts_for(plan.hazard).items()}
         count = len(self.futures)
         self.total, self.hazard_runs = count + len(self.failed), len(self.members)
         self._row = race_order(count, FIRST, seed)
@@ -247,8 +248,9 @@ class Contest:
         hit = hit_of(self.town, future, member, self._duration_s)
         self._met[place] = hit.most
         entering: list[tuple[int, Course]] = []
+        facts = FutureFacts(self._kinds, self.town, self.model, future, member, self._level)
         for k in self.race.alive:
-            course = play(self._scripts[k], future, facts_of(self.town, future, member.arrival_s, self._level))
+            course = play(self._scripts[k], future, facts)
             effects = hazard_effects(self.plans[k], course, self.model)
             if effects:
                 self._courses[k, place] = course, effects
@@ -306,7 +308,7 @@ class Contest:
 
     def _danger(self, member: Member) -> float:
         """People in danger if nobody left."""
-        return float(self.town.count[member.peak[self.town.inhabited] > self.town.harm.danger_from].sum())
+        return float(self.town.count @ self.town.harm.share(member.peak[self.town.inhabited]))
 
     def _worst_future(self) -> Future:
         """Every uncertain knob at the end at which the first futures put more people in danger, with the storm of the worst of them.

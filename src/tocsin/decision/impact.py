@@ -155,7 +155,20 @@ def _way_out_of_town_s(world: World, ways: Ways, harm: Harm, footprint: Footprin
 
 def in_danger(footprint: Footprint, harm: Harm, member: int | slice = slice(None)) -> NDArray[np.bool_]:
     """Where people are in danger, (place,) of one future or (member, place) of all."""
-    return np.asarray(footprint.peak[member] > harm.danger_from)
+    return np.asarray(harm.dangerous(footprint.peak[member]))
+
+
+def harmed_share(
+    footprint: Footprint, harm: Harm, member: int | slice = slice(None), *, indoors: bool = False
+) -> NDArray[np.float64]:
+    """The share of the people at each place who are harmed, (place,) of one future or (member, place) of all; of those inside, where asked.
+
+    Where walls help nothing, or the model tells nothing of inside, those inside are harmed as those outside.
+    """
+    field = footprint.peak
+    if indoors and harm.indoors is not None:
+        field = footprint.companions.get(harm.indoors.name, field)
+    return harm.share(field[member])
 
 
 def stuck(ways: Ways, until_s: Floats, danger: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -174,14 +187,14 @@ def impact(
 ) -> Impact:
     """What stands in the way in each future, with the people as they are at an hour of the local day.
 
-    people_exposed: where the hazard comes at all. people_in_danger: where it exceeds `harm.danger_from`. people_cut_off: dry, but no passable
+    people_exposed: where the hazard comes at all. people_in_danger: whom it harms, by `harm.share`. people_cut_off: dry, but no passable
     way leads to a shelter, a hospital or out of the twin any more. Figures for which the twin has no layer are left out, and remarked.
     `until_s` is `way_out_s` of each future, where the caller has it already.
     """
     ways = ways or ways_of(world)
     count = footprint.members
     people = world.people(hour)
-    danger = in_danger(footprint, harm)
+    danger, harmed = in_danger(footprint, harm), harmed_share(footprint, harm)
     figures: dict[str, Floats] = {}
     units: dict[str, str] = {}
     remarks: list[str] = []
@@ -190,13 +203,13 @@ def impact(
         figures[name], units[name] = np.asarray(values, np.float64), unit
 
     lived = np.flatnonzero(people > 0)
-    tell("people_in_danger", "persons", danger[:, lived] @ people[lived])
+    tell("people_in_danger", "persons", harmed[:, lived] @ people[lived])
     tell("people_exposed", "persons", np.isfinite(footprint.arrival_s[:, lived]) @ people[lived])
     zones = world.zones
     by_zone = np.zeros((count, len(zones.name)))
     zone = zones.zone_of[lived] % (len(zones.name) + 1)  # those outside all zones are counted last, and left out
     for member in range(count):
-        by_zone[member] = np.bincount(zone, danger[member, lived] * people[lived], len(zones.name) + 1)[:-1]
+        by_zone[member] = np.bincount(zone, harmed[member, lived] * people[lived], len(zones.name) + 1)[:-1]
     buildings = world.assets("buildings")
     if len(buildings) and harm.damage:
         _tell_buildings(tell, footprint, buildings.place, np.array(buildings.sort), buildings.amount, harm)
@@ -214,7 +227,7 @@ def impact(
                 "not counted as cut off"
             )
     else:
-        remarks.append("the twin has no roads: no closures and nobody cut off is told")
+        remarks.append("the twin has no roads, or the hazard closes none: no closures and nobody cut off is told")
     return Impact(figures, units, zones.name, by_zone, tuple(remarks))
 
 

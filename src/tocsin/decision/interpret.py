@@ -14,15 +14,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from tocsin.decision.check_plan import FACTS, PEOPLE_VERBS, PLAN_ACTIONS_MOST, check_plan, faults_of_plan
+from tocsin.decision.check_plan import PEOPLE_VERBS, PLAN_ACTIONS_MOST, check_plan, faults_of_plan
 from tocsin.decision.progress import Happening, LevelState, Script, State, after, allot, at_first, free_of, in_order, put
-from tocsin.pack import Action, Duration, Effect, Future, Model, Plan
-from tocsin.pack.trigger import FACTS as FACT_KINDS
+from tocsin.pack import Action, Duration, Effect, FactKind, Future, Model, Plan, facts_for
 from tocsin.pack.trigger import Claim, Fact, Facts, Judge
 from tocsin.science.sampling import keyed_uniform, lognormal, triangle
 
 __all__ = [
-    "FACTS",
     "PEOPLE_VERBS",
     "PLAN_ACTIONS_MOST",
     "Course",
@@ -82,7 +80,7 @@ def step(plan: Plan | Script, state: State, facts: Facts | Judge, now_s: float) 
     and time give the same answer, and the new state is the old one after what happened.
     """
     script = plan if isinstance(plan, Script) else Script(plan)
-    judge = facts if isinstance(facts, Judge) else Judge(facts)
+    judge = facts if isinstance(facts, Judge) else Judge(facts, facts_for(script.plan.hazard))
     now = _Now(script, state, judge, now_s)
     now.levels()
     now.cancels()
@@ -211,15 +209,12 @@ def _done(action: Action, state: State, held: Mapping[str, Mapping[str, int]]) -
 class _OfNumbers:
     """Facts of a simulated future, which is known at any time: numbers by name, in the facts' own units."""
 
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: Numbers, kinds: Mapping[str, FactKind]) -> None:
+        self._numbers, self._kinds = numbers, kinds
 
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
-        if name == "rise_m_per_h":
-            level = f"level_m@{place}"
-            return Fact(float(self._numbers(level, time_s)) - float(self._numbers(level, time_s - 3600.0)), "m/h")
         key = f"{name}@{place}" if place else name
-        return Fact(float(self._numbers(key, time_s)), FACT_KINDS[name].unit)
+        return Fact(float(self._numbers(key, time_s)), self._kinds[name].unit)
 
 
 def duration_s(action: Action, future: Future, time: int = 1) -> float:
@@ -242,7 +237,8 @@ def play(plan: Plan | Script, future: Future, facts: Facts | Numbers) -> Course:
     """
     script = plan if isinstance(plan, Script) else Script(plan)
     plan = script.plan
-    judge = Judge(facts if hasattr(facts, "at") else _OfNumbers(facts))
+    kinds = facts_for(plan.hazard)
+    judge = Judge(facts if hasattr(facts, "at") else _OfNumbers(facts, kinds), kinds)
     actions = {action.name: action for action in plan.actions}
     approval_s = {level.name: level.approval_min * 60.0 for level in plan.levels}
     state, told = at_first(plan), list[Happening]()

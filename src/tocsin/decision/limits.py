@@ -70,8 +70,13 @@ def limit_of(text: str) -> Limit:
 
 def check_limits_in(limits: Sequence[Limit], world: World, more: Sequence[str] = ()) -> None:
     """Raise InputError where a limit could not be told in this place, before anything is run; `more` are figures of chains and traffic."""
+    check_limits(limits, *figures_of(world, more))
+
+
+def figures_of(world: World, more: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a limit can be on in this place, and the zones by which people in danger are told."""
     lost = tuple(f"{kind}_lost" for kind in SERVICES if len(world.assets(kind)))
-    check_limits(limits, (*FIGURES, *lost, *more), (*world.zones.name, OUTSIDE))
+    return (*FIGURES, *lost, *more), (*world.zones.name, OUTSIDE)
 
 
 def check_limits(limits: Sequence[Limit], figures: Sequence[str], zones: Sequence[str]) -> None:

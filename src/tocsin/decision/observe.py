@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tocsin.decision.futures import Foreseen
 from tocsin.pack import Future, Model, Scenario, Spread
 from tocsin.science import assimilate
-from tocsin.science.score import crps
+from tocsin.science.sampling import keyed_uniform
+from tocsin.science.score import crps, positions
 from tocsin.vocabulary import InputError, NotFound, Series, World
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,8 @@ class Sighting(msgspec.Struct, frozen=True):
     """One reading as the futures have to explain it, with the error of the gauge and of taking the cell for the place.
 
     `what` is a forcing of the model by name ("rain", "level@lake"), or "" for the hazard itself at `place` (a cell's number). `time_s` counts
-    from the forecast's start; the reading is the mean of the `span_s` before it, of a moment where that is 0.
+    from the forecast's start; the reading is the mean of the `span_s` before it, of a moment where that is 0. `limit` is the gauge's own from which
+    on it is warned of (below which, where `is_falling`), NaN where it has none: how likely it was told to be passed is kept.
     """
 
     site: str
@@ -44,6 +46,8 @@ class Sighting(msgspec.Struct, frozen=True):
     error_sd: float
     place: int = -1
     span_s: float = 0.0
+    limit: float = float("nan")
+    is_falling: bool = False
 
     def __post_init__(self) -> None:
         where = f"sighting {self.site} at {self.time_s:g} s"
@@ -58,7 +62,11 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One reading beside what was expected: 5, 50 and 95 % of the futures as weighted before it, its score, and how far it lies outside of all."""
+    """One reading beside what was expected: 5, 50 and 95 % of the futures as weighted before it, its score, and how far it lies outside of all.
+
+    `position` is where it fell among them (`science.score.positions`), `chance` how likely it was told to pass its gauge's `limit`, and `passed`
+    whether it did.
+    """
 
     site: str
     what: str
@@ -69,6 +77,10 @@ class Seen(msgspec.Struct, frozen=True):
     high: float
     crps: float
     outside_sd: float
+    position: float
+    limit: float = float("nan")
+    chance: float = float("nan")
+    passed: bool = False
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -113,10 +125,13 @@ def look(model: Model, foreseen: Foreseen, sightings: Sequence[Sighting], weight
     after = assimilate.reweigh(before, assimilate.log_likelihood(told, value, error, degrees=TAIL_DEGREES))
     outside = assimilate.fit(told[before > 0], value, error).outside
     scores = crps(told, value, before)
+    luck = np.array([keyed_uniform(foreseen.futures[0].seed, "position", s.site, s.what, f"{s.time_s:g}") for s in sightings])
+    position = positions(told[before > 0], value, luck)
     seen = []
     for k, s in enumerate(sightings):
         low, middle, high = weighted_quantile(told[:, k], before, (0.05, 0.5, 0.95))
-        seen.append(Seen(s.site, s.what, s.time_s, s.value, low, middle, high, float(scores[k]), float(outside[k])))
+        beside = low, middle, high, float(scores[k]), float(outside[k]), float(position[k])
+        seen.append(Seen(s.site, s.what, s.time_s, s.value, *beside, s.limit, *_passing(told[:, k], before, s)))
     effective = assimilate.effective(after)
     return Looked(
         after,
@@ -126,6 +141,15 @@ def look(model: Model, foreseen: Foreseen, sightings: Sequence[Sighting], weight
         _contradictions(sightings),
         _why_again(effective, count, seen),
     )
+
+
+def _passing(told: Floats, weight: Floats, sighting: Sighting) -> tuple[float, bool]:
+    """How likely the gauge's limit was told to be passed, and whether it was."""
+    if np.isnan(sighting.limit):
+        return float("nan"), False
+    side = -1.0 if sighting.is_falling else 1.0
+    beyond = side * told >= side * sighting.limit
+    return float(np.clip(weight @ beyond, 0.0, 1.0)), bool(side * sighting.value >= side * sighting.limit)
 
 
 def weighted_quantile(values: Floats, weight: Floats, shares: Sequence[float]) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -11,12 +11,23 @@ from numpy.typing import NDArray
 from tocsin.decision.evacuate import Left
 from tocsin.decision.evacuate import Town as Evacuation
 from tocsin.decision.groups import Groups, groups_of
-from tocsin.decision.impact import SERVICES, Ways, flooded_km_left_open, impact, in_danger, stuck, way_out_s, ways_of
+from tocsin.decision.impact import (
+    SERVICES,
+    Ways,
+    flooded_km_left_open,
+    harmed_share,
+    impact,
+    in_danger,
+    stuck,
+    way_out_s,
+    ways_of,
+)
 from tocsin.decision.interpret import Course, Done
 from tocsin.decision.limits import OUTSIDE
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED
 from tocsin.decision.services import Lifelines
-from tocsin.pack import Action, Future, Harm, Pack, Plan
+from tocsin.pack import Action, FactKind, Future, Harm, Model, Pack, Plan
+from tocsin.pack.trigger import Fact
 from tocsin.vocabulary import Footprint, Level, Member, Quantity, World, stack
 
 Floats = NDArray[np.float64]
@@ -106,8 +117,9 @@ class Hit(msgspec.Struct, frozen=True):
     """What the hazard does in one future whatever a plan does to people.
 
     Only in the cells of `held`, a part of the inhabited ones, does it matter when people leave: they have until `until_s`, (held,); in all
-    others they can leave for ever, and are counted by zone in `free`, (zone,). `danger` and `cut_off` are (held,). `most` are the people in
-    danger if nobody left: no plan that lets this hazard be leaves more. `taken` (1, node) is when the hazard takes each risk point, and
+    others they can leave for ever, and are counted by zone in `free`, (zone,). `danger` is the share of each held cell's people who are harmed
+    if they stay, `indoors` that of those who have taken shelter inside before it `comes_s`, and `cut_off` is who has no way out; all (held,).
+    `most` are the people in danger if nobody left: no plan that lets this hazard be leaves more. `taken` (1, node) is when the hazard takes each risk point, and
     `services` what that leaves of the services if nobody does anything about it; both are empty where the twin has no lifelines.
     """
 
@@ -118,7 +130,9 @@ class Hit(msgspec.Struct, frozen=True):
     lost: Mapping[str, float]
     held: Ints
     until_s: Floats
-    danger: NDArray[np.bool_]
+    danger: Floats
+    indoors: Floats
+    comes_s: Floats
     cut_off: NDArray[np.bool_]
     free: Floats
     in_danger: NDArray[np.bool_]
@@ -133,10 +147,11 @@ def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit
     out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
     figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
     danger = in_danger(footprint, town.harm, 0)
+    harmed, indoors = harmed_share(footprint, town.harm, 0), harmed_share(footprint, town.harm, 0, indoors=True)
     until_s = np.minimum(out_s, footprint.arrival_s[0])[town.inhabited]
     cut_off = stuck(town.ways, out_s, danger)[town.inhabited]
-    here = danger[town.inhabited]
-    matters = np.isfinite(until_s) | here | cut_off
+    here = harmed[town.inhabited]
+    matters = np.isfinite(until_s) | (here > 0.0) | cut_off
     held = np.flatnonzero(matters)
     taken, services = np.empty((1, 0)), dict[str, float]()
     if town.lifelines is not None:
@@ -151,10 +166,12 @@ def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit
         held,
         until_s[held],
         here[held],
+        indoors[town.inhabited][held],
+        footprint.arrival_s[0][town.inhabited][held].astype(np.float64),
         cut_off[held],
         town.by_zone(~matters),
         danger,
-        float(town.count[here].sum()),
+        float(town.count @ here),
         taken,
         services,
     )
@@ -185,7 +202,8 @@ def outcome(
     """
     done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
     away = _by_shares(town, hit, done, course) if left is None else _by_road(town, hit, course, left)
-    caught = town.by_zone(away.stay * hit.danger, hit.held) + away.caught
+    harmed = away.stay * _harm_of_who_stays(town, hit, done)
+    caught = town.by_zone(harmed, hit.held) + away.caught
     open_km = hit.road_km
     closings = [(d.end_s, e.amount) for a, d in done for e in a.effects if e.verb == "close_roads" and d.end_s is not None]
     if closings:
@@ -205,7 +223,7 @@ def outcome(
         **hit.lost,
         **_services(town, hit, plan, course),
     }
-    return figures, caught, (away.stay * hit.danger) @ town.of_group[hit.held] + away.caught_of_group
+    return figures, caught, harmed @ town.of_group[hit.held] + away.caught_of_group
 
 
 def _by_shares(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]], course: Course) -> Away:
@@ -272,6 +290,22 @@ def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Fl
     return stay, stay_free
 
 
+def _harm_of_who_stays(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> Floats:
+    """The share of who stays that is harmed, (held,): less where people had taken shelter inside before the hazard came.
+
+    Of several orders for one place the one that reaches most counts; who is told to go inside once the hazard is there counts as outside.
+    """
+    orders = [(effect, when.end_s) for action, when in done for effect in action.effects if effect.verb == "shelter_in_place"]
+    if not orders or town.harm.indoors is None:
+        return hit.danger
+    inside = np.zeros(hit.held.size)
+    zone = town.zone[hit.held]
+    for effect, end_s in orders:
+        mine = (hit.comes_s >= (end_s or 0.0)) & (effect.target == "all" or zone == town.number_of.get(effect.target, -1))
+        inside[mine] = np.maximum(inside[mine], effect.amount)
+    return np.asarray((1.0 - inside) * hit.danger + inside * np.minimum(hit.indoors, hit.danger))
+
+
 def _ramp(at: Floats, start: float, end: float) -> Floats:
     """0 before `start`, 1 from `end` on, linear between; a step where both are one."""
     if end <= start:
@@ -293,42 +327,52 @@ def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[n
     return sum(opened.values())
 
 
-def facts_of(town: Town, future: Future, arrival_s: NDArray[np.float32], level: Level) -> Callable[[str, float], float]:
-    """What a plan's conditions can ask in one future. Water that a barrier would keep out still counts as coming: caution."""
-    comes_s: dict[
-        int, tuple[Floats, Floats]
-    ] = {}  # of each zone: when the hazard reaches the next of its people, and how many by then
+class FutureFacts:
+    """What a plan's conditions can ask in one future. What a plan would keep out still counts as coming: caution."""
 
-    def fact(name: str, time_s: float) -> float:
-        kind, _, place = name.partition("@")
-        match kind:
+    def __init__(
+        self, kinds: Mapping[str, FactKind], town: Town, model: Model, future: Future, member: Member, level: Level
+    ) -> None:
+        self._kinds, self._town, self._model, self._future, self._member, self._level = kinds, town, model, future, member, level
+        self._comes: dict[int, tuple[Floats, Floats]] = {}
+
+    def at(self, name: str, place: str, time_s: float) -> Fact | None:
+        """The fact at a time; None where neither the scenario nor the run says anything of it."""
+        kind = self._kinds[name]
+        match name:
             case "hours":
-                return time_s / 3600.0
+                return Fact(time_s / 3600.0, kind.unit)
             case "warning_level":
-                return float(level)
-            case "rain_mm_per_h":
-                rain = future.series.get("rain")
-                if rain is None:
-                    return 0.0
-                step = int(np.searchsorted(rain.time_s, time_s, side="right")) - 1
-                return 0.0 if step < 0 else float(rain.value[step]) * future.knobs.get("rain_factor", 1.0)
-            case "level_m":
-                series = future.series.get(f"level@{place}")
-                if series is not None:
-                    return series.at(time_s) + future.knobs.get("level_offset_m", 0.0)
-                water = town.world.water(place)
-                return water.usual_level_m - water.gauge_zero_m  # as the series are: above the gauge's zero
-            case _:
-                number = town.number_of[place]
-                if number not in comes_s:
-                    here = np.flatnonzero(town.zone == number)
-                    order = np.argsort(arrival_s[town.inhabited[here]], kind="stable")
-                    comes_s[number] = (
-                        arrival_s[town.inhabited[here]][order].astype(np.float64),
-                        np.cumsum(town.count[here][order]),
-                    )
-                at_s, reached = comes_s[number]
-                first = int(np.searchsorted(at_s, time_s, side="right"))
-                return float(reached[first - 1] / reached[-1]) if first else 0.0
+                return Fact(float(self._level), kind.unit)
+        if kind.reached:
+            return Fact(self._reached(self._town.number_of[place], time_s), kind.unit)
+        now = self._told(kind, place, time_s)
+        if now is None or not kind.rise_s:
+            return None if now is None else Fact(now, kind.unit)
+        before = self._told(kind, place, time_s - kind.rise_s)
+        return None if before is None else Fact(now - before, kind.unit)
 
-    return fact
+    def _told(self, kind: FactKind, place: str, time_s: float) -> float | None:
+        """A forcing as this future has it, or what the run tells over time."""
+        if kind.course:
+            course = self._member.courses.get(kind.course)
+            return None if course is None else course.at(time_s)
+        if not kind.drive:
+            return None
+        name = kind.drive + place if kind.drive.endswith("@") else kind.drive
+        if name in self._future.series:
+            return self._model.forcing(self._future, name, time_s)
+        drive = self._model.series.get(kind.drive)
+        return None if drive is None or drive.usual is None else drive.usual(self._town.world, place)
+
+    def _reached(self, zone: int, time_s: float) -> float:
+        """The share of a zone's people whom the hazard has come to by then."""
+        if zone not in self._comes:
+            town = self._town
+            here = np.flatnonzero(town.zone == zone)
+            arrival_s = self._member.arrival_s[town.inhabited[here]]
+            order = np.argsort(arrival_s, kind="stable")
+            self._comes[zone] = arrival_s[order].astype(np.float64), np.cumsum(town.count[here][order])
+        at_s, reached = self._comes[zone]
+        first = int(np.searchsorted(at_s, time_s, side="right"))
+        return float(reached[first - 1] / reached[-1]) if first else 0.0

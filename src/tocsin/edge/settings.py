@@ -18,6 +18,7 @@ from tocsin.edge.bulletin_settings import BULLETIN_KINDS
 from tocsin.edge.check import Check
 from tocsin.edge.collect import Collector
 from tocsin.edge.collectors.files import Files
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS, Compound, readings_least, rule_form, rule_of
 from tocsin.pack import Rule, find_pack
 from tocsin.pack.ready_rules.bulletin import BulletinRule
@@ -107,7 +108,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sensing(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured, from where, and when to warn. `depth` is how many readings of each stream are remembered."""
+    """What is measured, from where, and when to warn. `depth` is how many readings of each stream are remembered.
+
+    `errors` say how far gauges are to be trusted where readings weigh futures; a node by itself foresees nothing and has none.
+    """
 
     path: Path
     depth: int
@@ -117,6 +121,7 @@ class Sensing(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     rules: Mapping[str, tuple[Rule, ...]]
     bulletin_rules: Mapping[str, tuple[BulletinRule, ...]]
+    errors: Errors | None = None
 
     @classmethod
     def nothing(cls) -> Sensing:
@@ -172,7 +177,7 @@ def read_sensing(
     rules: Sequence[Rule] = (),
     box: tuple[float, float, float, float] | None = None,
 ) -> Sensing:
-    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule.
+    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule, errors.
 
     `quantities` and `rules` are there already; `box` is that of the twin: west, south, east, north.
     """
@@ -246,11 +251,11 @@ class _File:
         box: tuple[float, float, float, float] | None,
     ) -> Sensing:
         """Those sections that a platform takes; it remembers as many readings as its rules look at."""
-        self._only(SENSING)
+        self._only((*SENSING, "errors"))
         self._quantities.update({quantity.name: quantity for quantity in quantities})
         self._box, self._depth = box, DEPTH_MOST
         told = self._sensing(kinds, {}, {"": list(rules)})
-        return msgspec.structs.replace(told, depth=max(DEPTH_USUAL, self._depth_least))
+        return msgspec.structs.replace(told, depth=max(DEPTH_USUAL, self._depth_least), errors=self._one("errors", Errors))
 
     def _only(self, sections: Sequence[str]) -> None:
         for section in self._table:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 import shapely
 
+from tocsin.pack import PublicWords, find_pack, find_packs
 from tocsin.platform.exchange import (
     Alert,
     Category,
@@ -31,9 +32,7 @@ from tocsin.vocabulary import AlertDraft, InputError, Level, NotFound, Warning
 
 HOLDS = timedelta(hours=6)  # how long a draft holds where nobody says: a planning choice of ours, without a source
 STATUS_BY_PURPOSE = {"actual": Status.ACTUAL, "exercise": Status.EXERCISE, "demo": Status.EXERCISE}
-INSTRUCTIONS = {
-    "flood": "Keep away from the water. Do not walk or drive through flooded streets. Follow the instructions of the emergency services.",
-}
+NO_PACK = PublicWords("Emergency", "Safety", "Follow the instructions of the emergency services.")
 
 
 def identifier_of(sender: str, warning_id: str) -> str:
@@ -63,19 +62,21 @@ def draft_for(
         if earlier is None:
             raise InputError(f"alert for {warning.subject}: level {warning.level.word} and no earlier message to cancel")
         return cancel(earlier, identifier=identifier, sent=now, reason=warning.reason)
+    pack = find_packs().get(warning.hazard)
+    public = NO_PACK if pack is None else pack.public
     fresh = draft_alert(
         identifier=identifier,
         sender=sender,
         sent=now,
         level=warning.level,
-        category=Category.MET if warning.unit.startswith("mm") else Category.SAFETY,
+        category=Category(public.category),
         words=[
             Words(
                 language="en",
-                event=warning.hazard.capitalize(),
+                event=public.event,
                 headline=f"{warning.level.word.capitalize()} {warning.hazard} warning for {place}",
                 description=warning.reason,
-                instruction=INSTRUCTIONS.get(warning.hazard, "Follow the instructions of the emergency services."),
+                instruction=public.instruction,
             )
         ],
         areas=[area_around(place, ground)],
@@ -125,14 +126,18 @@ def draft_message(
     instruction: str = "",
     holds_s: float = HOLDS.total_seconds(),
     language: str = "en",
-    event: str = "Flood",
-    category: Category = Category.MET,
+    hazard: str = "flood",
+    event: str = "",
     sender_name: str = "",
     status: str = Status.DRAFT.value,
     exercise: str = "",
     identifier: str = "",
 ) -> Message:
-    """A new warning for zones of the twin; raises NotFound with the zones that there are. It says so where the place is made up."""
+    """A new warning for zones of the twin; raises NotFound with the zones that there are. It says so where the place is made up.
+
+    The hazard's pack says the category, and what the event is called where `event` does not.
+    """
+    public = find_pack(hazard).public
     shapes = twin.zone_shapes
     for zone in zones:
         if zone not in shapes:
@@ -140,7 +145,7 @@ def draft_message(
     areas = [area_around(zone, twin.lonlat(shapes[zone])) for zone in dict.fromkeys(zones)]
     words = Words(
         language=language,
-        event=event,
+        event=event or public.event,
         headline=headline,
         description=description,
         instruction=instruction,
@@ -151,7 +156,7 @@ def draft_message(
         sender=sender,
         sent=now,
         level=level,
-        category=category,
+        category=Category(public.category),
         words=[words],
         areas=areas,
         expires=now + timedelta(seconds=holds_s),

@@ -13,6 +13,7 @@ from tocsin.vocabulary import (
     Comparison,
     Decision,
     Forecast,
+    HardLimits,
     Incident,
     Level,
     Note,
@@ -65,6 +66,7 @@ class Board:
         self.forecasts: dict[str, Forecast] = {}
         self.comparisons: dict[str, Comparison] = {}
         self.verifications: dict[str, Verification] = {}  # forecast -> what came beside it, the last word
+        self.limits: dict[str, tuple[HardLimits, str]] = {}  # what was set and by whom; the last one holds
         self.decisions: dict[str, Decision] = {}
         self.orders: dict[str, OrderState] = {}
         self.incidents: dict[str, Incident] = {}
@@ -95,6 +97,8 @@ class Board:
                 self.forecasts[entry.id] = forecast
             case Comparison() as comparison:
                 self.comparisons[entry.id] = comparison
+            case HardLimits() as limits:
+                self.limits[entry.id] = (limits, entry.actor)
             case Verification() as verification:
                 self.verifications[verification.forecast] = verification
             case Decision() as decision:
@@ -141,6 +145,11 @@ class Board:
         """The rules that see nothing at a site now."""
         said = ((rule, self.warnings[i]) for (rule, at), i in self.latest_warning.items() if at == site)
         return tuple(sorted(rule for rule, warning in said if warning.level == Level.BLIND))
+
+    @property
+    def hard_limits(self) -> tuple[str, ...]:
+        """What no plan may break now, in words."""
+        return next(reversed(self.limits.values()))[0].limits if self.limits else ()
 
     def decision_on(self, comparison_id: str) -> str | None:
         """The id of the decision that was made on a comparison, if one was."""

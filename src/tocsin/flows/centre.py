@@ -18,23 +18,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.compare import Compared, sharpen
+from tocsin.decision.compare import Compared, relimited, sharpen
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.impact import impact
+from tocsin.decision.limits import Limit, figures_of
 from tocsin.decision.score import PlanResult
+from tocsin.decision.services import service_names
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest, Readings
 from tocsin.edge.status import CollectorStatus, Copy, Source
+from tocsin.flows import at_rest
 from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
+from tocsin.flows.decision import limits_from
 from tocsin.flows.facts_now import FactsNow
-from tocsin.flows.following import Followed, Following, assessed
-from tocsin.flows.observe import Errors
+from tocsin.flows.following import Followed, Following, assessed, resumed
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
-from tocsin.pack import Pack, Plan, Scenario
+from tocsin.pack import Pack, Plan, Scenario, find_pack
 from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
@@ -54,6 +58,7 @@ from tocsin.vocabulary import (
     Decision,
     Estimate,
     Forecast,
+    HardLimits,
     Incident,
     InputError,
     Level,
@@ -63,6 +68,7 @@ from tocsin.vocabulary import (
     Order,
     Quantity,
     Report,
+    TocsinError,
     Unavailable,
     Warning,
     World,
@@ -79,6 +85,7 @@ VIEWS_KEPT = 4
 VERDICTS = ("approve", "reject")
 ASSESS_FROM = Level.YELLOW
 FORECASTS = "forecasts"
+LIMITS_MOST = 20
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -275,11 +282,11 @@ class Centre:
 
     def _assess(self, cause: tuple[str, ...], scenario: Scenario | None) -> tuple[str, str]:
         world = self.world(with_fields=True)
-        now, hour = world.time, local_hour(world, world.time)
-        model, plans = self.pack.models[0], self.plans()
+        model, plans, hour = self.pack.models[0], self.plans(), local_hour(world, world.time)
         scenario = scenario or self._scenarios(world, world.time)
         frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
+        limits = self._limits_in(world)
         forecast_id = ""
         rankings = sharpen(
             world,
@@ -290,6 +297,7 @@ class Centre:
             self.host.compute,
             hour=hour,
             warning_level=level,
+            limits=limits,
             all_hazards=True,
             pack=self.pack,
             frame_s=frame_s,
@@ -301,10 +309,19 @@ class Centre:
                     hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
                     forecast_id = self._record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
                 self._sharpened(compared)
+        with self._deciding:  # limits that somebody has set meanwhile hold too
+            if (now_limits := self._limits_in(world)) != limits:
+                compared = relimited(compared, now_limits)
+            return forecast_id, self._record_comparison(compared, forecast_id, world, scenario)
+
+    def _record_comparison(self, compared: Compared, forecast_id: str, world: World, scenario: Scenario) -> str:
+        """Say in the ledger what the assessment came to, keep the table that it rests on, and follow it from now on."""
+        model, began, subject = self.pack.models[0], world.time, self.twin.manifest.name
+        limits_id = next(reversed(self.board.limits), "")
         record = Comparison(
             time=self.host.clock.now(),
-            subject=f"{self.pack.hazard} {now:%Y-%m-%d %H:%M}",
-            cause=(forecast_id,),
+            subject=f"{self.pack.hazard} {began:%Y-%m-%d %H:%M}",
+            cause=(forecast_id, *([limits_id] if limits_id else [])),
             forecast=forecast_id,
             futures=compared.tried,
             scores=compared.scores,
@@ -313,11 +330,102 @@ class Centre:
             doubt=compared.doubt,
             choice=compared.choice,
         )
+        new = assessed(forecast_id, record, began, subject, scenario, model, compared, self.gauges)
+        kept = at_rest.rest(
+            began=began,
+            subject=subject,
+            scenario=scenario,
+            model=model.name,
+            foreseen=new.foreseen,
+            ground=[gauge.site for gauge in new.ground],
+            compared=compared,
+        )
+        at_rest.save(self.folder / self.board.forecasts[forecast_id].result, kept)
+        record = msgspec.structs.replace(record, grounds=at_rest.digest_of(kept))
         self._keep_harm(record_id(record), compared)
         comparison_id = self.ledger.append(PLATFORM, [record])[0]
-        subject = self.twin.manifest.name
-        self._following.begin(assessed(forecast_id, record, now, subject, scenario, model, compared, self.gauges))
-        return forecast_id, comparison_id
+        self._following.begin(msgspec.structs.replace(new, comparison=record, comparison_id=comparison_id))
+        return comparison_id
+
+    def resume(self) -> bool:
+        """Follow the newest assessment again, as before a restart; False where there is none that still reaches into the future.
+
+        Where it cannot be followed, that and why is a line in the log: assess again.
+        """
+        found = [(i, c) for i, c in self.board.comparisons.items() if c.grounds is not msgspec.UNSET]
+        if not found:
+            return False
+        comparison_id, first = found[-1]
+        forecast = self.board.forecasts[first.forecast]
+        if (self.host.clock.now() - forecast.time).total_seconds() >= forecast.duration_s:
+            return False
+        try:
+            rested = at_rest.load(self.folder / forecast.result, str(first.grounds))
+            model = next((m for m in self.pack.models if m.name == rested.model), None)
+            if model is None:
+                raise NotFound(f"pack {self.pack.hazard}: no model {rested.model!r} any more; assess again")
+            at = resumed(rested, first.forecast, comparison_id, first, model, self.gauges)
+            if limits := self._limits_in(self.world()):
+                at = msgspec.structs.replace(at, compared=relimited(at.compared, limits))
+        except TocsinError as fault:
+            self.note(f"the assessment of {first.subject} is not followed any more: {fault}")
+            return False
+        since = {i: c for i, c in self.board.comparisons.items() if c.forecast == first.forecast}
+        said = self.board.verifications.get(first.forecast)
+        self._following.resume(at, since, () if said is None else (record_id(said),))
+        self._keep_harm(next(reversed(since)), at.compared)
+        return True
+
+    # -- hard limits ---------------------------------------------------------------------------------------------------
+
+    def _limits_in(self, world: World) -> tuple[Limit, ...]:
+        """The hard limits that hold. One that cannot be told here any more, as of a zone of an older twin, is left out and noted."""
+        held: list[Limit] = []
+        for text in self.board.hard_limits:
+            try:
+                held += limits_from([text], world, self.pack.hazard)
+            except InputError as fault:
+                words = f"a hard limit does not hold: {fault}"
+                if all(note.text != words for note in self.board.notes.values()):
+                    self.note(words)
+        return tuple(held)
+
+    def set_limits(self, actor: Actor, texts: Sequence[str], *, reason: str = "") -> tuple[str, str]:
+        """Set what no plan may break, in place of what was set before; the present ranking follows without a run.
+
+        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused, or
+        InputError where a limit could not be told in this place.
+        """
+        self.host.gate.permit(actor, "write hardlimits", self.twin.manifest.name)
+        if len(texts) > LIMITS_MOST:
+            raise InputError(f"limits: {len(texts)}; wanted at most {LIMITS_MOST}")
+        limits = limits_from(texts, self.world(), self.pack.hazard)
+        with self._deciding:
+            before = next(reversed(self.board.limits), "")
+            record = HardLimits(
+                time=self.host.clock.now(),
+                subject=self.twin.manifest.name,
+                cause=(before,) if before else (),
+                limits=tuple(text.strip() for text in texts),
+                reason=reason,
+            )
+            return self._following.limit(actor, record, limits)
+
+    def undo_limits(self, actor: Actor) -> tuple[str, str]:
+        """Set again what held before the last change; twice brings the change back. Raises Conflict where none was ever set."""
+        if not self.board.limits:
+            raise Conflict("limits: none was ever set; there is nothing to undo")
+        held = [record.limits for record, _ in self.board.limits.values()]
+        return self.set_limits(actor, held[-2] if len(held) > 1 else (), reason="undo")
+
+    def limits_state(self) -> dict[str, Any]:
+        """The hard limits that hold, who set them when, all that was set before (newest first), and what a limit can be on here."""
+        rows = [
+            {"id": i, "time": r.time, "by": by, "limits": r.limits, "reason": r.reason}
+            for i, (r, by) in reversed(self.board.limits.items())
+        ]
+        figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))
+        return {"limits": self.board.hard_limits, "set": rows[:LIMITS_MOST], "figures": figures, "zones": zones}
 
     def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
         self.harm_by_future[comparison_id] = {
@@ -621,7 +729,7 @@ class Centre:
             record,
             StoredForecast(self.folder / record.result),
             self.twin.world(record.time),
-            self.pack,
+            self.pack if record.hazard == self.pack.hazard else find_pack(record.hazard),
             self._hour(record.time),
         )
         with self._lock:

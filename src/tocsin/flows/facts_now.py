@@ -5,14 +5,15 @@ What no sensor says is not known: the share of a zone that is flooded is known i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from tocsin.edge.latest import Latest, Readings, microseconds
 from tocsin.flows.board import Board
-from tocsin.pack import Pack
+from tocsin.pack import FactKind, Pack, facts_for
+from tocsin.pack.places import stands_in
 from tocsin.pack.trigger import Fact
 from tocsin.platform.twin import Gauge
 from tocsin.vocabulary import Flag, Level, NotFound, Quantity
@@ -37,20 +38,24 @@ class FactsNow:
         now: datetime,
     ) -> None:
         self._latest, self._board, self._gauges, self._pack = latest, board, gauges, pack
+        self._kinds = facts_for(pack.hazard)
         self._waters, self._began, self._now = waters, began, now
         self._read: dict[tuple[str, str], Readings | None] = {}
 
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
         """The fact at a time; None where no sensor and no rule says anything of it."""
         moment = self._began + timedelta(seconds=time_s)
-        facts: dict[str, Callable[[], Fact | None]] = {
-            "hours": lambda: Fact(time_s / HOUR_S, "h"),
-            "warning_level": lambda: self._warning_level(moment),
-            "level_m": lambda: self._level(place, moment),
-            "rise_m_per_h": lambda: self._rise(place, moment),
-            "rain_mm_per_h": lambda: self._rain(moment),
-        }
-        return facts[name]() if name in facts else None
+        match name:
+            case "hours":
+                return Fact(time_s / HOUR_S, "h")
+            case "warning_level":
+                return self._warning_level(moment)
+        kind = self._kinds.get(name)
+        if kind is None or not kind.observed:
+            return None
+        if kind.sum_s:
+            return self._summed(kind, place, moment)
+        return self._rise(kind, place, moment) if kind.rise_s else self._highest(kind, place, moment)
 
     def _warning_level(self, moment: datetime) -> Fact | None:
         """The worst that any rule said of any site by then; unknown where none warns and one sees nothing."""
@@ -65,48 +70,47 @@ class FactsNow:
         worst = max(last.values(), default=Level.NONE)
         return None if worst == Level.NONE and any(blind.values()) else Fact(float(worst), "level")
 
-    def _level(self, water: str, moment: datetime) -> Fact | None:
-        """The highest of what the water's gauges say; where none has spoken for an hour, the one that spoke last."""
-        said = [fact for site, quantity in self._sites("m", water) if (fact := self._last(quantity, site, moment)) is not None]
+    def _highest(self, kind: FactKind, place: str, moment: datetime) -> Fact | None:
+        """The highest of what the place's gauges say; where none has spoken for an hour, the one that spoke last."""
+        said = [fact for site, q in self._sites(kind, place) if (fact := self._last(q, kind.unit, site, moment)) is not None]
         fresh = [fact for fact in said if fact.age_s <= HOUR_S]
         return max(fresh, key=lambda fact: fact.value) if fresh else min(said, key=lambda fact: fact.age_s, default=None)
 
-    def _rise(self, water: str, moment: datetime) -> Fact | None:
-        now, before = self._level(water, moment), self._level(water, moment - timedelta(hours=1))
-        if now is None or before is None or before.age_s > HOUR_S / 2:
+    def _rise(self, kind: FactKind, place: str, moment: datetime) -> Fact | None:
+        now = self._highest(kind, place, moment)
+        before = self._highest(kind, place, moment - timedelta(seconds=kind.rise_s))
+        if now is None or before is None or before.age_s > kind.rise_s / 2:
             return None
-        return Fact(now.value - before.value, "m/h", now.age_s)
+        return Fact(now.value - before.value, kind.unit, now.age_s)
 
-    def _rain(self, moment: datetime) -> Fact | None:
-        """What fell in the last hour, the mean of the gauges that spoke in it."""
+    def _summed(self, kind: FactKind, place: str, moment: datetime) -> Fact | None:
+        """What each gauge summed up lately, the mean of the gauges that spoke."""
         end_us = microseconds(moment)
-        fell, ages = list[float](), list[float]()
-        for site, quantity in self._sites("mm", ""):
+        sums, ages = list[float](), list[float]()
+        for site, quantity in self._sites(kind, place):
             time_us, value = self._good(quantity, site)
-            inside = (time_us > end_us - int(HOUR_S) * _US) & (time_us <= end_us)
+            inside = (time_us > end_us - int(kind.sum_s) * _US) & (time_us <= end_us)
             if inside.any():
-                fell.append(float(value[inside].sum()))
+                sums.append(float(value[inside].sum()))
                 ages.append((end_us - int(time_us[inside][-1])) / _US)
-        return Fact(float(np.mean(fell)), "mm/h", min(ages)) if fell else None
+        return Fact(float(np.mean(sums)), kind.unit, min(ages)) if sums else None
 
-    def _sites(self, unit: str, water: str) -> list[tuple[str, Quantity]]:
-        """The sites that measure in a unit, and stand in a water where one is named: by the gauge's water, its name, its site, or the only one."""
-        found = []
-        for quantity in self._pack.observes:
-            if quantity.unit != unit:
-                continue
-            named = {gauge.site: (gauge.water, gauge.name) for gauge in self._gauges if gauge.quantity == quantity.name}
-            for site in self._latest.sites(quantity) if quantity in self._latest.quantities() else ():
-                stands_in, name = named.get(site, ("", ""))
-                if not water or water in (stands_in, name, site) or (len(self._waters) == 1 and not stands_in):
-                    found.append((site, quantity))
-        return found
+    def _sites(self, kind: FactKind, place: str) -> list[tuple[str, Quantity]]:
+        """The sites that measure what a fact is observed by, and stand in its place: in a water by `stands_in`, elsewhere by the site's name."""
+        quantity = next((q for q in self._pack.observes if q.name == kind.observed), None)
+        if quantity is None or quantity not in self._latest.quantities():
+            return []
+        mine = [gauge for gauge in self._gauges if gauge.quantity == quantity.name]
+        sites = self._latest.sites(quantity)
+        if kind.place == "water":
+            return [(site, quantity) for site in sites if stands_in(site, mine, place, len(self._waters))]
+        return [(site, quantity) for site in sites if not place or place in (site, *(g.name for g in mine if g.site == site))]
 
-    def _last(self, quantity: Quantity, site: str, moment: datetime) -> Fact | None:
+    def _last(self, quantity: Quantity, unit: str, site: str, moment: datetime) -> Fact | None:
         time_us, value = self._good(quantity, site)
         end_us = microseconds(moment)
         k = int(np.searchsorted(time_us, end_us, side="right")) - 1
-        return None if k < 0 else Fact(float(value[k]), quantity.unit, (end_us - int(time_us[k])) / _US)
+        return None if k < 0 else Fact(float(value[k]), unit, (end_us - int(time_us[k])) / _US)
 
     def _good(
         self, quantity: Quantity, site: str

@@ -6,26 +6,29 @@ Nothing is run here. When the futures do not serve any more, it says so, with th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
 
-from tocsin.decision.compare import Compared, reweighed
+from tocsin.decision.compare import Compared, relimited, reweighed
 from tocsin.decision.futures import Foreseen
+from tocsin.decision.limits import Limit
 from tocsin.decision.observe import OUTSIDE_SD, Looked, look, refit
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import ALIKE
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest
-from tocsin.flows.observe import Errors, Heard, ground_gauges, heard_since, kept_of, verification_of
+from tocsin.flows.at_rest import Rested
+from tocsin.flows.observe import Heard, ground_gauges, heard_since, kept_of, verification_of
 from tocsin.flows.words import verified_words
 from tocsin.host import Ledger
 from tocsin.pack import Model, Scenario
 from tocsin.platform.twin import Gauge
 from tocsin.science.assimilate import effective
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import Comparison, InputError, Note, Record, Series, Verification, record_id
+from tocsin.vocabulary import Comparison, HardLimits, InputError, Note, Record, Series, Verification, record_id
 
 LOOK_EVERY_S = 60.0
 VERIFY_EVERY_S = 1_800.0
@@ -84,6 +87,28 @@ def assessed(
     return Assessed(forecast_id, record_id(comparison), comparison, began, subject, scenario, model, kept, ground, slim)
 
 
+def resumed(
+    rested: Rested, forecast_id: str, comparison_id: str, first: Comparison, model: Model, gauges: Sequence[Gauge]
+) -> Assessed:
+    """An assessment that was at rest, to be followed again; raises InputError where a gauge that it is held against is there no more."""
+    known = {gauge.site: gauge for gauge in gauges}
+    if gone := [site for site in rested.ground if site not in known]:
+        raise InputError(f"follow: the gauges {', '.join(gone)} are not in the twin any more; assess again")
+    ground = tuple(known[site] for site in rested.ground)
+    return Assessed(
+        forecast_id,
+        comparison_id,
+        first,
+        rested.began,
+        rested.subject,
+        rested.scenario,
+        model,
+        rested.foreseen,
+        ground,
+        rested.compared,
+    )
+
+
 class Following:
     """The newest assessment and what readings have made of it. Safe to use from several threads.
 
@@ -116,6 +141,7 @@ class Following:
         self._asked_at: datetime | None = None  # when these futures began, or were last said to be lost
         self._was_lost = self._is_new = False
         self._noted: set[str] = set()
+        self._left = ""  # how many futures the readings leave, as the last comparison told it
 
     def begin(self, new: Assessed) -> None:
         """Follow this assessment from now on; the one before is over."""
@@ -123,7 +149,54 @@ class Following:
             self._now, self._told, self._ids = new, new.compared, [new.comparison_id]
             self._looked_at = self._verified_at = None
             self._verified, self._asked_at = (), new.began
-            self._was_lost, self._is_new, self._noted = False, True, set()
+            self._was_lost, self._is_new, self._noted, self._left = False, True, set(), ""
+
+    def resume(self, at: Assessed, comparisons: Mapping[str, Comparison], verified: tuple[str, ...]) -> None:
+        """Follow an assessment from before a restart: `comparisons` are those of its forecast, oldest first, `verified` its last verification.
+
+        What readings have moved it by since then is measured against the last comparison, as before the restart.
+        """
+        last = list(comparisons.values())[-1]
+        told = msgspec.structs.replace(
+            at.compared,
+            scores=last.scores,
+            recommended=last.recommended,
+            reason=last.reason,
+            doubt=last.doubt,
+            choice=last.choice,
+        )
+        with self._lock:
+            self.begin(at)
+            self._told, self._ids, self._verified = told, list(comparisons), verified
+
+    def limit(self, actor: Actor, record: HardLimits, limits: Sequence[Limit]) -> tuple[str, str]:
+        """Write down the hard limits that hold from now on, and rank the present plans anew under them, without a run; returns both ids.
+
+        The comparison's is empty where nothing is followed, or somebody has decided on it: then they hold for what is compared from now on.
+        Raises InputError where the table lacks what a limit is on, and then nothing is written.
+        """
+        with self._lock:
+            at = self._now
+            if at is None:
+                return self._ledger.append(actor, [record])[0], ""
+            base, told = relimited(at.compared, limits), relimited(self._told, limits)
+            (limits_id,) = self._ledger.append(actor, [record])
+            self._now = msgspec.structs.replace(at, compared=base)
+            if any(map(self._decided_on, self._ids)):
+                return limits_id, ""
+            comparison = msgspec.structs.replace(
+                at.comparison,
+                time=record.time,
+                cause=(at.forecast_id, self._ids[-1], *self._verified, limits_id),
+                scores=told.scores,
+                recommended=told.recommended,
+                reason=told.reason,
+                doubt=" ".join(part for part in (told.doubt, self._left) if part),
+                choice=told.choice,
+                grounds=msgspec.UNSET,
+            )
+            self._write([comparison], comparison, told)
+            return limits_id, record_id(comparison)
 
     def heard(self) -> None:
         """Readings have come."""
@@ -164,7 +237,8 @@ class Following:
         is_outside = max(abs(seen.outside_sd) for seen in looked.seen) > OUTSIDE_SD
         comparison: Comparison | None = None
         if not is_decided and not is_outside and moved(self._told, after):
-            comparison = _comparison(at, after, said, (self._ids[-1], record_id(said), *evidence), now)
+            self._left = _left(said)
+            comparison = _comparison(at, after, self._left, (self._ids[-1], record_id(said), *evidence), now)
         note = self._note(at, after, said, now) if is_decided else None
         follow = [record for record in (comparison, note) if record is not None]
         is_news = bool(looked.again) != self._was_lost
@@ -250,10 +324,14 @@ def anew(at: Assessed, looked: Looked, now: datetime) -> Scenario | None:
     )
 
 
-def _comparison(at: Assessed, after: Compared, said: Verification, cause: Sequence[str], now: datetime) -> Comparison:
-    """The ranking as the readings leave it, caused by the forecast, the comparison before it and the readings."""
+def _left(said: Verification) -> str:
+    """What the readings leave of the futures, as a comparison tells it."""
     odd = [f"{words}." for words in said.contradictions]
-    left = f"Weighed by readings: they leave {said.effective:.0f} of {said.members} futures."
+    return " ".join([f"Weighed by readings: they leave {said.effective:.0f} of {said.members} futures.", *odd])
+
+
+def _comparison(at: Assessed, after: Compared, left: str, cause: Sequence[str], now: datetime) -> Comparison:
+    """The ranking as the readings leave it, caused by the forecast, the comparison before it and the readings."""
     return msgspec.structs.replace(
         at.comparison,
         time=now,
@@ -261,14 +339,15 @@ def _comparison(at: Assessed, after: Compared, said: Verification, cause: Sequen
         scores=after.scores,
         recommended=after.recommended,
         reason=after.reason,
-        doubt=" ".join([after.doubt, left, *odd]),
+        doubt=" ".join([after.doubt, left]),
         choice=after.choice,
+        grounds=msgspec.UNSET,
     )
 
 
 def _units(model: Model) -> dict[str, str]:
     """The unit of each forcing, and of the hazard itself."""
-    return {name.rstrip("@"): quantity.unit for name, quantity in model.series.items()} | {"": model.makes.unit}
+    return {name.rstrip("@"): drive.quantity.unit for name, drive in model.series.items()} | {"": model.makes.unit}
 
 
 def _younger(moment: datetime | None, now: datetime, seconds: float) -> bool:

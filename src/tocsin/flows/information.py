@@ -50,7 +50,7 @@ class ForecastResult(msgspec.Struct, frozen=True):
         """The peak as one field, (row, col): "q05", "q50" or "q95" over the futures, or "chance" of danger, 0..1."""
         peak = self.foreseen.footprint.peak
         if which == "chance":
-            values = (peak > self.pack.harm.danger_from).mean(axis=0)
+            values = self.pack.harm.share(peak).mean(axis=0)
         elif which in ("q05", "q50", "q95"):
             values = peak[0] if len(peak) == 1 else np.quantile(peak, int(which[1:]) / 100.0, axis=0)
         else:
@@ -172,7 +172,7 @@ def report_of(result: ForecastResult) -> ForecastReport:
         night=night.estimates(),
         day=day.estimates(),
         zones=_zones(result, night, day),
-        danger=f"{harm.danger.name} above {harm.danger_from:g} {harm.danger.unit}: {harm.danger_source}",
+        danger=harm.told(),
         balance_error_share_worst=max(errors) if errors else None,
         remarks=tuple(remarks),
     )
@@ -190,7 +190,7 @@ def _water(result: ForecastResult) -> dict[str, Estimate]:
     unit = footprint.quantity.unit
     return {
         "ground_reached": estimate(wet.sum(axis=1) * world.grid.cell_m**2 / 1e6, "km2"),
-        "ground_in_danger": estimate((peak > result.pack.harm.danger_from).sum(axis=1) * world.grid.cell_m**2 / 1e6, "km2"),
+        "ground_in_danger": estimate(result.pack.harm.dangerous(peak).sum(axis=1) * world.grid.cell_m**2 / 1e6, "km2"),
         "peak_mean_where_reached": estimate(np.where(wet, peak, 0.0).sum(axis=1) / count, unit),
         "peak_highest": estimate(peak.max(axis=1, initial=0.0).astype(np.float64), unit),
     }
@@ -268,12 +268,17 @@ def describe_pack(pack: Pack) -> dict[str, Any]:
                 "name": m.name,
                 "makes": str(m.makes),
                 "reads": [str(q) for q in m.reads],
-                "series": {name: q.unit for name, q in m.series.items()},
+                "series": {name: d.quantity.unit for name, d in m.series.items()},
+                "drives": {
+                    n: {"unit": d.quantity.unit, "place": d.place, "stepwise": d.stepwise, "meaning": d.meaning}
+                    for n, d in m.series.items()
+                },
                 "knobs": {
                     n: {"unit": k.unit, "low": k.low, "usual": k.usual, "high": k.high, "meaning": k.meaning}
                     for n, k in m.knobs.items()
                 },
                 "acts_on": sorted(m.acts_on),
+                "verbs": {n: {"target": v.target, "unit": v.unit, "meaning": v.meaning} for n, v in m.acts_on.items()},
                 "source": m.source,
                 "limits": m.limits,
             }

@@ -8,41 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.observe import Looked, Seen, Sighting
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import USABLE, Latest, Readings, microseconds
-from tocsin.flows.scenarios import stands_in
 from tocsin.pack import Model
+from tocsin.pack.places import stands_in
 from tocsin.platform.twin import Gauge
-from tocsin.vocabulary import Evidence, Footprint, GaugeScore, InputError, Quantity, Verification
+from tocsin.science.score import rank_histogram
+from tocsin.vocabulary import Evidence, Footprint, GaugeScore, Level, Quantity, Verification
 
 EVERY_S = 1_800.0
 COVERED = 0.75  # of a half hour: with fewer readings than that, rain that did not come and rain that was not told look alike
 EVIDENCE_MOST = 500
+CHANCES_MOST = 500  # of one gauge in one verification: ten days of half hours
 _US = 1_000_000
-
-
-class Errors(msgspec.Struct, frozen=True):
-    """How far a true future may lie from what its gauge shows, as standard deviations: the gauge itself, and that a cell stands for a place.
-
-    All numbers are `unverified` planning choices of ours, and meant to be set for the place; they weigh futures and warn nobody.
-    """
-
-    level_m: float = 0.1
-    rain_share: float = 0.3
-    rain_least_mm_per_h: float = 1.0
-    depth_m: float = 0.15
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"errors of gauges: {name} = {value}; wanted more than 0: no gauge is exact")
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -85,6 +72,7 @@ def heard_since(
     """
     span_s = min((now - began).total_seconds(), foreseen.footprint.duration_s)
     forcings = set(foreseen.futures[0].series)
+    own = {(gauge.site, gauge.quantity): gauge for gauge in gauges}
     row = {gauge.site: k for k, gauge in enumerate(ground)} if foreseen.frames is not None else {}
     sightings: list[Sighting] = []
     evidence: list[Evidence] = []
@@ -95,14 +83,15 @@ def heard_since(
                 continue
             time_s = (read.time_us - microseconds(began)) / _US
             found: list[Sighting] = []
+            here = of_gauge(errors, own.get((site, quantity.name)))
             if quantity.name == model.makes.name and site in row:
-                found = _last_of_each(site, "", time_s, read.value, errors.depth_m, row[site])
+                found = _last_of_each(site, "", time_s, read.value, here.depth_m, row[site])
             elif quantity.unit == "m" and (what := _water_of(site, gauges, waters, forcings)):
-                found = _last_of_each(site, what, time_s, read.value, errors.level_m)
+                found = _last_of_each(site, what, time_s, read.value, here.level_m)
             elif quantity.unit == "mm" and "rain" in forcings:
-                found = _rain(site, time_s, read.value, span_s, errors)
+                found = _rain(site, time_s, read.value, span_s, here)
             if found:
-                sightings += found
+                sightings += _with_limit(found, own.get((site, quantity.name)))
                 new = read if told_until is None else _after(read, told_until)
                 if new.time_us.size:
                     evidence.append(_evidence(quantity, site, new, now))
@@ -142,7 +131,17 @@ def _score(site: str, what: str, rows: Sequence[Seen], units: Mapping[str, str])
         last.low,
         last.high,
         last.observed,
+        tuple(rank_histogram(np.array([s.position for s in rows])).tolist()),
+        *_chances(rows),
     )
+
+
+def _chances(rows: Sequence[Seen]) -> tuple[Any, Any, Any]:
+    """The gauge's limit, how likely each of the newest readings was told to pass it, and which did; unset where it has none."""
+    told = [s for s in sorted(rows, key=lambda s: s.time_s) if np.isfinite(s.limit)][-CHANCES_MOST:]
+    if not told:
+        return UNSET, UNSET, UNSET
+    return told[-1].limit, tuple(round(s.chance, 4) for s in told), tuple(s.passed for s in told)
 
 
 def _usable(latest: Latest, quantity: Quantity, site: str, began: datetime, now: datetime, span_s: float) -> Readings:
@@ -157,6 +156,26 @@ def _usable(latest: Latest, quantity: Quantity, site: str, began: datetime, now:
 def _after(read: Readings, moment: datetime) -> Readings:
     new = read.time_us > microseconds(moment)
     return Readings(read.time_us[new], read.value[new], read.flag[new], read.batch)
+
+
+def _with_limit(found: list[Sighting], gauge: Gauge | None) -> list[Sighting]:
+    """With the gauge's own limit of yellow, or the next worse one: there a warning begins. A rain gauge's limits are of amounts, not of rates."""
+    limits = None if gauge is None or found[0].what == "rain" else gauge.limits
+    from_here = [] if limits is None else sorted(level for level in limits.at if level >= Level.YELLOW)
+    if limits is None or not from_here:
+        return found
+    values = [limits.at[level] for level in sorted(limits.at)]
+    is_falling = values[-1] < values[0]
+    return [msgspec.structs.replace(one, limit=limits.at[from_here[0]], is_falling=is_falling) for one in found]
+
+
+def of_gauge(errors: Errors, gauge: Gauge | None) -> Errors:
+    """The errors that hold at one gauge: its own where the twin has them, else those of all gauges."""
+    if gauge is None:
+        return errors
+    if np.isfinite(gauge.error_sd):
+        errors = msgspec.structs.replace(errors, level_m=gauge.error_sd, depth_m=gauge.error_sd)
+    return msgspec.structs.replace(errors, rain_share=gauge.error_share) if np.isfinite(gauge.error_share) else errors
 
 
 def _water_of(site: str, gauges: Sequence[Gauge], waters: Sequence[str], forcings: set[str]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from tocsin.decision.check_plan import faults_of_plan
 from tocsin.flows.toml_lines import Path, line_at, lines_of
-from tocsin.pack import Action, Model, Pack, Plan, PlanLevel
+from tocsin.pack import Action, FactKind, Model, Pack, Plan, PlanLevel, find_packs
 from tocsin.pack.trigger import FACTS, quoted
 from tocsin.pack.trigger.units import LEVEL, NUMBER
 from tocsin.vocabulary import InputError, Level, World
@@ -131,7 +131,7 @@ def _old_conditions(name: str, value: Any) -> str | None:
 
 def _new_condition(row: dict[str, Any]) -> str:
     name, _, place = str(row["fact"]).partition("@")
-    kind, value = FACTS.get(name), row.get("value", 0)
+    kind, value = _every_fact().get(name), row.get("value", 0)
     at = f"@{place if place.isidentifier() else quoted(place)}" if place else ""
     number: Any = f"{value:g}" if isinstance(value, int | float) else value
     if kind is not None and kind.dimension == LEVEL and value in list(Level):
@@ -141,6 +141,11 @@ def _new_condition(row: dict[str, Any]) -> str:
     elif kind is not None:
         number = f"{number} {kind.unit}"
     return f"{name}{at} {row.get('op', '>=')} {number}"
+
+
+def _every_fact() -> Mapping[str, FactKind]:
+    """The facts of all installed packs: a file that is read may be of any hazard."""
+    return {**FACTS, **{fact.name: fact for pack in find_packs().values() for fact in pack.facts}}
 
 
 def _named(told: Mapping[str, Any], path: Path) -> str:

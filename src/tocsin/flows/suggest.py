@@ -87,9 +87,18 @@ def suggest(
 
 
 def _observed(result: ForecastResult) -> dict[str, float]:
-    """The highest level that is foreseen, as cases name it."""
-    levels = [float(s.value.max()) for name, s in result.scenario.series.items() if name.startswith("level@")]
-    return {"level_m": max(levels)} if levels else {}
+    """The highest that each forcing comes to which the pack has a fact of, by the fact's name, as cases name what was observed."""
+    found: dict[str, float] = {}
+    for kind in result.pack.facts:
+        if kind.drive and not kind.rise_s and not kind.sum_s:
+            series = result.scenario.series.items()
+            values = [
+                float(s.value.max())
+                for name, s in series
+                if name == kind.drive or (kind.drive[-1] == "@" and name.startswith(kind.drive))
+            ]
+            found |= {kind.name: max(values)} if values else {}
+    return found
 
 
 def _why_found(found: Found) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,7 +10,7 @@ import numpy as np
 
 from tocsin.flows.words import verified_words
 from tocsin.host import Entry
-from tocsin.science.score import Contingency, match
+from tocsin.science.score import Contingency, brier, match, reliability
 from tocsin.vocabulary import Forecast, GaugeScore, InputError, Level, Verification, Warning
 
 WINDOW_H = 24.0
@@ -32,8 +32,38 @@ class ForecastScore(msgspec.Struct, frozen=True):
     words: str
 
 
+class ChanceBin(msgspec.Struct, frozen=True):
+    """Chances from `low` to `high`: how many were told, what they were on average, and how often it came; None where there was none."""
+
+    low: float
+    high: float
+    count: int
+    told: float | None
+    came: float | None
+
+
+class ChanceScore(msgspec.Struct, frozen=True):
+    """How good chances were: `brier` is their mean squared error (Brier 1950).
+
+    `reliability` is how far from what they say chances came, `resolution` how well they tell cases apart, and `uncertainty` the score of
+    always telling how often it came in all (Murphy 1973).
+    """
+
+    readings: int
+    passed: int
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    bins: tuple[ChanceBin, ...]
+
+
 class QuantityScore(msgspec.Struct, frozen=True):
-    """All gauges of one quantity over all forecasts: means by reading. `inside_share` below 0.9 is a spread that is too small."""
+    """All gauges of one quantity over all forecasts: means by reading. `inside_share` below 0.9 is a spread that is too small.
+
+    `ranks` says how many readings fell in each tenth of the futures, from below all to above all: flat is right, a U is too sure. `chances` is how the
+    chance that a gauge passes the limit from which on it is warned of compares with how often it did: None where no gauge has one.
+    """
 
     what: str
     unit: str
@@ -42,6 +72,8 @@ class QuantityScore(msgspec.Struct, frozen=True):
     crps: float
     inside_share: float
     error_mean: float
+    ranks: tuple[int, ...] = ()
+    chances: ChanceScore | None = None
 
 
 class WarningScore(msgspec.Struct, frozen=True):
@@ -154,9 +186,44 @@ def _by_quantity(verified: Iterable[Verification]) -> tuple[QuantityScore, ...]:
                 mean("crps"),
                 mean("inside_share"),
                 mean("error_mean"),
+                _ranks([g for _, g in rows]),
+                _chances([g for _, g in rows]),
             )
         )
     return tuple(found)
+
+
+def _ranks(gauges: Sequence[GaugeScore]) -> tuple[int, ...]:
+    """The readings by tenth of the futures, of all gauges; empty where no record tells it."""
+    told = [g.ranks for g in gauges if not isinstance(g.ranks, msgspec.UnsetType)]
+    return tuple(np.sum(told, axis=0).tolist()) if told else ()
+
+
+def _chances(gauges: Sequence[GaugeScore]) -> ChanceScore | None:
+    """How the chances of passing a limit came true, of all gauges that have one."""
+    pairs = [
+        pair
+        for g in gauges
+        if not isinstance(g.chances, msgspec.UnsetType) and not isinstance(g.passed, msgspec.UnsetType)
+        for pair in zip(g.chances, g.passed, strict=True)
+    ]
+    if not pairs:
+        return None
+    chance, came = np.array([c for c, _ in pairs]), np.array([p for _, p in pairs], bool)
+    parts = reliability(chance, came)
+    bins = tuple(
+        ChanceBin(float(low), float(high), int(n), float(told) if n else None, float(often) if n else None)
+        for low, high, n, told, often in zip(parts.edge, parts.edge[1:], parts.count, parts.told, parts.came, strict=False)
+    )
+    return ChanceScore(
+        chance.size,
+        int(came.sum()),
+        brier(chance, came),
+        parts.reliability,
+        parts.resolution,
+        parts.uncertainty,
+        bins,
+    )
 
 
 def _warned(hazard: str, warnings: Iterable[Warning], level: Level, window_h: float, until_s: float) -> WarningScore:

@@ -66,11 +66,6 @@ class ForecastView:
     def lonlat(self) -> LonLat:
         return LonLat(self.stored.meta.grid)
 
-    @property
-    def danger_from(self) -> float:
-        """From which intensity on a place counts as dangerous."""
-        return self.pack.harm.danger_from
-
     def summary(self) -> dict[str, Any]:
         """What the forecast is of, without its fields."""
         row: dict[str, Any] = msgspec.to_builtins(self.record, builtin_types=())
@@ -102,7 +97,7 @@ class ForecastView:
         if which in QUANTILES:
             return np.asarray(np.quantile(members, QUANTILES[which], axis=0))
         if which == "chance":
-            return np.asarray((members > self.danger_from).mean(axis=0))
+            return np.asarray(self.pack.harm.share(members).mean(axis=0))
         number = which.removeprefix("member:")
         if number.isdigit() and int(number) < self.footprint.members:
             return np.asarray(members[int(number)])
@@ -120,7 +115,7 @@ class ForecastView:
             arrival_h = {name: float(np.quantile(arrival_s[came], q)) / 3600.0 for name, q in QUANTILES.items()}
         return {
             "depth": {name: float(np.quantile(depth, q)) for name, q in QUANTILES.items()},
-            "chance": float((depth > self.danger_from).mean()),
+            "chance": float(self.pack.harm.share(depth).mean()),
             "arrival_h": arrival_h,
             "people": float(self.world.people(self._hour)[place]),
         }
@@ -173,7 +168,7 @@ class ForecastView:
         for name in zones.name:
             places = zones.places(name)
             here = people[places]
-            exposed = (self.footprint.peak[:, places] > self.danger_from) @ here
+            exposed = self.pack.harm.share(self.footprint.peak[:, places]) @ here
             arrival_s = np.where(here > 0, self.footprint.arrival_s[:, places], np.inf)
             first_s = arrival_s.min(axis=1) if places.size else np.full(self.footprint.members, np.inf)
             came = np.isfinite(first_s)

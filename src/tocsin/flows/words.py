@@ -9,6 +9,7 @@ from tocsin.vocabulary import (
     Decision,
     Evidence,
     Forecast,
+    HardLimits,
     Incident,
     Note,
     Order,
@@ -42,6 +43,8 @@ def in_words(record: Record) -> str:
             return verified_words(record)
         case Comparison():
             return record.reason
+        case HardLimits():
+            return f"hard limits: {'; '.join(record.limits) or 'none'}" + (f": {record.reason}" if record.reason else "")
         case Decision():
             return f"{record.signer} {'approved' if record.verdict == 'approve' else 'rejected'} {record.plan!r}" + (
                 f": {record.comment}" if record.comment else ""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -19,9 +19,7 @@ from tocsin.edge.ingest import Ingest, Message, Outcome
 from tocsin.edge.ingest_http import Headers, HttpIngest
 from tocsin.edge.mqtt.acl import Access, Acl, Grant
 from tocsin.edge.mqtt.endpoint import Endpoint, Login
-from tocsin.edge.node import Node
 from tocsin.edge.status import counts
-from tocsin.flows.centre import Centre
 from tocsin.host import Entry
 from tocsin.interfaces.http.guard import NoSession
 from tocsin.interfaces.sensorthings.credentials import Credentials
@@ -32,6 +30,9 @@ from tocsin.interfaces.sensorthings.topics import PREFIX
 from tocsin.platform.things import BY_NAME, Query
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Level, Refused, TocsinError, Warning
+
+if TYPE_CHECKING:
+    from tocsin.interfaces.serving import Platform
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +45,17 @@ THINGS = Actor("sensorthings", frozenset({"sensor"}))
 class Gateways:
     """Made and run on the event loop of the server; `close` lets no more in and waits for what is under way."""
 
-    def __init__(self, centre: Centre, node: Node, service: Service, credentials: Credentials, *, root: str) -> None:
-        self._centre, self._service, self._credentials = centre, service, credentials
+    def __init__(self, platform: Platform, service: Service, credentials: Credentials, *, root: str) -> None:
+        centre = self._centre = platform.centre
+        self._service, self._credentials = service, credentials
         self._gate = centre.host.gate
-        sites = [gauge.site for gauge in centre.twin.gauges]
-        self.ingest = Ingest(node, centre.host.clock, centre.pack.observes, expected=sites)
+        self.ingest = Ingest(platform.node, centre.host.clock, platform.quantities, expected=platform.expected)
         before = centre.sources
         centre.sources = lambda: msgspec.structs.replace(before(), refused=counts(self.ingest.refused))
         self._acl = Acl(self._gate, usual=Grant(publish=(READINGS,), subscribe=("tocsin/#",)))
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, tuple[str, str] | None] = {}
-        self._units = {quantity.name: quantity.unit for quantity in centre.pack.observes}
+        self._units = {quantity.name: quantity.unit for quantity in platform.quantities}
         self._root = root
         self._handing: set[asyncio.Task[None]] = set()
         self._told_of: set[str] = set()

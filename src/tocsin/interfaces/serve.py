@@ -11,7 +11,6 @@ from tocsin.edge import Collector
 from tocsin.edge.collectors import find_collectors
 from tocsin.edge.collectors.files import Files
 from tocsin.edge.settings import Sensing, read_sensing
-from tocsin.flows.scenarios import as_now
 from tocsin.host import WallClock
 from tocsin.interfaces.compacting import compact_on_a_timer
 from tocsin.interfaces.serving import Duty, address_of, copying, free_port, gauge_rules, open_platform, serve_until
@@ -35,20 +34,22 @@ def serve(
     postgres_url_file: Path | None = None,
     compute: str = "threads",
     sensing_file: Path | None = None,
+    hazard: str = "flood",
     as_json: bool = False,
 ) -> None:
     """Run the platform for a twin: sign-in, map, gauges, warnings, assessments, decisions. Returns when Ctrl-C or SIGTERM stops it.
 
     Readings come as CSV files (columns site, time, value) that are dropped into DATA/inbox/QUANTITY. `sensing_file` has more
-    quantities, collectors, checks and rules.
+    quantities, collectors, checks and rules; its quantities come in by every way that those of the pack do.
     """
-    twin, pack = open_twin(twin_folder), find_pack("flood")
+    twin, pack = open_twin(twin_folder), find_pack(hazard)
     if data.exists() and not data.is_dir():
         raise InputError(f"{data}: is a file; wanted a folder for --data, which is made where it is not there")
     if data.resolve().is_relative_to(twin_folder.resolve()):
         raise InputError(f"{data}: lies in the twin {twin_folder}, which is only read; give --data a folder of its own")
     sensing = None if sensing_file is None else _sensing(sensing_file, twin, pack)
-    inboxes = {quantity: data / INBOX / quantity.name for quantity in pack.observes}
+    quantities = {quantity.name: quantity for quantity in pack.observes} | ({} if sensing is None else dict(sensing.quantities))
+    inboxes = {quantity: data / INBOX / quantity.name for quantity in quantities.values()}
     collectors: list[Collector] = []
     for quantity, inbox in inboxes.items():
         collectors.append(
@@ -64,8 +65,12 @@ def serve(
         )
     listener, show = free_port(host, port), Show(as_json=as_json)
 
-    def scenario(world: World, now: datetime) -> Scenario:
-        return as_now(world, now, twin.gauges, pack)
+    def scenario(world: World, _now: datetime) -> Scenario:
+        if pack.outlook is None:
+            raise InputError(
+                f"forecast: the pack {pack.hazard} does not say what comes from its sensors; give a scenario yourself"
+            )
+        return pack.outlook(world, twin.gauges)
 
     with closing(listener):
         platform = open_platform(

@@ -18,6 +18,7 @@ import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
+from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.settings import Sensing
 from tocsin.edge.spool import HISTORY
 from tocsin.edge.status import collectors as told_collectors
@@ -25,7 +26,6 @@ from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
 from tocsin.flows.following import Followed
-from tocsin.flows.observe import Errors
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, Scenario, threshold
@@ -49,11 +49,26 @@ STOP_WITHIN_S = 30.0  # a supervisor kills after a while (systemd: 90 s); whatev
 
 
 class Platform:
-    """A centre with the node that feeds it. `close` ends it in the right order."""
+    """A centre with the node that feeds it. `close` ends it in the right order.
 
-    def __init__(self, centre: Centre, node: Node, spool: Spool, things: Things, feed: Feed) -> None:
+    `quantities` are all that senders may bring: those of the pack, and those that a file of the operator's has. `expected` are the
+    sites that are known before they speak.
+    """
+
+    def __init__(
+        self,
+        centre: Centre,
+        node: Node,
+        spool: Spool,
+        things: Things,
+        feed: Feed,
+        *,
+        quantities: Sequence[Quantity],
+        expected: Sequence[str],
+    ) -> None:
         self.centre, self.node, self.things = centre, node, things
         self.spool, self._feed = spool, feed
+        self.quantities, self.expected = tuple(quantities), tuple(expected)
 
     def close(self) -> None:
         """Let go of the ledger, the readings' log, the store of things, and where futures are computed."""
@@ -164,7 +179,7 @@ def open_platform(
             sender=sender,
             speed=speed,
             frame_step_s=frame_step_s,
-            errors=errors,
+            errors=errors or own.errors,
         )
         centre.sources = lambda: Sources(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
@@ -175,12 +190,15 @@ def open_platform(
         if trouble:
             centre.note(trouble)
         feed = Feed(things)
+        centre.resume()
         node.on_readings(centre.heard_readings)
         node.on_readings(feed.heard)
     except BaseException:
         ledger.close()
         raise
-    return Platform(centre, node, spool, things, feed)
+    quantities = {quantity.name: quantity for quantity in pack.observes} | dict(own.quantities)
+    known = dict.fromkeys([g.site for g in twin.gauges] + [site for one in own.expected for site in one.sites])
+    return Platform(centre, node, spool, things, feed, quantities=tuple(quantities.values()), expected=tuple(known))
 
 
 def things_or_new(path: Path, *, clock: Clock, places: Mapping[str, Place]) -> tuple[Things, str]:
@@ -381,7 +399,7 @@ async def serve_until(
     from tocsin.interfaces.sensorthings.routes import ROOT
 
     service, credentials = Service(platform.things, platform.centre.host.gate), Credentials(platform.centre)
-    gateways = Gateways(platform.centre, platform.node, service, credentials, root=address_of(listener).rstrip("/") + ROOT)
+    gateways = Gateways(platform, service, credentials, root=address_of(listener).rstrip("/") + ROOT)
     if mqtt is not None:
         port = await gateways.listen(*mqtt)
         if on_mqtt is not None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import entry_points
+from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.pack.chain import ChainPart, Chains, Exposure, Link, Service
 from tocsin.pack.lifelines import LIFELINES
-from tocsin.pack.model import Analogue, Effect, Future, Knob, Model, Scenario, Spread
+from tocsin.pack.model import Analogue, Drive, Effect, Future, Knob, Model, Scenario, Spread, Verb
+from tocsin.pack.places import GaugeAt
 from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
+from tocsin.pack.question import Answer, Column, Question, Table
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
+from tocsin.pack.trigger import FACTS, FactKind
 from tocsin.vocabulary.curve import Curve
-from tocsin.vocabulary.errors import NotFound, PackFault
-from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.errors import InputError, NotFound, PackFault
+from tocsin.vocabulary.quantity import Bools, Floats, Quantity
 from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
@@ -23,13 +30,18 @@ __all__ = [
     "LIFELINES",
     "Action",
     "Analogue",
+    "Answer",
     "Case",
     "ChainPart",
     "Chains",
+    "Column",
+    "Drive",
     "Duration",
     "Effect",
     "Exposure",
+    "FactKind",
     "Future",
+    "GaugeAt",
     "Harm",
     "Knob",
     "Limits",
@@ -38,14 +50,19 @@ __all__ = [
     "Pack",
     "Plan",
     "PlanLevel",
+    "PublicWords",
+    "Question",
     "Rule",
     "Scenario",
     "Service",
     "Spread",
     "Substitute",
+    "Table",
+    "Verb",
     "Verdict",
     "accumulation",
     "compound",
+    "facts_for",
     "find_pack",
     "find_packs",
     "k_of_n",
@@ -74,22 +91,71 @@ class Case(msgspec.Struct, frozen=True):
 class Harm(msgspec.Struct, frozen=True):
     """How a hazard harms what it meets: the numbers that decide, each with its source.
 
-    A place is dangerous to people where `danger` exceeds `danger_from`. `damage` and `worth_per_m2` (of floor) are by sort of building;
-    a sort that is not there counts as the first.
+    `danger` is what the pack's models make. A place is dangerous to people where it exceeds `danger_from`: all who are there then count as
+    harmed. Where a hazard harms a part of the people everywhere rather than all of them somewhere, `harmed` says which share, no place is
+    dangerous by itself, and `danger_from` is None. `indoors` is the companion of the models' peaks that people meet who take shelter inside
+    (verb `shelter_in_place`), judged like `danger`; None where walls help nothing.
+
+    `road_speed` is None where the hazard closes no street. `damage` and `worth_per_m2` (of floor) are by sort of building; a sort that is
+    not there counts as the first. `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
     """
 
     danger: Quantity
-    danger_from: float
+    danger_from: float | None
     danger_source: str
-    road_speed: Curve | None
-    damage: Mapping[str, Curve]
-    worth_per_m2: Mapping[str, float]
-    worth_unit: str
-    worth_source: str
+    road_speed: Curve | None = None
+    damage: Mapping[str, Curve] = {}
+    worth_per_m2: Mapping[str, float] = {}
+    worth_unit: str = "EUR"
+    worth_source: str = ""
+    harmed: Curve | None = None
+    indoors: Quantity | None = None
+    words: Mapping[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if (self.danger_from is None) == (self.harmed is None):
+            raise InputError(
+                f"harm by {self.danger.name}: danger_from = {self.danger_from}, harmed {'given' if self.harmed else 'not given'}; wanted one of the two"
+            )
+
+    def dangerous(self, intensity: Floats) -> Bools:
+        """Where a place is dangerous to all who are there; same shape as `intensity`."""
+        at = np.asarray(intensity)
+        return np.zeros(at.shape, bool) if self.danger_from is None else np.asarray(at > self.danger_from)
+
+    def share(self, intensity: Floats) -> NDArray[np.float64]:
+        """The share of the people at a place who are harmed, 0..1; same shape as `intensity`."""
+        if self.harmed is not None:
+            return np.asarray(self.harmed.share(intensity), np.float64)
+        return self.dangerous(intensity).astype(np.float64)
+
+    def told(self) -> str:
+        """What counts as harmed, in words, with its source."""
+        if self.danger_from is None:
+            return f"a share of the people by {self.danger.name} [{self.danger.unit}]: {self.danger_source}"
+        return f"{self.danger.name} above {self.danger_from:g} {self.danger.unit}: {self.danger_source}"
+
+
+class PublicWords(msgspec.Struct, frozen=True):
+    """What a CAP message of this hazard says where nobody says it otherwise: event, category (a code of CAP 1.2) and what to do."""
+
+    event: str
+    category: Literal[
+        "Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE", "Other"
+    ]
+    instruction: str
+
+
+Outlook = Callable[[World, Sequence[GaugeAt]], Scenario]
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """Everything that the platform knows about one hazard. `chain` is what it says of risk chains: see `tocsin.pack.chain`."""
+    """Everything that the platform knows about one hazard. `chain` is what it says of risk chains: see `tocsin.pack.chain`.
+
+    `facts` are what triggers of its plans may ask besides the facts that every hazard has. `outlook` makes the scenario for now from what
+    the sensors said, for the running platform; it raises InputError where they say nothing, and without one a person has to give a
+    scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
+    """
 
     hazard: str
     observes: tuple[Quantity, ...]
@@ -101,6 +167,10 @@ class Pack(msgspec.Struct, frozen=True):
     cases: tuple[Case, ...] = ()
     chain: tuple[ChainPart, ...] = ()
     options: Callable[[World], Plan] | None = None
+    facts: tuple[FactKind, ...] = ()
+    outlook: Outlook | None = None
+    questions: tuple[Question, ...] = ()
+    public: PublicWords = PublicWords("Emergency", "Safety", "Follow the instructions of the emergency services.")
 
 
 def find_packs() -> dict[str, Pack]:
@@ -122,3 +192,10 @@ def find_pack(hazard: str) -> Pack:
     if hazard not in packs:
         raise NotFound(f"no pack for {hazard!r}; installed: {', '.join(packs) or 'none'}")
     return packs[hazard]
+
+
+@cache
+def facts_for(hazard: str) -> Mapping[str, FactKind]:
+    """The facts that triggers of a hazard's plans may ask: those of every hazard, and its pack's where it is installed."""
+    pack = find_packs().get(hazard)
+    return {**FACTS, **{fact.name: fact for fact in pack.facts}} if pack is not None else FACTS

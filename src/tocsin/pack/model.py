@@ -161,6 +161,45 @@ def series_of(future: Future, name: str) -> Series:
     return future.series[name]
 
 
+class Drive(msgspec.Struct, frozen=True):
+    """A forcing that a scenario may give a model: its quantity, where it may be, and what it means.
+
+    The name of one with a place ends in "@" ("level@" for "level@lake"); `place` then says which sorts of place it takes, joined by "|":
+    "water", "line", "zone", "point" (written lon,lat), or a kind of assets ("tanks"). `stepwise`: a value holds until the next one, and the
+    last for as long as the step before it; otherwise lines lie between the values. `usual` is what a forcing is in a world, at a place,
+    where nobody gives it; None where it is then not there.
+    """
+
+    quantity: Quantity
+    meaning: str
+    place: str = ""
+    stepwise: bool = False
+    usual: Callable[[World, str], float] | None = None
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """The sorts of place that it takes."""
+        return tuple(self.place.split("|")) if self.place else ()
+
+
+class Verb(msgspec.Struct, frozen=True):
+    """Something that an action can do to a hazard: to what, and in which unit and range.
+
+    `target` is "all", or sorts of places as in `Drive`, joined by "|"; "drive:NAME@" is any place where such a forcing may be.
+    """
+
+    target: str
+    meaning: str
+    unit: str = "1"
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """The sorts of target that it takes."""
+        return tuple(self.target.split("|"))
+
+
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an action does to the twin: a verb, its target and an amount, from `start_s` on (seconds after the run's start)."""
 
@@ -173,9 +212,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Model(msgspec.Struct, frozen=True):
     """(world, future, effects, frame times) -> Member. What it reads and makes is checked before and after each run.
 
-    `acts_on` names the verbs of effects that change this hazard (a raised barrier); all others leave its futures as they are,
-    and plans that differ only in those share one hazard run. `series` names the forcings it reads, with their quantity;
-    a name ending in "@" takes any place of the twin ("level@lake").
+    `acts_on` are the verbs of effects that change this hazard (a raised barrier); all others leave its futures as they are,
+    and plans that differ only in those share one hazard run. `series` are the forcings it reads; a name ending in "@" takes a place
+    ("level@lake").
 
     `forcing(future, name, time_s)` is what a forcing comes to in a future, its knobs included: what a gauge there would show. `starts_from` is
     the field that a run takes its state from, where it can go on from what is there now; None where a run always begins anew.
@@ -186,12 +225,20 @@ class Model(msgspec.Struct, frozen=True):
     makes: Quantity
     run: Callable[[World, Future, Sequence[Effect], Sequence[float]], Member]
     knobs: Mapping[str, Knob]
-    series: Mapping[str, Quantity]
-    acts_on: frozenset[str]
+    series: Mapping[str, Drive]
+    acts_on: Mapping[str, Verb]
     source: str
     limits: str
     forcing: Callable[[Future, str, float], float] = as_given
     starts_from: Quantity | None = None
+
+    def drive(self, name: str) -> Drive:
+        """What a forcing is, by its name with or without a place; raises InputError with those that there are."""
+        kind, at, _ = name.partition("@")
+        found = self.series.get(kind + at)
+        if found is None:
+            raise InputError(f"{self.name}: no forcing {name!r}; there are: {', '.join(sorted(self.series)) or 'none'}")
+        return found
 
     def check(self, scenario: Scenario) -> None:
         """Raise InputError where a scenario names a knob or a series that this model does not have, or leaves a range."""
@@ -205,9 +252,7 @@ class Model(msgspec.Struct, frozen=True):
                 )
         forcings = [*scenario.series.items(), *(item for a in scenario.analogues for item in a.series.items())]
         for name, series in forcings:
-            quantity = self.series.get(name) or self.series.get(name.partition("@")[0] + "@")
-            if quantity is None:
-                raise InputError(f"{self.name}: no forcing {name!r}; there are: {', '.join(sorted(self.series))}")
+            quantity = self.drive(name).quantity
             if not quantity.believable(series.value).all():
                 raise InputError(
                     f"{self.name}: {name} runs {series.value.min():g}..{series.value.max():g} {quantity.unit}, "

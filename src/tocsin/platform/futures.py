@@ -24,6 +24,7 @@ from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Unavailable
 from tocsin.vocabulary.footprint import Member
 from tocsin.vocabulary.place import Grid
 from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.series import Series
 
 FORMAT = 1
 MANIFEST, RUNS, FIELDS, LOCK = "futures.json", "runs.jsonl", "fields.zarr", ".lock"
@@ -58,14 +59,18 @@ class RunLine(msgspec.Struct, frozen=True):
     seed: int
     digest: str = ""
     notes: dict[str, float] = {}
+    courses: dict[str, Series] = {}
     failed: str = ""
 
 
 def member_digest(member: Member) -> str:
-    """SHA-256 over peak, arrival, end and companions of one future, as little-endian float32."""
+    """SHA-256 over peak, arrival, end and companions of one future, as little-endian float32, and over its courses, as float64."""
     told = hashlib.sha256()
     for array in (member.peak, member.arrival_s, member.end_s, *(member.companions[name] for name in sorted(member.companions))):
         told.update(np.ascontiguousarray(array, "<f4").tobytes())
+    for name in sorted(member.courses):
+        told.update(name.encode())
+        told.update(np.ascontiguousarray([member.courses[name].time_s, member.courses[name].value], "<f8").tobytes())
     return told.hexdigest()
 
 
@@ -93,7 +98,9 @@ class StoredFutures:
             return np.asarray(root[name][number], np.float32)
 
         companions = {name: read(f"companion_{name}") for name in self.manifest.companions}
-        return Member(read("peak"), read("arrival_s"), read("end_s"), companions, None, self.done[number].notes)
+        return Member(
+            read("peak"), read("arrival_s"), read("end_s"), companions, None, self.done[number].notes, self.done[number].courses
+        )
 
     def broken(self) -> list[int]:
         """The futures whose fields are not what their line says."""
@@ -163,11 +170,11 @@ class FuturesFolder:
         self.done = {n: line for n, line in stored.done.items() if n not in broken}
         self.failed = dict(stored.failed)
         lines = [*self.done.values(), *self.failed.values()]
-        _write_whole(self.folder / RUNS, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        _write_whole(self.folder / RUNS, b"".join(msgspec.json.encode(line, enc_hook=_plain) + b"\n" for line in lines))
 
     def add(self, number: int, seed: int, member: Member) -> None:
         """Keep one future; when this returns it is done, also after a crash. Raises Unavailable where the disk does not take it."""
-        line = RunLine(number, seed, member_digest(member), dict(member.notes))
+        line = RunLine(number, seed, member_digest(member), dict(member.notes), dict(member.courses))
         try:
             root = self._arrays(member)
             for name, array in _named(member).items():
@@ -192,7 +199,7 @@ class FuturesFolder:
 
     def _append(self, line: RunLine) -> None:
         with (self.folder / RUNS).open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+            file.write(msgspec.json.encode(line, enc_hook=_plain) + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -306,7 +313,7 @@ def _read_runs(folder: Path, members: int) -> tuple[dict[int, RunLine], dict[int
     failed: dict[int, RunLine] = {}
     for place, row in enumerate(rows):
         try:
-            line = msgspec.json.decode(row, type=RunLine)
+            line = msgspec.json.decode(row, type=RunLine, dec_hook=_array)
         except msgspec.MsgspecError as fault:
             if place == len(rows) - 1:
                 break

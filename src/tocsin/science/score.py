@@ -78,15 +78,23 @@ def reliability(chance: Floats, came: NDArray[np.bool_], *, bins: int = 10) -> R
     )
 
 
-def rank_histogram(members: Floats, came: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """How often what came had k members below it, (member + 1,): flat if the spread is right, a U if it is too small.
+def positions(members: Floats, came: Floats, u: Floats) -> Floats:
+    """Where what came fell among the members, (case,), 0 (below all) to 1 (above all): alike everywhere if the spread is right.
 
-    Ties are broken by chance. Source: Hamill 2001, Mon. Weather Rev. 129(3):550-560.
+    `u` (0..1, one for each case) says where between its two neighbours it counts, and where among members that are equal to it (rain that was not
+    foretold and did not fall). With nine members the tenth parts are the ranks of Hamill 2001, Mon. Weather Rev. 129(3):550-560, sec. 2.
     """
     members, came, _ = _checked(members, came, None)
     below = (members < came).sum(axis=0)
     ties = (members == came).sum(axis=0)
-    return np.bincount(below + rng.integers(0, ties + 1), minlength=members.shape[0] + 1)
+    return np.asarray((below + u * (ties + 1)) / (members.shape[0] + 1))
+
+
+def rank_histogram(position: Floats, *, bins: int = 10) -> NDArray[np.int64]:
+    """How often what came fell in each part of the ensemble, (bin,): flat if the spread is right, a U if it is too small, a hill if too large."""
+    if not ((position >= 0) & (position <= 1)).all() or not 1 <= bins <= 1000:
+        raise InputError(f"rank histogram: positions of {position.size} cases in {bins} bins; wanted each 0..1, and 1..1000 bins")
+    return np.bincount(np.minimum((position * bins).astype(np.int64), bins - 1), minlength=bins)
 
 
 class Contingency(msgspec.Struct, frozen=True):

@@ -55,6 +55,7 @@ ACTS: tuple[Act, ...] = (
     _act("write forecast", "what a model computed", "planner", "system"),
     _act("write comparison", "plans, ranked", "planner", "system"),
     _act("write verification", "what a forecast expected beside what came", "planner", "system"),
+    _act("write hardlimits", "what no plan may break", "commander"),
     _act("write decision", "approve or reject a plan; signed with one's own key", "commander"),
     _act("write order", "what follows from a decision", "commander", "system"),
     _act("write report", "what became of an order", "operator", "commander"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.vocabulary.errors import InputError
 from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.series import Series
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -18,7 +19,8 @@ class Member(msgspec.Struct, frozen=True):
     `arrival_s` is when the hazard first reached the place and `end_s` when it left it for the last time, in seconds after
     the start; both are +inf where it never came, and `end_s` is the run's length where it was still there at the end.
     `companions` are further peaks that the model makes, by quantity name (a flood's speed).
-    `frames` are the intensity at `frame_s`, (frame, place), if they were asked for.
+    `frames` are the intensity at `frame_s`, (frame, place), if they were asked for. `courses` are what the run tells of the whole place over
+    time, by name (an epidemic's new cases a day), seconds after the start.
     """
 
     peak: NDArray[np.float32]
@@ -27,6 +29,7 @@ class Member(msgspec.Struct, frozen=True):
     companions: Mapping[str, NDArray[np.float32]] = {}
     frames: NDArray[np.float32] | None = None
     notes: Mapping[str, float] = {}  # the run's own account of itself, e.g. its water balance
+    courses: Mapping[str, Series] = {}
 
 
 class Footprint(msgspec.Struct, frozen=True):
@@ -38,11 +41,16 @@ class Footprint(msgspec.Struct, frozen=True):
     arrival_s: NDArray[np.float32]
     end_s: NDArray[np.float32]
     companions: Mapping[str, NDArray[np.float32]] = {}
+    courses: tuple[Mapping[str, Series], ...] = ()  # of each future; empty where the model tells none
 
     def __post_init__(self) -> None:
         shapes = {self.peak.shape, self.arrival_s.shape, self.end_s.shape, *(c.shape for c in self.companions.values())}
         if len(shapes) != 1 or self.peak.ndim != 2:
             raise InputError(f"footprint of {self.quantity.name}: shapes {sorted(shapes)}; wanted all (member, place)")
+        if len(self.courses) not in (0, self.peak.shape[0]):
+            raise InputError(
+                f"footprint of {self.quantity.name}: courses of {len(self.courses)} futures; wanted {self.peak.shape[0]}"
+            )
 
     @property
     def members(self) -> int:
@@ -55,6 +63,7 @@ class Footprint(msgspec.Struct, frozen=True):
             self.arrival_s[number],
             self.end_s[number],
             {name: values[number] for name, values in self.companions.items()},
+            courses=self.courses[number] if self.courses else {},
         )
 
 
@@ -78,4 +87,5 @@ def stack(quantity: Quantity, duration_s: float, members: list[Member]) -> Footp
         together([m.arrival_s for m in members]),
         together([m.end_s for m in members]),
         {name: together([m.companions[name] for m in members]) for name in names},
+        tuple(m.courses for m in members) if any(m.courses for m in members) else (),
     )

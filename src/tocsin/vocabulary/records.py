@@ -102,7 +102,8 @@ class GaugeScore(msgspec.Struct, frozen=True):
     """How well a forecast told one gauge: its readings so far, and the last of them (`came`) beside the 5 to 95 % that was expected then.
 
     `crps` is the mean continuous ranked probability score in `unit`; `inside_share` is how many readings lay within 5 to 95 % (well told: 0.9);
-    `error_mean` is the median that was expected less what came.
+    `error_mean` is the median that was expected less what came. `ranks` says how many readings fell in each tenth of the futures, from below all to
+    above all. Of a gauge with a `limit` from which on it is warned of: how likely each of the newest readings was told to pass it, and if it did.
     """
 
     site: str
@@ -115,6 +116,10 @@ class GaugeScore(msgspec.Struct, frozen=True):
     low: float
     high: float
     came: float
+    ranks: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    limit: float | msgspec.UnsetType = msgspec.UNSET
+    chances: tuple[float, ...] | msgspec.UnsetType = msgspec.UNSET
+    passed: tuple[bool, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Verification(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -241,7 +246,7 @@ class Choice(msgspec.Struct, frozen=True):
 class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     """Plans, each run on the same futures, ranked; `reason` is the sentence that the commander reads first.
 
-    `choice` is None in records from before it was told.
+    `choice` is None in records from before it was told. `grounds` is the SHA-256 of the table that it rests on, where that was kept.
     """
 
     forecast: str
@@ -251,6 +256,7 @@ class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):
     reason: str
     doubt: str
     choice: Choice | None = None
+    grounds: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class Decision(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -338,6 +344,16 @@ class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[str, ...] = ()
 
 
+class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
+    """What no plan may break from now on, in the words of `tocsin plan compare --limit`; it takes the place of all that was set before.
+
+    `cause` is what was set before it. No limits: none holds any more.
+    """
+
+    limits: tuple[str, ...]
+    reason: str = ""
+
+
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
     """What an agency has said about an event: an earthquake of a catalogue, an official alert. It is told, not judged here.
 
@@ -383,6 +399,7 @@ AnyRecord = (
     | Note
     | Bulletin
     | Verification
+    | HardLimits
 )
 
 

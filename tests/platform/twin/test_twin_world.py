@@ -219,3 +219,14 @@ def test_threads_see_one_and_the_same_twin(tmp_path: Path) -> None:
         thread.join(30)
     assert len(seen) == 8
     assert all(field is seen[0] for field in seen)
+
+
+def test_a_gauge_has_an_error_of_its_own_where_the_table_says_so(tmp_path: Path) -> None:
+    rows = [(*lonlat(7.5, 10.5), "a", "river_level", 0.05, ""), (*lonlat(8.5, 10.5), "b", "rain_amount", "", 0.2)]
+    path = write_csv(tmp_path / "g.csv", "lon,lat,site,quantity,error_sd,error_share", rows)
+    level, rain = build(tmp_path / "twin", gauges=path).gauges
+    assert (level.error_sd, rain.error_share) == (0.05, 0.2)
+    assert np.isnan([level.error_share, rain.error_sd]).all()
+    write_csv(path, "lon,lat,site,quantity,error_sd", [(*lonlat(7.5, 10.5), "a", "river_level", 0)])
+    with pytest.raises(InputError, match="error_sd = 0"):
+        build(tmp_path / "other", gauges=path)

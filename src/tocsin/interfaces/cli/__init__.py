@@ -15,6 +15,7 @@ import typer
 
 from tocsin import __version__
 from tocsin.interfaces.cli import (
+    ask,
     cases,
     chain,
     demo,
@@ -66,6 +67,7 @@ app.add_typer(sensorthings.app, name="sensorthings")
 app.add_typer(edge.app, name="edge")
 app.add_typer(observations.app, name="observations")
 app.command("simulate")(simulate.simulate)
+app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 

@@ -57,6 +57,20 @@ def _print(console: Console, scores: Scores) -> None:
             f"{q.what}: {q.readings:,} readings of {q.forecasts} forecasts, {q.inside_share:.0%} inside 5..95 % (90 % is right), "
             f"CRPS {q.crps:.3g} {q.unit}, mean error {q.error_mean:+.3g} {q.unit}"
         )
+        if q.ranks:
+            console.print(
+                f"    by tenth of the futures, from below all to above all: {' '.join(map(str, q.ranks))} (alike is right)"
+            )
+        if (c := q.chances) is not None:
+            console.print(
+                f"    chance of passing the gauge's limit: Brier score {c.brier:.3f} (always telling how often it came: {c.uncertainty:.3f}), "
+                f"passed by {c.passed} of {c.readings}"
+            )
+            for b in c.bins:
+                if b.count:
+                    console.print(
+                        f"        told {b.low:.0%} to {b.high:.0%}: {b.count} times, {b.told:.0%} on average, and it came in {b.came:.0%}"
+                    )
     for w in scores.warnings:
         lead = "none" if w.lead_median_s is None else f"{w.lead_median_s / 60.0:,.0f} min in the median"
         console.print(

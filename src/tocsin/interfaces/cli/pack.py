@@ -70,13 +70,13 @@ def _tell(console: Console, pack: Pack) -> None:
     for model in pack.models:
         console.print(f"\nModel {model.name} makes {model.makes}", style="bold")
         console.print(f"  source: {model.source}\n  limits: {model.limits}")
-        console.print(f"  forcings: {', '.join(f'{n} [{q.unit}]' for n, q in model.series.items())}")
+        console.print(f"  forcings: {', '.join(f'{n} [{d.quantity.unit}]' for n, d in model.series.items())}")
         for name, knob in model.knobs.items():
             console.print(f"  knob {name}: {knob.low:g} .. {knob.usual:g} .. {knob.high:g} {knob.unit}  {knob.meaning}")
         console.print(f"  plans can act on it with: {', '.join(sorted(model.acts_on)) or 'nothing'}")
     harm = pack.harm
     console.print("\nNumbers that decide", style="bold")
-    console.print(f"  danger from {harm.danger_from:g} {harm.danger.unit} of {harm.danger.name}: {harm.danger_source}")
+    console.print(f"  danger: {harm.told()}")
     if harm.road_speed is not None:
         console.print(f"  roads: {harm.road_speed.source}")
     for sort, curve in harm.damage.items():

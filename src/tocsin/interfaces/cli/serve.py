@@ -20,6 +20,12 @@ def serve(
             help="Folder of the ledger, the users, the readings and the forecasts; made where it is not there.", metavar="FOLDER"
         ),
     ],
+    hazard: Annotated[
+        str,
+        typer.Option(
+            help="The hazard that is watched and assessed: any installed pack, see `tocsin pack list`.", metavar="HAZARD"
+        ),
+    ] = "flood",
     port: Annotated[int, typer.Option(help="TCP port to listen on.", min=0, max=65_535)] = 8765,
     host: Annotated[
         str,
@@ -74,5 +80,6 @@ def serve(
             postgres_url_file=postgres_url_file,
             compute=compute,
             sensing_file=sensing,
+            hazard=hazard,
             as_json=as_json,
         )

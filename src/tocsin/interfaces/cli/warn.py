@@ -50,7 +50,10 @@ Expires = Annotated[
     str, typer.Option(help="How long the message holds, with a unit: 30min, 6h, 2d. At most 31d.", metavar="SPAN")
 ]
 Language = Annotated[str, typer.Option(help="Language of the texts, e.g. en, pt-BR, zh.", metavar="CODE")]
-Event = Annotated[str, typer.Option(help="What the event is called, at most 35 characters.", metavar="TEXT")]
+Event = Annotated[
+    str,
+    typer.Option(help="What the event is called, at most 35 characters. Default: as the hazard's pack calls it.", metavar="TEXT"),
+]
 Status = Annotated[DraftStatus, typer.Option(help="Draft, Exercise, System or Test; Actual is given only by an approval.")]
 Exercise = Annotated[
     str, typer.Option(help="Name of the exercise; needed with --status Exercise. Default: none.", metavar="TEXT")
@@ -77,7 +80,10 @@ def draft(
     instruction: Instruction = "",
     expires: Expires = "6h",
     language: Language = "en",
-    event: Event = "Flood",
+    hazard: Annotated[
+        str, typer.Option(help="The hazard, any installed pack: it gives the message its category and event.", metavar="HAZARD")
+    ] = "flood",
+    event: Event = "",
     sender_name: Annotated[str, typer.Option(help="The sender's name for people. Default: none.", metavar="TEXT")] = "",
     status: Status = DraftStatus.DRAFT,
     exercise: Exercise = "",
@@ -106,6 +112,7 @@ def draft(
             instruction=instruction,
             holds_s=duration_s(expires, "--expires"),
             language=language,
+            hazard=hazard,
             event=event,
             sender=sender,
             sender_name=sender_name,

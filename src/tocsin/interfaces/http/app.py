@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, observations, plans, record, situation, twin, uplink
+from tocsin.interfaces.http import forecasts, observations, plans, questions, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.interfaces.pictures import legend
 from tocsin.security.actor import Actor
@@ -123,8 +123,13 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/forecasts/{forecast}/zones", "read situation", forecasts.zones),
         route("/forecasts/{forecast}/chains", "read situation", forecasts.chains),
         route("/plans", "read situation", plans.plans),
+        route("/packs/{hazard}/questions", "read situation", questions.questions),
+        route("/packs/{hazard}/questions/{name}", "read situation", questions.ask, "POST"),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),
+        route("/limits", "read situation", plans.limits),
+        route("/limits", "write hardlimits", plans.set_limits, "POST"),
+        route("/limits/undo", "write hardlimits", plans.undo_limits, "POST"),
         route("/decisions", "write decision", plans.decide, "POST"),
         route("/decisions", "read situation", plans.decisions),
         route("/executions", "read situation", plans.executions),

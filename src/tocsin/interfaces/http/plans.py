@@ -39,6 +39,26 @@ def _comparison(centre: Centre, comparison_id: str) -> dict[str, Any]:
     return row
 
 
+def limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """What no plan may break now, who set it, what was set before, and what a limit can be on here."""
+    return centre.limits_state()
+
+
+async def set_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Set what no plan may break; the present ranking follows at once."""
+    body = await body_of(request)
+    texts = body.get("limits")
+    if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 300 for text in texts):
+        raise InputError(f'limits = {str(texts)[:60]}; wanted a list of texts, such as ["people_in_danger <= 0, 10%"]')
+    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=text_of(body, "reason", needed=False))
+    return dict(zip(("id", "comparison"), said, strict=True))
+
+
+def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Set again what held before the last change."""
+    return dict(zip(("id", "comparison"), centre.undo_limits(actor), strict=True))
+
+
 async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """Approve or reject a plan, signed with the person's own key."""
     body = await body_of(request)

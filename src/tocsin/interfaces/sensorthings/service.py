@@ -161,7 +161,7 @@ class Service:
             query = parse_options(ask.query, target.kind)
             if target.id is not None:
                 return _entity(target, query, reader, shaper)
-            page = reader.page(target.within, query)
+            page = reader.page(target.within, query, plain=not target.is_ref)
         if target.is_ref:
             return told(shaper.references(page, query, path.removesuffix("/$ref")))
         if query.data_array:
@@ -238,7 +238,7 @@ def _entity(target: Target, query: Query, reader: Reader, shaper: Shaper) -> Ans
     for name, given in (("$filter", query.filter), ("$orderby", query.orderby), ("$top", query.top is not None)):
         if given:
             raise InputError(f"{name}: this is one {target.kind.name}; such an option wants a set")
-    found = reader.one(target.kind, target.id or 0, query)
+    found = reader.one(target.kind, target.id or 0, query, plain=True)
     if found is None:
         raise NotFound(f"{target.kind.plural}({target.id}): does not exist")
     return told({"@iot.selfLink": shaper.self_link(found)} if target.is_ref else shaper.entity(found, query))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
+from tocsin.interfaces.sensorthings.plain import plain_rows, told_plain
 from tocsin.platform.things import BY_NAME, Entity, EntityType, Expand, Page, Query
+from tocsin.platform.things.jsontext import encode
 
 SAFE = "?$&=/:,;()'@%+*!~-._"
 COMPONENTS = ("id", "phenomenonTime", "result", "resultTime", "resultQuality", "validTime", "parameters")
@@ -21,6 +26,14 @@ class _Plan:
         ways = [way for way in kind.links if (not is_inside if chosen is None else way.name in chosen)]
         self.links = [(way.name, bool(way.column), f"{way.name}@iot.navigationLink") for way in ways]
 
+    @property
+    def plain_members(self) -> list[str]:
+        """What a plain Observation may have of it: it belongs to a Datastream, and its time is one moment."""
+        names = ["@iot.id"] if self.has_id else []
+        names += ["@iot.selfLink"] if self.has_self else []
+        names += [name for name, _ in self.properties if name not in ("validTime", "parameters")]
+        return names + [name for name, _, _ in self.links if name != "MultiDatastream"]
+
 
 class Shaper:
     """Writes for one root address, such as http://host/sta/v1.1."""
@@ -34,10 +47,7 @@ class Shaper:
 
     def entity(self, entity: Entity, query: Query, *, is_inside: bool = False) -> dict[str, Any]:
         """One entity with what its query chose and expanded; inside another one it has no links that nobody chose."""
-        key = entity.kind.name, query.select, is_inside
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = _Plan(entity.kind, query.select, is_inside)
+        plan = self._plan(entity.kind, query, is_inside)
         link, values, keys = self.self_link(entity), entity.values, entity.keys
         told: dict[str, Any] = {}
         if plan.has_id:
@@ -55,6 +65,28 @@ class Shaper:
             self._expanded(told, entity, part, link)
         return told
 
+    def _plan(self, kind: EntityType, query: Query, is_inside: bool) -> _Plan:
+        key = kind.name, query.select, is_inside
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _Plan(kind, query.select, is_inside)
+        return plan
+
+    def _list(self, page: Page, query: Query, *, is_inside: bool) -> Any:
+        """The entities of a page."""
+        if page.plain is None:
+            return [self.entity(one, query, is_inside=is_inside) for one in page.entities]
+        members = self._plan(page.kind, query, is_inside).plain_members
+        text = told_plain(
+            page.plain,
+            members,
+            query,
+            link=f"{self.root}/{page.kind.plural}",
+            whole=lambda one, inner: encode(self.entity(one, inner, is_inside=is_inside)),
+            inside=lambda one, inner: encode(self.entity(one, inner, is_inside=True)),
+        )
+        return msgspec.Raw(text.encode())
+
     def _expanded(self, told: dict[str, Any], entity: Entity, part: Expand, link: str) -> None:
         found = entity.expanded.get(part.link)
         if isinstance(found, Entity):
@@ -62,14 +94,14 @@ class Shaper:
         elif isinstance(found, Page):
             if found.count is not None:
                 told[f"{part.link}@iot.count"] = found.count
-            told[part.link] = [self.entity(one, part.query, is_inside=True) for one in found.entities]
+            told[part.link] = self._list(found, part.query, is_inside=True)
             if found.more:
                 told[f"{part.link}@iot.nextLink"] = f"{link}/{part.link}?{_inner_options(part.query, found)}"
 
     def page(self, page: Page, query: Query, path: str) -> dict[str, Any]:
         """A page of a set; `path` is its address below the root."""
         told = self._frame(page, query, path)
-        told["value"] = [self.entity(one, query) for one in page.entities]
+        told["value"] = self._list(page, query, is_inside=False)
         return told
 
     def references(self, page: Page, query: Query, path: str) -> dict[str, Any]:
@@ -93,12 +125,19 @@ class Shaper:
         chosen = query.select
         names = COMPONENTS if chosen is None else tuple("id" if name == "@iot.id" else name for name in chosen)
         names = tuple(name for name in names if name == "id" or BY_NAME["Observation"].prop(name) is not None)
-        groups: dict[str, list[list[Any]]] = {}
-        for entity in page.entities:
-            stream = "Datastream" if entity.keys.get("Datastream") is not None else "MultiDatastream"
-            link = f"{self.root}/{stream}s({entity.keys[stream]})"
-            row = [entity.id if name == "id" else entity.values.get(name) for name in names]
-            groups.setdefault(link, []).append(row)
+        groups: dict[str, list[Sequence[Any]]] = {}
+        plain = page.plain
+        of_plain = [] if plain is None else plain_rows(plain, names)
+        entities = dict(enumerate(page.entities)) if plain is None else plain.others
+        for place in range(len(page.entities) if plain is None else len(plain.id)):
+            entity = entities.get(place)
+            if entity is not None:
+                stream = "Datastream" if entity.keys.get("Datastream") is not None else "MultiDatastream"
+                key = entity.keys[stream]
+                row: Sequence[Any] = [entity.id if name == "id" else entity.values.get(name) for name in names]
+            elif plain is not None:
+                stream, key, row = "Datastream", plain.stream[place], of_plain[place]
+            groups.setdefault(f"{self.root}/{stream}s({key})", []).append(row)
         told["value"] = [
             {
                 f"{'Multi' if '/MultiDatastreams(' in link else ''}Datastream@iot.navigationLink": link,

@@ -25,14 +25,26 @@ from tocsin.vocabulary.errors import InputError
 
 
 class FactKind(msgspec.Struct, frozen=True):
-    """A fact that triggers may ask for: its unit, its range in that unit, and the sort of place that it is asked at."""
+    """A fact that triggers may ask for: its unit, its range in that unit, and the sort of place that it is asked at.
+
+    Where it comes from: in a simulated future from a forcing of the model (`drive`, as in `Model.series`) or from what the run tells over time
+    (`course`), at the moment; among sensors from the readings of the quantity `observed`, the highest of the place's gauges, or the mean
+    over the gauges of what each summed up in `sum_s`. With `rise_s` it is how much that has risen in so many seconds. `reached` is the share
+    of a zone's people whom the hazard has come to, which no sensor tells.
+    """
 
     name: str
     unit: str
-    place: Literal["", "water", "zone"]
+    place: Literal["", "water", "zone", "line"]
     low: float
     high: float
     meaning: str
+    drive: str = ""
+    course: str = ""
+    observed: str = ""
+    sum_s: float = 0.0
+    rise_s: float = 0.0
+    reached: bool = False
 
     @property
     def spelled(self) -> str:
@@ -53,10 +65,7 @@ FACTS: Mapping[str, FactKind] = {
     for kind in (
         FactKind("hours", "h", "", 0.0, _INF, "how long ago the plan was decided on"),
         FactKind("warning_level", "level", "", 0.0, 4.0, "the worst warning that holds"),
-        FactKind("rain_mm_per_h", "mm/h", "", 0.0, _INF, "how hard it rains"),
-        FactKind("level_m", "m", "water", -_INF, _INF, "the level of a water, above its gauge's zero"),
-        FactKind("rise_m_per_h", "m/h", "water", -_INF, _INF, "how fast the water has risen in the last hour"),
-        FactKind("flooded_share", "", "zone", 0.0, 1.0, "the share of a zone's people whom water has reached"),
+        FactKind("reached_share", "", "zone", 0.0, 1.0, "the share of a zone's people whom the hazard has reached", reached=True),
     )
 }
 

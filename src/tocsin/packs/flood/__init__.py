@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tocsin.pack import Case, Pack
+from tocsin.pack import Case, Pack, PublicWords
 from tocsin.packs.flood.chain import CHAIN
+from tocsin.packs.flood.facts import FACTS
 from tocsin.packs.flood.harm import HARM
 from tocsin.packs.flood.model import WATER_RUNS_OVER_THE_GROUND
+from tocsin.packs.flood.outlook import outlook
 from tocsin.packs.flood.plans import options, plans
 from tocsin.packs.flood.quantities import DISCHARGE, RAIN_AMOUNT, RIVER_LEVEL
 from tocsin.packs.flood.rules import RAIN_HEAVY, RIVER_RISING_FAST
@@ -20,6 +22,13 @@ PACK = Pack(
     plans=plans,
     chain=CHAIN,
     options=options,
+    facts=FACTS,
+    outlook=outlook,
+    public=PublicWords(
+        "Flood",
+        "Met",  # CAP 1.2, info.category: "Met" is meteorological, including flood
+        "Keep away from the water. Do not walk or drive through flooded streets. Follow the instructions of the emergency services.",
+    ),
     knowledge=(
         "A gauge that stops sending in a flood is itself a warning (Ahr 2021).",
         "Tie each warning level to named actions with an owner and a deadline (Zhengzhou 2021).",

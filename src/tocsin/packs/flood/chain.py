@@ -9,7 +9,7 @@ from __future__ import annotations
 from tocsin.pack.chain import ChainPart, Exposure, Link
 from tocsin.pack.lifelines import LIFELINES
 from tocsin.pack.model import Spread
-from tocsin.packs.flood.harm import HARM
+from tocsin.packs.flood.harm import DANGER_FROM_M, HARM
 from tocsin.packs.flood.quantities import FLOOD_DEPTH
 from tocsin.vocabulary import Curve
 
@@ -53,7 +53,7 @@ CHAIN: tuple[ChainPart, ...] = (
         "hospitals",
         Curve(
             FLOOD_DEPTH,
-            ((HARM.danger_from, 0.0), (HARM.danger_from + 0.01, 1.0)),
+            ((DANGER_FROM_M, 0.0), (DANGER_FROM_M + 0.01, 1.0)),
             source=f"as in the comparison of plans, a hospital that stands in danger is lost: {HARM.danger_source}",
             valid="a choice of Tocsin: people cannot walk in or out; says nothing of the building's own defences",
             unverified=True,

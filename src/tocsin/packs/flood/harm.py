@@ -56,9 +56,11 @@ ROAD_SPEED = Curve(
     valid="cars in standing water up to 300 mm; not for moving water, trucks or emergency vehicles; coefficients as several copies agree on",
 )
 
+DANGER_FROM_M = 0.3
+
 HARM = Harm(
     danger=FLOOD_DEPTH,
-    danger_from=0.3,
+    danger_from=DANGER_FROM_M,
     danger_source="Smith, Davey & Cox 2014, Flood hazard, WRL TR 2014/07 (Australian Rainfall and Runoff): above class H1, depth 0.3 m",
     road_speed=ROAD_SPEED,
     damage=damage_curves("south_america"),

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tocsin.pack import Effect, Future, Knob, Model
+from tocsin.pack import Drive, Effect, Future, Knob, Model, Verb
 from tocsin.pack.model import series_of
+from tocsin.pack.places import along_line
 from tocsin.packs.flood.quantities import (
     DISCHARGE,
     ELEVATION,
@@ -20,7 +21,7 @@ from tocsin.packs.flood.quantities import (
 )
 from tocsin.science.faces import along
 from tocsin.science.shallow_water import ConstantLoss, FloodProblem, GreenAmpt, Inflow, Rain, Stage, Wall, simulate
-from tocsin.vocabulary import InputError, Line, Member, NotFound, Series, World
+from tocsin.vocabulary import InputError, Member, NotFound, Series, World
 
 ARRIVES_AT_M = 0.1  # from this depth on water is said to have arrived; the kernel's own `wet_depth_m`
 STEADY_M_PER_H = 2e-4  # water that changes less is steady: a choice of ours; see docs/science/flood-kernel.md for what it changes
@@ -118,18 +119,20 @@ def _water_now(world: World) -> np.ndarray | None:
 def _entry(world: World, where: str, ground_m: np.ndarray) -> np.ndarray:
     """The cells where a river comes in: the lowest along a line of sort `inflow`, all within a metre of the lowest."""
     line = world.line(where)
-    points = np.linspace(0.0, line.x_m.size - 1.0, 20 * line.x_m.size * max(2, int(_length_m(line) / world.grid.cell_m)))
-    k = np.arange(line.x_m.size)
-    place = np.unique(world.grid.place(np.interp(points, k, line.x_m), np.interp(points, k, line.y_m)))
-    place = place[place >= 0]
+    place = along_line(world.grid, line)
     if not place.size:
         raise InputError(f"inflow@{where}: the line lies outside the twin")
     bed_m = ground_m.reshape(-1)[place]
     return np.column_stack(np.divmod(place[bed_m <= bed_m.min() + 1.0], world.grid.cols))
 
 
-def _length_m(line: Line) -> float:
-    return float(np.hypot(np.diff(line.x_m), np.diff(line.y_m)).sum())
+def _no_rain(_world: World, _place: str) -> float:
+    return 0.0
+
+
+def _usual_level_m(world: World, place: str) -> float:
+    water = world.water(place)
+    return water.usual_level_m - water.gauge_zero_m  # as the series are: above the gauge's zero
 
 
 def _walls(world: World, effects: Sequence[Effect]) -> tuple[Wall, ...]:
@@ -172,8 +175,15 @@ WATER_RUNS_OVER_THE_GROUND = Model(
         "soil_suction_mm": Knob("mm", 0.0, 0.0, 2_000.0, "suction at the wetting front (Green-Ampt)"),
         "soil_moisture_deficit": Knob("1", 0.0, 0.0, 0.6, "porosity less the water in the soil before the rain (Green-Ampt)"),
     },
-    series={"rain": RAIN_RATE, "level@": RIVER_LEVEL, "inflow@": DISCHARGE},
-    acts_on=frozenset({"raise_barrier", "breach"}),
+    series={
+        "rain": Drive(RAIN_RATE, "rain on the whole twin", stepwise=True, usual=_no_rain),
+        "level@": Drive(RIVER_LEVEL, "the level of a water, above its gauge's zero", "water", usual=_usual_level_m),
+        "inflow@": Drive(DISCHARGE, "a river that comes in at a line", "line"),
+    },
+    acts_on={
+        "raise_barrier": Verb("line", "raise a barrier along a line to its crest", "m"),
+        "breach": Verb("line", "open a line that holds water back", "m"),
+    },
     source="Bates et al. 2010, J. Hydrology 387:33-45; de Almeida et al. 2012, Water Resour. Res. 48:W05528; de Almeida & Bates 2013, Water Resour. Res. 49:4833-4844; soil: Green & Ampt 1911, J. Agric. Sci. 4:1-24",
     limits="no sewers, culverts or pumps; no dikes that the terrain does not show; not for dam-break fronts or flow faster than its own waves; as good as the terrain",
     forcing=forcing,

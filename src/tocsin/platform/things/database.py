@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import sqlite3
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from tocsin.platform.store.disk import check_local
 from tocsin.platform.things.functions import register
-from tocsin.platform.things.schema import APPLICATION_ID, STATEMENTS, VERSION
+from tocsin.platform.things.schema import APPLICATION_ID, STATEMENTS, STEPS, VERSION
 from tocsin.vocabulary.errors import InputError, Unavailable
+
+log = logging.getLogger(__name__)
 
 BUSY_MS = 5_000
 READERS_KEPT = 8
@@ -80,6 +83,12 @@ class Database:
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 for statement in STATEMENTS:
                     db.execute(statement)
+            else:
+                for step in range(version + 1, VERSION + 1):
+                    log.info("things_step", extra={"path": str(self.path), "step": step})
+                    for statement in STEPS[step]:
+                        db.execute(statement)
+            if version != VERSION:
                 db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager

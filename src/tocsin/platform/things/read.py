@@ -11,6 +11,7 @@ import msgspec
 
 from tocsin.platform.things.jsontext import decode
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
+from tocsin.platform.things.plain import COLUMNS, Plain, is_all_plain, is_plain_query
 from tocsin.platform.things.query import Binary, Call, Expand, Node, Path, Query, Unary
 from tocsin.platform.things.streams import shown_area
 from tocsin.platform.things.times import format_us, format_when
@@ -30,7 +31,10 @@ class Entity:
 
 @dataclass
 class Page:
-    """A part of a set: its entities, whether there are more, and how many there are in all if that was asked."""
+    """A part of a set: its entities, whether there are more, and how many there are in all if that was asked.
+
+    A page that was asked for as `plain` may have its Observations there, column by column, and no entities.
+    """
 
     kind: EntityType
     entities: list[Entity]
@@ -38,6 +42,7 @@ class Page:
     count: int | None
     top: int
     skip: int
+    plain: Plain[Entity] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,33 +130,59 @@ class Reader:
         sql = f"SELECT 1 FROM {within.kind.table} e WHERE e.id = ? AND {condition}"
         return self.db.execute(sql, (id_, *args)).fetchone() is not None
 
-    def one(self, kind: EntityType, id_: int, query: Query) -> Entity | None:
+    def one(self, kind: EntityType, id_: int, query: Query, *, plain: bool = False) -> Entity | None:
         """One entity by its id."""
         shape = _Shape(kind, query)
         row = self.db.execute(f"SELECT {shape.columns('e')} FROM {kind.table} e WHERE e.id = ?", (id_,)).fetchone()
         if row is None:
             return None
         entity = shape.entity(row)
-        self._expand([entity], kind, query.expand)
+        self._expand([entity], kind, query.expand, plain)
         return entity
 
-    def page(self, within: Within, query: Query) -> Page:
-        """A page of a set."""
+    def page(self, within: Within, query: Query, *, plain: bool = False) -> Page:
+        """A page of a set. `plain`: where its Observations are numbers at moments it may have columns in place of entities."""
         top = min(self.limits.page if query.top is None else query.top, self.limits.page_most)
         plan = _Plan(within.kind, query, self.now_us, within.link)
         condition, args = _membership(within, "e")
         where, where_args = plan.where(condition, args)
         count = self._count(within, query, plan, where, where_args) if query.count else None
-        shape = _Shape(within.kind, query)
         rank = _rank_join(within, "e")
         order = plan.order(rank[1])
-        sql = f"SELECT {shape.columns('e')} FROM {within.kind.table} e {rank[0]} {plan.joins} WHERE {where}{order.text} LIMIT ? OFFSET ?"
-        all_args = (*rank[2], *where_args, *order.args, top + 1, query.skip)
-        entities = [shape.entity(row) for row in self.db.execute(sql, all_args)]
+        of = f"FROM {within.kind.table} e {rank[0]} {plan.joins} WHERE {where}{order.text} LIMIT ? OFFSET ?"
+        args = (*rank[2], *where_args, *order.args, top + 1, query.skip)
+        if plain and is_plain_query(within.kind, query):
+            rows = self.db.execute(f"SELECT {_names(COLUMNS, 'e')} {of}", args).fetchall()
+            return Page(within.kind, [], len(rows) > top, count, top, query.skip, self._plain(rows[:top], query))
+        shape = _Shape(within.kind, query)
+        entities = [shape.entity(row) for row in self.db.execute(f"SELECT {shape.columns('e')} {of}", args)]
         more = len(entities) > top
         entities = entities[:top]
-        self._expand(entities, within.kind, query.expand)
+        self._expand(entities, within.kind, query.expand, plain)
         return Page(within.kind, entities, more, count, top, query.skip)
+
+    def _plain(self, rows: Sequence[tuple[Any, ...]], query: Query) -> Plain[Entity]:
+        """Observations as columns, with what is expanded of them; those that are no plain numbers are read as entities."""
+        found: Plain[Entity] = Plain.of(rows)
+        kind = BY_NAME["Observation"]
+        if not is_all_plain(found):
+            others = [found.id[place] for place, is_plain in enumerate(found.is_plain) if not is_plain]
+            by_id = self._by_id(kind, others, query)
+            self._expand(list(by_id.values()), kind, query.expand)
+            found.others = {place: by_id[id_] for place, id_ in enumerate(found.id) if id_ in by_id}
+        for part in query.expand:
+            ids = {"Datastream": found.stream, "FeatureOfInterest": found.feature}.get(part.link, ())
+            target = BY_NAME[part.link]
+            found.expanded[part.link] = self._by_id(target, sorted({id_ for id_ in ids if id_ is not None}), part.query)
+            self._expand(list(found.expanded[part.link].values()), target, part.query.expand)
+        return found
+
+    def _by_id(self, kind: EntityType, ids: Sequence[int], query: Query) -> dict[int, Entity]:
+        """Entities by their ids, in any order, those that the query's filter leaves."""
+        shape, plan = _Shape(kind, query), _Plan(kind, query, self.now_us)
+        where, args = plan.where("e.id IN (SELECT value FROM json_each(?))", (_json_list(ids),))
+        sql = f"SELECT {shape.columns('e')} FROM {kind.table} e {plan.joins} WHERE {where}"
+        return {row[0]: shape.entity(row) for row in self.db.execute(sql, args)}
 
     def _count(self, within: Within, query: Query, plan: _Plan, where: str, args: Sequence[Any]) -> int:
         if within.kind.name == "Observation" and query.filter is None:
@@ -173,30 +204,26 @@ class Reader:
 
     # -- what comes along ----------------------------------------------------------------------------------------------
 
-    def _expand(self, parents: list[Entity], kind: EntityType, expand: Sequence[Expand]) -> None:
+    def _expand(self, parents: list[Entity], kind: EntityType, expand: Sequence[Expand], plain: bool = False) -> None:
         for part in expand:
             link = kind.link(part.link)
             if link is None or not parents:
                 continue
             if link.many:
-                self._expand_many(parents, link, part.query)
+                self._expand_many(parents, link, part.query, plain)
             else:
-                self._expand_one(parents, link, part.query)
+                self._expand_one(parents, link, part.query, plain)
 
-    def _expand_one(self, parents: list[Entity], link: Link, query: Query) -> None:
+    def _expand_one(self, parents: list[Entity], link: Link, query: Query, plain: bool) -> None:
         kind = BY_NAME[link.target]
         ids = sorted({key for parent in parents if (key := parent.keys.get(link.name)) is not None})
-        shape = _Shape(kind, query)
-        plan = _Plan(kind, query, self.now_us)
-        where, args = plan.where("e.id IN (SELECT value FROM json_each(?))", (_json_list(ids),))
-        sql = f"SELECT {shape.columns('e')} FROM {kind.table} e {plan.joins} WHERE {where}"
-        found = {row[0]: shape.entity(row) for row in self.db.execute(sql, args)}
-        self._expand(list(found.values()), kind, query.expand)
+        found = self._by_id(kind, ids, query)
+        self._expand(list(found.values()), kind, query.expand, plain)
         for parent in parents:
             key = parent.keys.get(link.name)
             parent.expanded[link.name] = None if key is None else found.get(key)
 
-    def _expand_many(self, parents: list[Entity], link: Link, query: Query) -> None:
+    def _expand_many(self, parents: list[Entity], link: Link, query: Query, plain: bool) -> None:
         """The first of each parent's set, in one statement: for each parent the index gives the ids, then the rows are fetched."""
         kind = BY_NAME[link.target]
         top = min(self.limits.page if query.top is None else query.top, self.limits.page_most)
@@ -211,6 +238,9 @@ class Reader:
             rank = f"v.{link.rank}" if link.rank else ""
         where, args = plan.where(key, ())
         order = plan.order(rank)
+        if plain and link.back and is_plain_query(kind, query):
+            self._expand_plain(parents, link, query, plan, top)
+            return
         children: dict[int, list[Entity]] = {parent.id: [] for parent in parents}
         ids = _json_list(list(children))
         if rank:  # the same entity may stand in several places of one list
@@ -242,7 +272,22 @@ class Reader:
             page = Page(kind, listed[:top], len(listed) > top, counts.get(parent.id, 0) if query.count else None, top, query.skip)
             parent.expanded[link.name] = page
             kept |= {id(child): child for child in page.entities}
-        self._expand(list(kept.values()), kind, query.expand)
+        self._expand(list(kept.values()), kind, query.expand, plain)
+
+    def _expand_plain(self, parents: list[Entity], link: Link, query: Query, plan: _Plan, top: int) -> None:
+        """The Observations of each parent as columns, by a statement for each, which the index answers in its order."""
+        where, args = plan.where(f"e.{link.back} = ?", ())
+        order = plan.order("")
+        sql = f"SELECT {_names(COLUMNS, 'e')} FROM observation e {plan.joins} WHERE {where}{order.text} LIMIT ? OFFSET ?"
+        counts: dict[int, int] = {}
+        if query.count:
+            ids = _json_list([parent.id for parent in parents])
+            counts = self._counts("observation e", f"e.{link.back} = p.value", plan, ids)
+        for parent in parents:
+            rows = self.db.execute(sql, (parent.id, *args, *order.args, top + 1, query.skip)).fetchall()
+            count = counts.get(parent.id, 0) if query.count else None
+            plain = self._plain(rows[:top], query)
+            parent.expanded[link.name] = Page(BY_NAME["Observation"], [], len(rows) > top, count, top, query.skip, plain)
 
     def _sort(self, children: dict[int, list[Entity]], kind: EntityType, plan: _Plan) -> None:
         """Put each list into the order that its query has: SQLite gives the rows of an `IN` by their ids."""
@@ -354,7 +399,7 @@ class _Shape:
         self._names = names
 
     def columns(self, alias: str) -> str:
-        return ", ".join(f"{alias}.{name}" for name in self._names)
+        return _names(self._names, alias)
 
     def entity(self, row: Sequence[Any]) -> Entity:
         values = {
@@ -362,6 +407,10 @@ class _Shape:
             for name, reader, begin, end, plain in self._parts
         }
         return Entity(self.kind, row[0], values, dict(zip(self._key_names, row[1:], strict=False)))
+
+
+def _names(columns: Sequence[str], alias: str) -> str:
+    return ", ".join(f"{alias}.{name}" for name in columns)
 
 
 def _membership(within: Within, alias: str) -> tuple[str, tuple[Any, ...]]:

@@ -7,8 +7,22 @@ Times are microseconds since 1970 UTC; the text beside them is kept only where i
 
 from __future__ import annotations
 
+from tocsin.platform.things.plain import IS_PLAIN
+
 APPLICATION_ID = 0x73746131  # "sta1"
-VERSION = 1
+VERSION = 2
+
+IS_PLAIN_COLUMN = f"is_plain INTEGER GENERATED ALWAYS AS ({IS_PLAIN}) VIRTUAL"
+OBSERVATION_STREAM = """CREATE INDEX observation_stream ON observation (datastream_id, phenomenon_us, id, phenomenon_end_us, feature_id,
+    value, resulted_us, result_quality, is_plain) WHERE datastream_id IS NOT NULL"""
+# What brings a file of an older step to the next one.
+STEPS: dict[int, tuple[str, ...]] = {
+    2: (  # a page of a stream is read from the index alone
+        f"ALTER TABLE observation ADD COLUMN {IS_PLAIN_COLUMN}",
+        "DROP INDEX observation_stream",
+        OBSERVATION_STREAM,
+    )
+}
 
 _BOX = "min_x REAL, min_y REAL, max_x REAL, max_y REAL"
 _STREAM = f"""
@@ -56,15 +70,16 @@ STATEMENTS: tuple[str, ...] = (
     f"""CREATE TABLE feature (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, description TEXT NOT NULL,
         encoding_type TEXT NOT NULL, feature TEXT NOT NULL, properties TEXT, {_BOX})""",
     "CREATE INDEX feature_box ON feature (min_x, max_x)",
-    """CREATE TABLE observation (id INTEGER PRIMARY KEY AUTOINCREMENT,
+    f"""CREATE TABLE observation (id INTEGER PRIMARY KEY AUTOINCREMENT,
         datastream_id INTEGER REFERENCES datastream(id) ON DELETE CASCADE,
         multi_datastream_id INTEGER REFERENCES multi_datastream(id) ON DELETE CASCADE,
         feature_id INTEGER NOT NULL REFERENCES feature(id) ON DELETE CASCADE,
         phenomenon_us INTEGER NOT NULL, phenomenon_end_us INTEGER, phenomenon_text TEXT,
         value, result TEXT, resulted_us INTEGER, resulted_text TEXT, result_quality TEXT,
         valid_us INTEGER, valid_end_us INTEGER, valid_text TEXT, parameters TEXT,
+        {IS_PLAIN_COLUMN},
         CHECK ((datastream_id IS NULL) <> (multi_datastream_id IS NULL)))""",
-    "CREATE INDEX observation_stream ON observation (datastream_id, phenomenon_us) WHERE datastream_id IS NOT NULL",
+    OBSERVATION_STREAM,
     "CREATE INDEX observation_multi ON observation (multi_datastream_id, phenomenon_us) WHERE multi_datastream_id IS NOT NULL",
     "CREATE INDEX observation_time ON observation (phenomenon_us)",
     "CREATE INDEX observation_feature ON observation (feature_id)",

@@ -24,6 +24,7 @@ HOMES = (
     "residential",
     "unknown",
 )  # the sorts of buildings in which people sleep; `unknown` is mostly OpenStreetMap's building=yes
+ERROR_LEAST = 1e-6  # no gauge is exact
 COLOURS = ("blue", "yellow", "orange", "red")
 
 
@@ -207,6 +208,8 @@ def write_gauges(folder: Path, path: Path, grid: Grid, *, zero_m: Mapping[str, f
         "water": table.texts("water"),
         "zero_m": table.numbers("zero_m", usual=float("nan"), low=low, high=high),
         "limits_source": table.texts("limits_source"),
+        "error_sd": table.numbers("error_sd", usual=float("nan"), low=ERROR_LEAST, high=1e6),
+        "error_share": table.numbers("error_share", usual=float("nan"), low=ERROR_LEAST, high=10.0),
     }
     for row, (quantity, water) in enumerate(zip(columns["quantity"], columns["water"], strict=True)):
         if not quantity.replace("_", "").isalnum():

@@ -53,10 +53,15 @@ TILES_KEPT = 256  # about 25 MB of terrain tiles
 FIELD_FILES = {"elevation_m": "elevation"}
 EDGE_COLUMNS = ("source", "target", "length_m", "speed_km_per_h", "way", "highway", "name", "bridge", "places")
 LEVELS = (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
+GAUGE_ERRORS = ("error_sd", "error_share")
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A sensor's place in the twin. `zero_m` is its zero in the terrain's datum, NaN where nobody said; `water` is what it stands in."""
+    """A sensor's place in the twin. `zero_m` is its zero in the terrain's datum, NaN where nobody said; `water` is what it stands in.
+
+    `error_sd` is how far the truth may lie from what it shows, as a standard deviation in the quantity's unit, `error_share` the same as a share of
+    an amount of rain; NaN where nobody said.
+    """
 
     site: str
     name: str
@@ -70,6 +75,8 @@ class Gauge(msgspec.Struct, frozen=True):
     limits: Limits | None
     unit: str = ""
     water: str = ""
+    error_sd: float = float("nan")
+    error_share: float = float("nan")
 
 
 class Recent:
@@ -308,6 +315,7 @@ class Twin:
         found = []
         for row, shape in enumerate(shapes):
             lon, lat = self._to_lonlat.transform(shape.x, shape.y)
+            errors = [float(columns[c][row]) if c in columns else float("nan") for c in GAUGE_ERRORS]  # none in older twins
             at = {level: float(columns[level.word][row]) for level in LEVELS if np.isfinite(columns[level.word][row])}
             source = str(columns["limits_source"][row])
             unit = str(columns["unit"][row])
@@ -326,6 +334,7 @@ class Twin:
                     limits,
                     unit,
                     str(columns["water"][row]),
+                    *errors,
                 )
             )
         return tuple(found)
