@@ -72,6 +72,7 @@ class FireProblem(msgspec.Struct, frozen=True):
 
     `fuel` are numbers of Anderson or Scott & Burgan; 91..99 do not burn. `canopy` stands over timber (models 8-12, TU, TL, SB). `wind_limit` cuts the wind that still
     helps after Rothermel 1972, eq. 87 (Andrews, Cruz & Rothermel 2013, Int. J. Wildland Fire 22:959-969 advise against it). A line holds fires below `line_holds_kw_per_m`.
+    `rate_factor` multiplies all rates of spread: what is known of how wrong the model is here.
     """
 
     fuel: NDArray[np.int64]
@@ -84,12 +85,15 @@ class FireProblem(msgspec.Struct, frozen=True):
     wind_limit: bool = False
     lines: tuple[FireLine, ...] = ()
     line_holds_kw_per_m: float = float("inf")
+    rate_factor: float = 1.0
 
     def __post_init__(self) -> None:
         if self.fuel.ndim != 2 or not self.fuel.size:
             raise InputError(f"fire: fuel has shape {self.fuel.shape}; wanted (row, col)")
         if not (np.isfinite(self.cell_m) and self.cell_m > 0):
             raise InputError(f"fire: cell_m = {self.cell_m}; wanted a length above 0")
+        if not (np.isfinite(self.rate_factor) and self.rate_factor > 0):
+            raise InputError(f"fire: rate_factor = {self.rate_factor}; wanted a number above 0")
         if self.elevation_m is not None and self.elevation_m.shape != self.fuel.shape:
             raise InputError(f"fire: ground {self.elevation_m.shape}, fuel {self.fuel.shape}; wanted the same (row, col)")
         begins = [w.begin_s for w in self.weather]
@@ -122,6 +126,7 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     end = float(begin[0] + duration_s)
     begin = begin[begin < end] if (begin < end).any() else begin[:1]
     table = spread_table(problem.weather[: begin.size], problem.canopy, wind_limit=problem.wind_limit)
+    table[:, :, [fire_steps.RATE, fire_steps.CROWN_RATE]] *= problem.rate_factor
     present = np.unique(row[row >= 0])
     lean, margin = _order(fire_steps, table, present, problem.cell_m)
     shape = problem.fuel.shape
