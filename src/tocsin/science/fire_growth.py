@@ -127,7 +127,7 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     begin = begin[begin < end] if (begin < end).any() else begin[:1]
     table = spread_table(problem.weather[: begin.size], problem.canopy, wind_limit=problem.wind_limit)
     table[:, :, [fire_steps.RATE, fire_steps.CROWN_RATE]] *= problem.rate_factor
-    present = np.unique(row[row >= 0])
+    present = np.flatnonzero(np.bincount(row.reshape(-1) + 1, minlength=1)[1:])
     lean, margin = _order(fire_steps, table, present, problem.cell_m)
     shape = problem.fuel.shape
     up_east, up_north = _slope(problem)
@@ -140,15 +140,17 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
         np.ascontiguousarray(row, np.int16), up_east, up_north, table, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         np.asarray(start, np.int64), np.maximum(problem.start_s[order], begin[0]), float(problem.line_holds_kw_per_m), arrival, rate, toward, intensity,
     )  # fmt: skip
-    heat = intensity.astype(np.float64)
-    residence = beds(problem.weather[0].moisture).residence_s
+    heat, burns = intensity.astype(np.float64), np.isfinite(arrival)
+    flame, gone = np.zeros(shape), np.full(shape, np.inf)
+    flame[burns] = flame_length_m(heat[burns])
+    gone[burns] = arrival[burns] + beds(problem.weather[0].moisture).residence_s[row[burns]]
     return FireRun(
         arrival,
-        np.where(np.isfinite(arrival), arrival + residence[np.maximum(row, 0)], np.inf),
+        gone,
         rate.astype(np.float64) * 60.0,
         toward.astype(np.float64),
         heat,
-        flame_length_m(heat),
+        flame,
         int(taken),
     )
 

@@ -16,11 +16,13 @@ from numba import njit
 
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
-_inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+_inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
 # columns of the table (interval, fuel, column): what fuel, moisture, wind and trees decide, in metres and seconds
 (RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
  COLUMNS) = range(15)  # fmt: skip
+# of a cell in an interval: middle c, matrix W, heat, W^-1 c, W^-1, 1 + c.W^-1 c, determinant of W + cc
+CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, IXX, IXY, IYY, FULL, SPREAD = range(13)
 MPH_PER_M_PER_MIN = 1.0 / 60.0 / 0.44704
 SHAPE_MOST = 8.0
 BETTER_BY = 1e-4  # s: an arrival is taken as earlier only by more than this
@@ -87,13 +89,6 @@ def head_of_rows(row, up_east, up_north, table, rate, toward, shape, intensity, 
         intensity[n] = rate[n] * heat
 
 
-@_inline
-def _swap(heap, place, i, j):  # type: ignore[no-untyped-def]
-    a, b = heap[i], heap[j]
-    heap[i], heap[j] = b, a
-    place[b], place[a] = i, j
-
-
 @_plain
 def _rise(heap, place, key, i):  # type: ignore[no-untyped-def]
     node = heap[i]
@@ -139,17 +134,29 @@ def _take(heap, place, key, size):  # type: ignore[no-untyped-def]
     return top
 
 
-@_plain
-def _crossing(cx, cy, wxx, wxy, wyy, dx, dy):  # type: ignore[no-untyped-def]
+@_inline
+def _time(kx, ky, ixx, ixy, iyy, full, dx, dy):  # type: ignore[no-untyped-def]
+    """Time to go straight by (dx, dy)."""
+    return sqrt(full * (dx * (ixx * dx + ixy * dy) + dy * (ixy * dx + iyy * dy))) - (dx * kx + dy * ky)
+
+
+@_inline
+def _crossing(kx, ky, ixx, ixy, iyy, full, dx, dy):  # type: ignore[no-untyped-def]
     """Time to go straight by (dx, dy), and the slowness of the front that comes so."""
-    det = wxx * wyy - wxy * wxy
-    kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det  # W^-1 c
-    gx, gy = (wyy * dx - wxy * dy) / det, (wxx * dy - wxy * dx) / det  # W^-1 d
-    full = 1.0 + cx * kx + cy * ky
+    gx, gy = ixx * dx + ixy * dy, ixy * dx + iyy * dy
     long = dx * gx + dy * gy
-    t = sqrt(full * long) - (dx * kx + dy * ky)
-    stretch = sqrt(full / long)
-    return t, stretch * gx - kx, stretch * gy - ky
+    root = sqrt(full * long)
+    stretch = root / long
+    return root - (dx * kx + dy * ky), stretch * gx - kx, stretch * gy - ky
+
+
+@_inline
+def _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, dx, dy, back_x, back_y, bend):  # type: ignore[no-untyped-def]
+    """The same, and the front's radius: it goes on from the point that sent it where that lies behind, else a new front begins."""
+    t, gx, gy = _crossing(kx, ky, ixx, ixy, iyy, full, dx, dy)
+    along = back_x * dx + back_y * dy
+    far = along > 0.0 and along * along > 0.98 * (back_x * back_x + back_y * back_y) * (dx * dx + dy * dy)
+    return t, gx, gy, t * _radius(sxx, sxy, syy, spread, gx, gy) + (bend if far else 0.0)
 
 
 @_inline
@@ -159,7 +166,7 @@ def _radius(sxx, sxy, syy, spread, px, py):  # type: ignore[no-untyped-def]
     return spread * ratio * ratio * ratio
 
 
-@_plain
+@_inline
 def _from_point(cx, cy, sxx, sxy, syy, spread, px, py, bend):  # type: ignore[no-untyped-def]
     """The way from the point that would have made a front of this normal and this radius, had all ground been as here."""
     tx, ty = sxx * px + sxy * py, sxy * px + syy * py
@@ -208,7 +215,7 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
     slope_x, slope_y = up_east.reshape(-1), up_north.reshape(-1)
     time, key = np.full(size_all, np.inf), np.empty(size_all)
     px, py, bend = np.zeros(size_all, np.float32), np.zeros(size_all, np.float32), np.zeros(size_all, np.float32)
-    shape = np.empty((size_all, 6), np.float32)
+    shape = np.empty((size_all, 13), np.float32)
     known = np.full(size_all, -1, np.int16)
     era = np.full(size_all, -1, np.int16)  # the interval in which a cell was taken up; -1: not yet
     heap, place = np.empty(size_all, np.int32), np.full(size_all, -1, np.int32)
@@ -242,7 +249,7 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                     _know(m, k, beds, fuel, slope_x, slope_y, shape, known)
                     if slow > 0.0:
                         nx, ny = px[m] / slow, py[m] / slow
-                        fresh = _front_speed(shape[m], nx, ny)
+                        fresh = _front_speed(shape, m, nx, ny)
                         time[m] = begin_s[k] - (begin_s[k] - time[m]) / slow / fresh
                         px[m], py[m] = nx / fresh, ny / fresh
                     else:
@@ -302,7 +309,7 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                     else:
                         rate[q] = sqrt(shape[q, 0] ** 2 + shape[q, 1] ** 2) + sqrt(shape[q, 2])
                         toward[q] = (atan2(shape[q, 0], shape[q, 1]) * 180.0 / pi) % 360.0
-                    intensity[q] = rate[q] * shape[q, 5]
+                    intensity[q] = rate[q] * shape[q, HEAT_OF]
             # what q, with those beside it that have burnt, means for its neighbours
             r, c, time_q = q // cols, q % cols, time[q]
             for j in range(8):
@@ -313,20 +320,21 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                 if fuel[n] < 0 or 0 <= era[n] < k:
                     continue
                 _know(n, k, beds, fuel, slope_x, slope_y, shape, known)
-                cx, cy, wxx, wxy, wyy = shape[n, 0], shape[n, 1], shape[n, 2], shape[n, 3], shape[n, 4]
+                kx, ky = np.float64(shape[n, KX]), np.float64(shape[n, KY])
                 d1x, d1y = RIGHT[j] * cell_m, -DOWN[j] * cell_m
+                if time[n] - time_q <= -(kx * d1x + ky * d1y):
+                    continue  # in the order in which a front goes through this cell, q comes after it
+                cx, cy = np.float64(shape[n, CX]), np.float64(shape[n, CY])
+                wxx, wxy, wyy = np.float64(shape[n, WXX]), np.float64(shape[n, WXY]), np.float64(shape[n, WYY])
+                ixx, ixy, iyy = np.float64(shape[n, IXX]), np.float64(shape[n, IXY]), np.float64(shape[n, IYY])
+                full, spread = np.float64(shape[n, FULL]), np.float64(shape[n, SPREAD])
                 sxx, sxy, syy = wxx + cx * cx, wxy + cx * cy, wyy + cy * cy
-                spread = sxx * syy - sxy * sxy
-                t, one_x, one_y = _crossing(cx, cy, wxx, wxy, wyy, d1x, d1y)
                 back_x = back_y = 0.0  # from q to the point that would have sent the front here
                 if bend[q] > 0.0:
                     back_x, back_y = _from_point(cx, cy, sxx, sxy, syy, spread, px[q], py[q], bend[q])
-                along = back_x * d1x + back_y * d1y
-                far = along > 0.0 and along * along > 0.98 * (back_x * back_x + back_y * back_y) * (d1x * d1x + d1y * d1y)
-                one_bend = t * _radius(sxx, sxy, syy, spread, one_x, one_y) + (bend[q] if far else 0.0)
-                best, best_x, best_y, best_bend, by = time_q + t, one_x, one_y, one_bend, -1
+                best, best_x, best_y, best_bend, by = np.inf, 0.0, 0.0, 0.0, -1
                 for side in (3, 5):
-                    i = (j + side) % 8  # from n towards the other end of a side of its square
+                    i = (j + side) & 7  # from n towards the other end of a side of its square
                     r2, c2 = r1 + DOWN[i], c1 + RIGHT[i]
                     if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
                         continue
@@ -334,19 +342,23 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                     if era[m] < 0 or (era[m] < k and known[m] != k):
                         continue
                     d2x, d2y = -RIGHT[i] * cell_m, DOWN[i] * cell_m
+                    per = 1.0 / (d1x * d2y - d1y * d2x)
                     # what a straight front would have had at q and m, for the front at n to be as it is: less by how far the front is bent
                     less_q = less_m = age = 0.0
                     if bend[q] > 0.0 and bend[m] > 0.0 and min(bend[q], bend[m]) < straight_m:
                         two_x, two_y = _from_point(cx, cy, sxx, sxy, syy, spread, px[m], py[m], bend[m])
                         apart_x, apart_y = back_x + d1x - two_x - d2x, back_y + d1y - two_y - d2y
                         fx, fy = 0.5 * (back_x + d1x + two_x + d2x), 0.5 * (back_y + d1y + two_y + d2y)
-                        if 16.0 * (apart_x * apart_x + apart_y * apart_y) < fx * fx + fy * fy:
-                            age, gx, gy = _crossing(cx, cy, wxx, wxy, wyy, fx, fy)
-                            less_q = gx * d1x + gy * d1y - age + _crossing(cx, cy, wxx, wxy, wyy, fx - d1x, fy - d1y)[0]
-                            less_m = gx * d2x + gy * d2y - age + _crossing(cx, cy, wxx, wxy, wyy, fx - d2x, fy - d2y)[0]
-                    det = d1x * d2y - d1y * d2x
-                    ax, ay = (d2y - d1y) / det, (d1x - d2x) / det
-                    lag = (time_q - less_q - time[m] + less_m) / det
+                        f2 = fx * fx + fy * fy
+                        if 16.0 * (apart_x * apart_x + apart_y * apart_y) < f2:
+                            aside = -0.25 * sqrt(f2) * cell_m * abs(per)
+                            if (fx * d2y - fy * d2x) * per < aside or (fy * d1x - fx * d1y) * per < aside:
+                                continue  # it comes from far beside this side
+                            age, gx, gy = _crossing(kx, ky, ixx, ixy, iyy, full, fx, fy)
+                            less_q = gx * d1x + gy * d1y - age + _time(kx, ky, ixx, ixy, iyy, full, fx - d1x, fy - d1y)
+                            less_m = gx * d2x + gy * d2y - age + _time(kx, ky, ixx, ixy, iyy, full, fx - d2x, fy - d2y)
+                    ax, ay = (d2y - d1y) * per, (d1x - d2x) * per
+                    lag = (time_q - less_q - time[m] + less_m) * per
                     bx, by_ = -d1y * lag, d1x * lag
                     wax, way = wxx * ax + wxy * ay, wxy * ax + wyy * ay
                     a2 = ax * wax + ay * way
@@ -361,10 +373,13 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                         continue
                     gx, gy = ax * tau + bx, ay * tau + by_
                     vx, vy = cx + wxx * gx + wxy * gy, cy + wxy * gx + wyy * gy
-                    if (vx * d2y - vy * d2x) / det < 0.0 or (vy * d1x - vx * d1y) / det < 0.0 or cx * gx + cy * gy > 1.0:
+                    if (vx * d2y - vy * d2x) * per < 0.0 or (vy * d1x - vx * d1y) * per < 0.0 or cx * gx + cy * gy > 1.0:
                         continue
                     best, best_x, best_y, by = arrives, gx, gy, m
-                    best_bend = min(age * _radius(sxx, sxy, syy, spread, gx, gy) if age > 0.0 else 1e6 * cell_m, 1e6 * cell_m)
+                    best_bend = min(age * _radius(sxx, sxy, syy, spread, gx, gy), 1e6 * cell_m) if age > 0.0 else 1e6 * cell_m
+                if by < 0:
+                    best, best_x, best_y, best_bend = _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q])
+                    best += time_q
                 if k > 0 and best < begin_s[k]:
                     best = begin_s[k]
                 if best >= time[n] - BETTER_BY:
@@ -372,14 +387,15 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                 if walls or r1 != r and c1 != c:
                     at_s = 0.5 * (time_q + best)
                     slow = sqrt(best_x * best_x + best_y * best_y)
-                    holds = walls and shape[n, 5] / slow <= holds_kw_per_m
+                    holds = walls and shape[n, HEAT_OF] / slow <= holds_kw_per_m
                     if not _passes(row, west_s, north_s, holds, r, c, r1, c1, at_s):
                         continue
                     if by >= 0 and holds and not (
                         _passes(row, west_s, north_s, True, by // cols, by % cols, r1, c1, at_s)
                         and _open(row, west_s, north_s, True, r, c, by // cols, by % cols, at_s)
                     ):
-                        best, best_x, best_y, best_bend = time_q + t, one_x, one_y, one_bend
+                        best, best_x, best_y, best_bend = _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q])
+                        best += time_q
                         if best >= time[n] - BETTER_BY:
                             continue
                 time[n], px[n], py[n], bend[n] = best, best_x, best_y, best_bend
@@ -399,11 +415,17 @@ def _know(n, k, beds, fuel, slope_x, slope_y, shape, known):  # type: ignore[no-
     if known[n] != k:
         known[n] = k
         cx, cy, wxx, wxy, wyy, _, heat, _, _, _, _ = ellipse(beds[fuel[n]], slope_x[n], slope_y[n])
-        shape[n, 0], shape[n, 1], shape[n, 2], shape[n, 3], shape[n, 4], shape[n, 5] = cx, cy, wxx, wxy, wyy, heat
+        det = wxx * wyy - wxy * wxy
+        kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
+        full = 1.0 + cx * kx + cy * ky
+        shape[n, CX], shape[n, CY], shape[n, WXX], shape[n, WXY], shape[n, WYY], shape[n, HEAT_OF] = cx, cy, wxx, wxy, wyy, heat
+        shape[n, KX], shape[n, KY], shape[n, IXX], shape[n, IXY], shape[n, IYY] = kx, ky, wyy / det, -wxy / det, wxx / det
+        shape[n, FULL], shape[n, SPREAD] = full, det * full
 
 
 @_plain
-def _front_speed(shape, nx, ny):  # type: ignore[no-untyped-def]
+def _front_speed(shape, m, nx, ny):  # type: ignore[no-untyped-def]
     """How fast a front moves along its normal."""
-    along = shape[0] * nx + shape[1] * ny
-    return along + sqrt(nx * (shape[2] * nx + shape[3] * ny) + ny * (shape[3] * nx + shape[4] * ny) + along * along)
+    along = shape[m, CX] * nx + shape[m, CY] * ny
+    wx, wy = shape[m, WXX] * nx + shape[m, WXY] * ny, shape[m, WXY] * nx + shape[m, WYY] * ny
+    return along + sqrt(nx * wx + ny * wy + along * along)

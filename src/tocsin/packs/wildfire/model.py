@@ -223,7 +223,7 @@ FIRE_SPREADS = Model(
         "canopy_base_height_m": Knob("m", 0.0, 0.0, 60.0, "height of their lowest branches"),
         "canopy_bulk_density_kg_per_m3": Knob("kg/m3", 0.0, 0.0, 1.0, "needles in the crowns' space; 0: crowns do not burn"),
         "line_holds_kw_per_m": Knob(
-            "kW/m", 0.0, 1_730.0, 1_000_000.0, "a line stops fires below this: 500 Btu/ft/s, up to which machines work at the head (Andrews & Rothermel 1982, INT-131, as quoted; unverified)"
+            "kW/m", 0.0, 1_730.0, 20_000.0, "a line stops fires below this: 500 Btu/ft/s, up to which machines work at the head (Andrews & Rothermel 1982, INT-131, as quoted; unverified)"
         ),
     },
     series={
