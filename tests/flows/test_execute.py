@@ -22,12 +22,19 @@ from tocsin.pack.trigger import Fact
 from tocsin.security.actor import Actor
 from tocsin.security.keys import SigningKey
 from tocsin.testing.memory import START, TestHost
-from tocsin.vocabulary import Conflict, Decision, Level, NotFound, Order, PlanEvent, Refused, Report
+from tocsin.vocabulary import Conflict, Decision, InputError, Level, NotFound, Order, PlanEvent, Refused, Report
 
 ADA = Actor("ada", frozenset({"commander"}))
 OTTO = Actor("otto", frozenset({"operator"}))
 PLATFORM = Actor("platform", frozenset({"system"}))
 KEY = SigningKey.new()
+
+
+def signed(event: PlanEvent) -> PlanEvent:
+    named = msgspec.structs.replace(event, signer="ada", public_key=KEY.public_key)
+    return msgspec.structs.replace(named, signature=KEY.sign(named.signing_bytes()))
+
+
 DAY = Future(0, 7, 86_400.0, {})
 WIDE = Duration(20.0, 40.0, 90.0)
 
@@ -350,7 +357,7 @@ def test_an_approval_writes_the_first_orders_with_the_decision_and_the_rest_foll
     (row,) = executor.rows(START)
     assert (row["decision"], row["proposed"], row["over"]) == (decision_id, ["II"], False)
     assert executor.step(START) == ()
-    executor.agree(ADA, decision_id, "II", agrees=True, reason="", now=START + timedelta(minutes=1))
+    executor.agree(ADA, decision_id, "II", agrees=True, reason="", sign=signed, now=START + timedelta(minutes=1))
     waiting = {a["name"]: a["waits_for"] for a in executor.rows(START)[0]["actions"]}
     assert waiting["by bus"] == ["warn"]
     order = executor.rows(START)[0]["actions"][0]["order"]
@@ -380,7 +387,7 @@ def test_a_plan_whose_facts_break_is_told_and_does_not_stop_the_others() -> None
 
 def test_an_ended_plan_is_over_and_an_unreadable_one_is_shown() -> None:
     _, executor, decision_id = carrying(PLAN, Lake(lambda _s: 1.0))
-    executor.end(ADA, decision_id, reason="the water falls", now=START)
+    executor.end(ADA, decision_id, reason="the water falls", sign=signed, now=START)
     assert executor.rows(START)[0]["ended"] == "the water falls"
     strange = msgspec.structs.replace(begun(PLAN, decided(PLAN)), document="{", cause=("decision-0",))
     executions = Executions(Entry(n, str(n), "ada", START, r) for n, r in enumerate([strange], 1))
@@ -408,3 +415,20 @@ def test_the_result_is_beside_what_the_same_facts_would_have_brought_at_the_usua
     assert (c.expected_start_s, c.outcome, c.delay_s) == (None, "not called", None)
     with pytest.raises(NotFound, match="no plan was begun by 'x'"):
         executor.score("x", now)
+
+
+def test_what_a_person_says_of_a_level_is_signed_and_an_event_that_was_changed_or_is_anothers_is_refused() -> None:
+    host, executor, decision_id = carrying(PLAN, Lake(lambda _s: 3.5))
+
+    def changed(event: PlanEvent) -> PlanEvent:
+        return msgspec.structs.replace(signed(event), reason="another reason")
+
+    now = START + timedelta(minutes=1)
+    with pytest.raises(InputError, match="is not what was signed"):
+        executor.agree(ADA, decision_id, "II", agrees=True, reason="", sign=changed, now=now)
+    said = executor.agree(ADA, decision_id, "II", agrees=False, reason="not yet", sign=signed, now=now)
+    event = host.ledger.find(said).record
+    assert isinstance(event, PlanEvent)
+    assert (event.what, event.signer, event.reason) == ("refused", "ada", "not yet")
+    with pytest.raises(InputError, match="was written by 'otto'"):
+        host.ledger.append(OTTO, [event])

@@ -79,12 +79,13 @@ class Served:
         self.address = str(self.wait_for_line("http://")["address"])
         return self
 
-    def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
+    def ask(self, path: str, body: Any = None, *, method: str | None = None) -> tuple[int, Any]:
         """Status and JSON (or bytes) of one request of the API."""
-        request = urllib.request.Request(f"{self.address}api/v1{path}", None if body is None else json.dumps(body).encode())
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}api/v1{path}", sent, method=method)
         if self.cookie:
             request.add_header("Cookie", self.cookie)
-        if body is not None:
+        if body is not None or method is not None:
             request.add_header("X-Tocsin-CSRF", self.csrf)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
@@ -246,7 +247,7 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     begun = [a["name"] for a in running["actions"] if a["phase"] == "running"]
     assert [o["action"] for o in served.get("/orders")] == begun != []
     level = f"/executions/{decided['id']}/levels/II"
-    assert [served.ask(level, {"agrees": agrees})[0] for agrees in (True, "yes")] == [404, 400]
+    assert [served.ask(level, {"agrees": agrees, "password": COMMANDER})[0] for agrees in (True, "yes")] == [404, 400]
     assert [(d["signer"], d["signature_ok"]) for d in served.get("/decisions")] == [(ADA, True)]
 
     result = served.get(f"/executions/{decided['id']}/result")
@@ -277,7 +278,9 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     if decided["orders"]:
         assert again.ask(f"/orders/{decided['orders'][0]}/reports", {"state": "acknowledged", "text": ""})[0] == 200
     end = f"/executions/{decided['id']}/end"
-    assert [again.ask(end, {"reason": "the water falls"})[0] for _ in range(2)] == [200, 409]
+    why = {"reason": "the water falls"}
+    wrong, right = why | {"password": "wrong horse battery"}, why | {"password": COMMANDER}
+    assert [again.ask(end, body)[0] for body in (why, wrong, right, right)] == [400, 403, 200, 409]
     assert again.get("/executions")[0]["ended"] == "the water falls"
     drop(data, "river_level", [("quay", timedelta(seconds=1), 2.3)])
     again.wait_until("/gauges", lambda gauges: gauges[0]["value"] == 2.3)
@@ -627,5 +630,123 @@ def test_hard_limits_are_set_in_a_served_platform_hold_for_its_ranking_and_for_t
     assert kept[0]["id"] in moved["cause"]
     assert "Weighed by readings" in moved["doubt"]
     assert all(score["limits"] for score in moved["scores"])
+    assert again.stop() == 0
+    assert again.errors == []
+
+
+SCENARIO = """
+duration = "6h"
+members = 6
+seed = 3
+[series]
+"level@lake" = { time_h = [0, 2], value = [0.0, 2.4], unit = "m" }
+[knobs]
+level_offset_m = { low = -0.3, usual = 0.0, high = 0.6 }
+"""
+
+
+def test_what_a_person_asks_for_is_computed_in_the_background_and_is_beside_the_assessment_and_not_in_its_place(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    data = tmp_path / "centre"
+    add_ada(data, "--purpose", "exercise")
+    code, _, err = run("user", "add", data, "pat", "--role", "planner", "--as", ADA, stdin=f"{COMMANDER}\n{COMMANDER}\n")
+    assert code == 0, err
+    served = serve(data, "--purpose", "exercise").is_up()
+    served.sign_in()
+    assert served.ask("/jobs/compare", {"scenario": SCENARIO})[0] == 403  # a commander decides, a planner computes
+    served.sign_in("pat")
+
+    # no sensor has said anything: there is a scenario to fill in all the same, and it says what can be said
+    start = served.get("/scenario")
+    assert "no gauge says anything" in start["why_not_now"]
+    assert '"level@lake" = { level = ' in start["toml"]
+    assert start["drives"]["rain"]["unit"] == "mm/h"
+    names = [plan["name"] for plan in served.get("/plans")]
+    for body, says in (
+        ({}, "wanted one of `scenario`"),
+        ({"scenario": "duration ="}, "is no TOML"),
+        ({"scenario": SCENARIO.replace("lake", "sea")}, "sea"),
+        ({"scenario": SCENARIO, "plans": ["frogs"]}, "no plan 'frogs'"),
+        ({"scenario": SCENARIO, "limits": ["frogs <= 0"]}, "no figure 'frogs'"),
+        ({"scenario": SCENARIO.replace("members = 6", "members = 5000")}, "at most 500"),
+        ({"futures": "../readings"}, "no futures"),
+    ):
+        status, told = served.ask("/jobs/compare", body)
+        assert (status in (400, 404), says in told["error"]["message"]) == (True, True), told
+    assert served.get("/jobs") == []
+
+    # futures are run once, and compared on
+    status, job = served.ask("/jobs/futures", {"scenario": SCENARIO, "name": "storm"})
+    assert status == 200, job
+    done = served.wait_until(f"/jobs/{job['id']}", lambda told: told["state"] != "running" and told)
+    assert (done["state"], done["result"]["done"], done["by"]) == ("done", 6, "pat"), done
+    assert served.get("/futures") == [{"name": "storm", "done": 6, "members": 6, "failed": 0}]
+    limit = "people_in_danger <= 0, 1%"
+    status, job = served.ask("/jobs/compare", {"futures": "storm", "plans": names[:2], "limits": [limit], "all": True})
+    assert status == 200, job
+    done = served.wait_until(f"/jobs/{job['id']}", lambda told: told["state"] != "running" and told)
+    assert done["state"] == "done", done
+    compared = served.get(f"/comparisons/{done['result']['comparison']}")
+    assert sorted(score["plan"] for score in compared["scores"]) == sorted(names[:2])
+    assert all(score["limits"] for score in compared["scores"])
+    assert compared["recommended"] == done["result"]["recommended"]
+    asked = served.get(f"/forecasts/{compared['forecast']}")
+    assert (asked["asked_by"], asked["members"]) == ("pat", 6)
+    kinds = [(r["actor"], r["record"]["kind"]) for r in served.get("/records")]
+    assert [kind for actor, kind in kinds if actor == "pat"] == ["note", "forecast", "note", "forecast", "comparison"]
+    chain = served.get(f"/records/{compared['id']}/chain")["nodes"]
+    assert any("asked to compare" in node["text"] for node in chain)
+
+    # the same on a scenario, from the warning; and plans to consider
+    status, job = served.ask("/jobs/compare", {"scenario": SCENARIO, "hour": 3})
+    assert status == 200, job
+    status, other = served.ask("/jobs/suggest", {"futures": "storm"})
+    assert status == 200, other
+    for one in (job, other):
+        done = served.wait_until(f"/jobs/{one['id']}", lambda told: told["state"] != "running" and told)
+        assert done["state"] == "done", done
+    assert {row["origin"] for row in done["result"]["suggested"]} >= {"library"}
+
+    # one that is cancelled stops, and says by whom
+    many = SCENARIO.replace("members = 6", "members = 500")
+    status, job = served.ask("/jobs/futures", {"scenario": many, "name": "many"})
+    assert served.ask(f"/jobs/{job['id']}/cancel", {})[0] == 200
+    assert served.wait_until(f"/jobs/{job['id']}", lambda told: told["state"] != "running" and told)["state"] == "cancelled"
+
+    # a plan goes into the library, is compared with the others, and comes out of it
+    own = done["result"]["suggested"][-1]["plan"] | {"name": "our own"}
+    del own["hazard"]
+    checked = served.ask("/plans/check", {"plan": own})[1]
+    assert (checked["ok"], "hazard" in checked["faults"][0]["message"]) == (False, True)
+    own["hazard"] = "flood"
+    wrong = own | {"actions": [own["actions"][0] | {"when": "frogs > 3"}]}
+    checked = served.ask("/plans/check", {"plan": wrong})[1]
+    assert [fault["path"] for fault in checked["faults"]][:1] == [["actions", 0, "when"]], checked
+    assert served.ask("/plans", {"plan": wrong})[0] == 400
+    checked = served.ask("/plans/check", {"plan": own})[1]
+    assert (checked["ok"], checked["faults"]) == (True, [])
+    assert served.ask("/plans/check", {"toml": checked["toml"]})[1]["digest"] == checked["digest"]
+    status, told = served.ask("/plans", {"toml": checked["toml"]})
+    assert (status, told.get("plan")) == (200, "our own"), told
+    assert served.ask("/plans", {"plan": own})[0] == 409
+    assert {p["name"]: p["saved_by"] for p in served.get("/plans")}["our own"] == "pat"
+    assert served.get("/plans/options")["plan"]["actions"]
+    jobs = served.get("/jobs")
+    assert served.stop() == 0
+    assert served.errors == []
+
+    # after a restart all of it is there; what a person asked for was no assessment, so a warning brings one, with the new plan in it
+    again = serve(data, "--purpose", "exercise").is_up()
+    again.sign_in()
+    assert [j["id"] for j in again.get("/jobs")] == [j["id"] for j in jobs]
+    before = len(again.get("/comparisons"))
+    drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
+    newest = again.wait_until("/comparisons", lambda told: len(told) > before and told)[0]
+    assert "our own" in [score["plan"] for score in newest["scores"]]
+    assert "asked_by" not in again.get("/forecasts/latest")
+    again.sign_in("pat")
+    assert again.ask("/plans/our%20own", method="DELETE")[0] == 200
+    assert "our own" not in [plan["name"] for plan in again.get("/plans")]
     assert again.stop() == 0
     assert again.errors == []

@@ -16,6 +16,7 @@ from tocsin.vocabulary import (
     HardLimits,
     Incident,
     Level,
+    LibraryPlan,
     Note,
     NotFound,
     Order,
@@ -67,6 +68,7 @@ class Board:
         self.comparisons: dict[str, Comparison] = {}
         self.verifications: dict[str, Verification] = {}  # forecast -> what came beside it, the last word
         self.limits: dict[str, tuple[HardLimits, str]] = {}  # what was set and by whom; the last one holds
+        self.library: dict[str, tuple[str, LibraryPlan, str]] = {}  # plan -> the last that was said of it, and by whom
         self.decisions: dict[str, Decision] = {}
         self.orders: dict[str, OrderState] = {}
         self.incidents: dict[str, Incident] = {}
@@ -97,6 +99,8 @@ class Board:
                 self.forecasts[entry.id] = forecast
             case Comparison() as comparison:
                 self.comparisons[entry.id] = comparison
+            case LibraryPlan() as plan:
+                self.library[plan.plan] = (entry.id, plan, entry.actor)
             case HardLimits() as limits:
                 self.limits[entry.id] = (limits, entry.actor)
             case Verification() as verification:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tocsin.decision.interpret import play
@@ -15,11 +15,12 @@ from tocsin.host import Ledger
 from tocsin.pack import Future, Plan
 from tocsin.pack.trigger import Facts
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import Decision, Record, TocsinError, record_id
+from tocsin.vocabulary import Decision, PlanEvent, Record, TocsinError, record_id
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
+Sign = Callable[[PlanEvent], PlanEvent]
 FactsOf = Callable[[datetime, datetime], Facts]
 
 
@@ -57,21 +58,21 @@ class Carrying:
                     self._broken[execution.decision_id] = str(fault)
             return tuple(written)
 
-    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str, now: datetime) -> str:
-        """Agree to a level that is proposed, or refuse it; raises Refused, NotFound or Conflict."""
+    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str, sign: Sign, now: datetime) -> str:
+        """Agree to a level that is proposed, or refuse it, signed by the person; raises Refused, NotFound or Conflict."""
         with self._lock:
             catch_up(self._executions, self._ledger)
             record = agreed(self._executions.find(decision_id), actor, level, agrees=agrees, reason=reason, now=now)
-            said = self._ledger.append(actor, [record])[0]
+            said = self._ledger.append(actor, [sign(record)])[0]
             self.step(now, soon=True)
             return said
 
-    def end(self, actor: Actor, decision_id: str, *, reason: str, now: datetime) -> str:
-        """End a plan: no order follows any more; raises Refused, NotFound or Conflict."""
+    def end(self, actor: Actor, decision_id: str, *, reason: str, sign: Sign, now: datetime) -> str:
+        """End a plan, signed by the person: no order follows any more; raises Refused, NotFound or Conflict."""
         with self._lock:
             catch_up(self._executions, self._ledger)
             record = ended(self._executions.find(decision_id), actor, reason=reason, now=now)
-            return self._ledger.append(actor, [record])[0]
+            return self._ledger.append(actor, [sign(record)])[0]
 
     def score(self, decision_id: str, now: datetime) -> PlanResult:
         """What a plan has done by now, beside what it would have done on the same facts had everything taken its usual time.
@@ -100,17 +101,34 @@ def _row(execution: Execution, now: datetime) -> dict[str, Any]:
     return {
         "decision": execution.decision_id,
         "plan": execution.plan.name,
+        "authority": execution.plan.authority,
         "began": execution.began,
         "over": execution.is_over,
         "ended": execution.ended,
         "proposed": list(execution.proposed),
         "levels": [
-            {"name": level.name, "level": level.level.word, "authority": level.authority, "phase": state.levels[level.name].phase}
+            {
+                "name": level.name,
+                "level": level.level.word,
+                "authority": level.authority,
+                "phase": state.levels[level.name].phase,
+                "since": _moment(execution, state.levels[level.name].since_s)
+                if state.levels[level.name].phase != "out"
+                else None,
+                "enter": level.enter,
+                "leave": level.leave,
+            }
             for level in execution.plan.levels
         ],
         "actions": [
             {
                 "name": action.name,
+                "do": action.do,
+                "role": action.role,
+                "level": action.level,
+                "otherwise": action.otherwise,
+                "began": _moment(execution, state.actions[action.name].start_s),
+                "ended": _moment(execution, state.actions[action.name].end_s),
                 "phase": state.actions[action.name].phase,
                 "called": execution.script.called_s(state, action) is not None,
                 "waits_for": [name for name in action.after if not execution.script.is_done(state, name)],
@@ -124,3 +142,7 @@ def _row(execution: Execution, now: datetime) -> dict[str, Any]:
             for action in execution.plan.actions
         ],
     }
+
+
+def _moment(execution: Execution, seconds: float | None) -> datetime | None:
+    return None if seconds is None else execution.began + timedelta(seconds=seconds)

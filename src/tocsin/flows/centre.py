@@ -32,9 +32,12 @@ from tocsin.flows.alerts import approved, draft_for, record_of
 from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
-from tocsin.flows.decision import limits_from
+from tocsin.flows.decision import check, limits_from
+from tocsin.flows.exposure import Exposure
 from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
+from tocsin.flows.jobs import Jobs
+from tocsin.flows.library import library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
@@ -66,6 +69,7 @@ from tocsin.vocabulary import (
     NotFound,
     Observations,
     Order,
+    PlanEvent,
     Quantity,
     Report,
     TocsinError,
@@ -85,6 +89,7 @@ VIEWS_KEPT = 4
 VERDICTS = ("approve", "reject")
 ASSESS_FROM = Level.YELLOW
 FORECASTS = "forecasts"
+JOBS = "jobs"
 LIMITS_MOST = 20
 
 
@@ -155,7 +160,7 @@ class Centre:
         self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
         self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
         self._scenarios, self._fields_now = scenarios, fields_now
-        self._plans, self._frame_step_s = tuple(plans), frame_step_s
+        self._plans, self.frame_step_s = tuple(plans), frame_step_s
         self.bus, self.board = Bus(), Board(ledger.read())
         self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
@@ -163,6 +168,7 @@ class Centre:
         self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
+        self.jobs = Jobs(folder / JOBS, host.clock, lambda job: self.bus.tell("job", job))
         self._following = Following(
             ledger,
             PLATFORM,
@@ -180,6 +186,7 @@ class Centre:
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
+        self.exposure: Exposure | None = None
         self.sources: Callable[[], Sources] = Sources  # how each stream stands; whoever makes the node says how to ask
         self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)
@@ -189,7 +196,8 @@ class Centre:
         self._stopping.set()
 
     def close(self) -> None:
-        """Hear no more of the ledger."""
+        """Stop what people asked for, and hear no more of the ledger."""
+        self.jobs.close()
         self._stop_listening()
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -222,9 +230,45 @@ class Centre:
     def gauges(self) -> tuple[Gauge, ...]:
         return self.twin.gauges
 
+    def scenario_now(self, world: World) -> Scenario:
+        """The scenario of the moment, from what the sensors say; raises InputError where they say nothing."""
+        return self._scenarios(world, world.time)
+
     def plans(self) -> tuple[Plan, ...]:
-        """The plans that were given, or else the pack's own for this twin."""
-        return self._plans or self.pack.plans(self.world())
+        """The plans that were given, or else the pack's own for this twin; and what people have put into the library."""
+        return (*(self._plans or self.pack.plans(self.world())), *library_plans(self.board))
+
+    def save_plan(self, actor: Actor, plan: Plan) -> str:
+        """Put a plan into the library, in place of one of its name there; from now on it is compared with the others.
+
+        Raises Refused, InputError with every fault where it could never be carried out here, or Conflict where a plan of the pack has its name.
+        """
+        self.host.gate.permit(actor, "write libraryplan", plan.name)
+        world = self.world()
+        if plan.name in {own.name for own in (self._plans or self.pack.plans(world))}:
+            raise Conflict(f"library: the pack has a plan {plan.name!r}; give yours another name")
+        check(plan, world)
+        record = saved(self.board, plan, now=self.host.clock.now())
+        return self.host.ledger.append(actor, [record])[0]
+
+    def remove_plan(self, actor: Actor, name: str) -> str:
+        """Take a plan out of the library; what was compared and decided with it stays. Raises Refused, or NotFound."""
+        self.host.gate.permit(actor, "write libraryplan", name)
+        return self.host.ledger.append(actor, [removed(self.board, name, now=self.host.clock.now())])[0]
+
+    def _fit_plans(self, world: World) -> tuple[Plan, ...]:
+        """The plans that can be carried out here; one of the library that cannot any more is left out and noted, once."""
+        fit = []
+        for plan in self.plans():
+            try:
+                if plan.name in self.board.library:
+                    check(plan, world)
+                fit.append(plan)
+            except InputError as fault:
+                words = f"the library's plan {plan.name!r} is not compared: {fault}"
+                if all(note.text != words for note in self.board.notes.values()):
+                    self.note(words)
+        return tuple(fit)
 
     # -- sense to warn: alerts -----------------------------------------------------------------------------------------
 
@@ -282,9 +326,9 @@ class Centre:
 
     def _assess(self, cause: tuple[str, ...], scenario: Scenario | None) -> tuple[str, str]:
         world = self.world(with_fields=True)
-        model, plans, hour = self.pack.models[0], self.plans(), local_hour(world, world.time)
+        model, plans, hour = self.pack.models[0], self._fit_plans(world), local_hour(world, world.time)
         scenario = scenario or self._scenarios(world, world.time)
-        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self._frame_step_s))
+        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self.frame_step_s))
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
         limits = self._limits_in(world)
         forecast_id = ""
@@ -307,7 +351,7 @@ class Centre:
             for compared in rankings:
                 if compared.foreseen is not None and not forecast_id:
                     hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
-                    forecast_id = self._record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
+                    forecast_id = self.record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
                 self._sharpened(compared)
         with self._deciding:  # limits that somebody has set meanwhile hold too
             if (now_limits := self._limits_in(world)) != limits:
@@ -460,10 +504,18 @@ class Centre:
         )
         self.bus.tell("ranking_sharpened", self.ranking)
 
-    def _record_forecast(
-        self, world: World, scenario: Scenario, foreseen: Foreseen, figures: dict[str, Any], cause: tuple[str, ...]
+    def record_forecast(
+        self,
+        world: World,
+        scenario: Scenario,
+        foreseen: Foreseen,
+        figures: dict[str, Any],
+        cause: tuple[str, ...],
+        *,
+        asked_by: Actor | None = None,
+        words: Mapping[str, str] | None = None,
     ) -> str:
-        """Save the fields, then say in the ledger where they are and what their digest is."""
+        """Save the fields, then say in the ledger where they are, what their digest is, and who asked for it if a person did, in which words."""
         model = self.pack.models[0]
         result = f"{FORECASTS}/{world.time:%Y%m%dT%H%M%S}-{fields_digest(foreseen.footprint)[:12]}"
         stored = save_forecast(
@@ -483,6 +535,7 @@ class Centre:
             name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
             for name, series in scenario.series.items()
         }
+        said |= dict(words or {})
         record = Forecast(
             time=world.time,
             subject=self.twin.manifest.name,
@@ -490,15 +543,21 @@ class Centre:
             hazard=self.pack.hazard,
             model=model.name,
             source=model.source,
-            members=scenario.members,
+            members=foreseen.footprint.members,
             seed=scenario.seed,
             duration_s=scenario.duration_s,
             scenario=said,
             impact=figures,
             result=result,
             digest=stored.meta.digest,
+            asked_by=msgspec.UNSET if asked_by is None else asked_by.name,
         )
-        return self.ledger.append(PLATFORM, [record])[0]
+        return self.host.ledger.append(asked_by or PLATFORM, [record])[0]
+
+    def compared(self, actor: Actor, record: Comparison, compared: Compared) -> str:
+        """Write down what a person asked to compare; it is beside the assessment, and no reading moves it."""
+        self._keep_harm(record_id(record), compared)
+        return self.host.ledger.append(actor, [record])[0]
 
     def _tell(self, task: str, done: int, total: int) -> None:
         if self._stopping.is_set():
@@ -572,13 +631,20 @@ class Centre:
         """What a plan has done, beside what it would have done on the same facts at its usual pace; raises NotFound."""
         return self._carrying.score(decision_id, self.host.clock.now())
 
-    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str) -> str:
-        """Agree to a level of a running plan, or refuse it; raises Refused where the actor does not hold its authority."""
-        return self._carrying.agree(actor, decision_id, level, agrees=agrees, reason=reason, now=self.host.clock.now())
+    def agree(self, actor: Actor, decision_id: str, level: str, *, agrees: bool, reason: str, password: str) -> str:
+        """Agree to a level of a running plan, or refuse it, signed with the actor's own key; raises Refused where the actor does not hold its authority."""
+        return self._carrying.agree(
+            actor, decision_id, level, agrees=agrees, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
 
-    def end_plan(self, actor: Actor, decision_id: str, *, reason: str) -> str:
-        """End a running plan: no order follows any more."""
-        return self._carrying.end(actor, decision_id, reason=reason, now=self.host.clock.now())
+    def end_plan(self, actor: Actor, decision_id: str, *, reason: str, password: str) -> str:
+        """End a running plan, signed with the actor's own key: no order follows any more."""
+        return self._carrying.end(
+            actor, decision_id, reason=reason, sign=self._signer(actor, password), now=self.host.clock.now()
+        )
+
+    def _signer(self, actor: Actor, password: str) -> Callable[[PlanEvent], PlanEvent]:
+        return lambda event: self.users.sign(actor, password, event)
 
     def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
         """The emergency that the orders belong to, at the worst level that holds."""

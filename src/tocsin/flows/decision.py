@@ -94,6 +94,7 @@ def race_from_warning(
     limits: Sequence[Limit] = (),
     traffic: bool = False,
     racing: Racing | None = None,
+    frame_s: Sequence[float] = (),
     compute: Compute | None = None,
     on_progress: Told | None = None,
 ) -> Generator[tuple[Compared, ForecastResult | None], None, None]:
@@ -111,6 +112,7 @@ def race_from_warning(
         warning_level=warning_level,
         limits=limits,
         racing=racing,
+        frame_s=frame_s,
         pack=pack,
         traffic=traffic,
         on_progress=on_progress,

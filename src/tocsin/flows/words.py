@@ -11,6 +11,7 @@ from tocsin.vocabulary import (
     Forecast,
     HardLimits,
     Incident,
+    LibraryPlan,
     Note,
     Order,
     PlanEvent,
@@ -43,6 +44,8 @@ def in_words(record: Record) -> str:
             return verified_words(record)
         case Comparison():
             return record.reason
+        case LibraryPlan():
+            return f"plan {record.plan!r} {'out of' if record.removed else 'into'} the library"
         case HardLimits():
             return f"hard limits: {'; '.join(record.limits) or 'none'}" + (f": {record.reason}" if record.reason else "")
         case Decision():

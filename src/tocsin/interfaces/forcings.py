@@ -1,13 +1,14 @@
-"""Rain, inflow and level files: a CSV with a time column and a value column whose heading carries the unit.
+"""Files of forcings: a CSV with a time column and a value column whose heading carries the unit.
 
-    time,rain [mm/h]              time [h],inflow (ft3/s)         time,level_m
-    2024-05-01T00:00Z,4.2         0,310                           2024-05-01T00:00-03:00,3.10
-    2024-05-01T01:00Z,11.0        0.25,365                        2024-05-01T06:00-03:00,3.65
+    time,rain [mm/h]              time [h],inflow (ft3/s)         time,wind_speed [km/h],wind_from [deg]
+    2024-05-01T00:00Z,4.2         0,310                           2024-05-01T00:00-03:00,12,310
+    2024-05-01T01:00Z,11.0        0.25,365                        2024-05-01T06:00-03:00,25,300
 
-A rain value holds from its time until the next row's; the last one for as long as the step before it, and after that it is dry.
-Inflow and level are lines between their rows, and are held before the first and after the last. A sum of rain ("rain [mm]") is
-what fell from its row's time until the next row's, so its steps have to be equal. Nothing is filled in: a gap, an empty cell, a NaN,
-an unknown unit or a number that no gauge has ever shown stops the reading and is named with its line.
+The value's column is named after the forcing or its quantity, so that one file may hold several. A stepwise value (rain) holds from its
+time until the next row's; the last one for as long as the step before it, and then it is as usual (dry), or held where the model knows
+no usual value. Other forcings are lines between their rows, and are held before the first and after the last. A sum ("rain [mm]") is what
+came from its row's time until the next row's, so its steps have to be equal. Nothing is filled in: a gap, an empty cell, a NaN, an unknown
+unit or a number that is not believable stops the reading and is named with its line.
 """
 
 from __future__ import annotations
@@ -16,51 +17,41 @@ import csv
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from tocsin.interfaces.units import DEPTH_MM, DURATION_S, FLOW_M3_PER_S, LENGTH_M, RATE_MM_PER_H
+from tocsin.interfaces.units import DURATION_S, amounts, convertible, suffixes
+from tocsin.pack.model import Drive
 from tocsin.vocabulary.errors import InputError, NotFound, Unavailable
 
 BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2_000_000
-# The largest hour of rain ever measured gave 305 mm (Holt, Missouri, 22 June 1947; WMO Archive of Weather and Climate Extremes,
-# wmo.asu.edu/world-greatest-sixty-minute-one-hour-rainfall). Above 500 mm/h a file is in another unit, or broken.
-RAIN_MM_PER_H_MAX = 500.0
-# The Amazon at Obidos is gauged at 370,000 m3/s at most (unverified); ten times as much is another unit, or broken.
-FLOW_M3_PER_S_MAX = 4_000_000.0
-# No land lies outside these heights (Dead Sea shore, Mount Everest), rounded outward; they only catch another unit.
-LEVEL_M_MIN, LEVEL_M_MAX = -500.0, 9_000.0
 # In a file whose steps are mostly equal, a longer step is a gap; one whose steps are mostly unequal is a drawn hydrograph.
 REGULAR_SHARE_MIN = 0.75
 
 _HEADING = re.compile(r"\s*([^\[\](),]*?)\s*(?:[\[(]\s*([^\[\]()]*?)\s*[\])])?\s*")
 _TIME_NAMES = ("time", "datetime", "date", "timestamp", "hour", "hours", "t")
-_SUFFIX_UNITS = {
-    "mm_per_h": "mm/h",
-    "mm_per_hour": "mm/h",
-    "in_per_h": "in/h",
-    "m3_per_s": "m3/s",
-    "ft3_per_s": "ft3/s",
-    "l_per_s": "l/s",
-    "mm": "mm",
-    "cfs": "cfs",
-    "m": "m",
-    "cm": "cm",
-    "ft": "ft",
-    "h": "h",
-    "min": "min",
-    "s": "s",
+# What files of gauges and offices call these.
+_ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
+    "rain": ("precipitation", "precip", "rainfall", "p"),
+    "inflow": ("flow", "discharge", "q", "streamflow"),
+    "level": ("stage", "water_level", "height", "gauge"),
 }
+
+# What a file may hold at most, where that is less than what is believable of a moment: the largest hour of rain ever measured gave 305 mm
+# (Holt, Missouri, 22 June 1947; WMO Archive of Weather and Climate Extremes, wmo.asu.edu/world-greatest-sixty-minute-one-hour-rainfall),
+# so that rain above 500 mm/h is in another unit, or broken.
+_HIGHEST: Mapping[tuple[str, str], float] = {("rain", "mm/h"): 500.0}
 
 
 class Forcing(msgspec.Struct, frozen=True):
     """A file as it was read: its first moment (None where its times count from the start of the run), seconds after it, values.
 
-    The values are in mm/h, m3/s or m. `stepwise` is true for rain: a value holds until the next.
+    The values are in the one unit of the forcing's quantity. `stepwise`: a value holds until the next. `usual` is what it is where the
+    file says nothing, if that is known.
     """
 
     path: str
@@ -68,50 +59,31 @@ class Forcing(msgspec.Struct, frozen=True):
     time_s: tuple[float, ...]
     value: tuple[float, ...]
     stepwise: bool
+    usual: float | None = None
 
 
-def read_rain(path: Path) -> Forcing:
-    """Rain, mm/h, from a rate or from sums of equal steps; it ends with a zero."""
-    heading, begins, rows = _read(path, ("rain", "precipitation", "precip", "rainfall", "p"), {**RATE_MM_PER_H, **DEPTH_MM})
-    times, values = [t for _, t, _ in rows], [v for _, _, v in rows]
-    step_s = _step_s(path, rows, equal=heading.unit in DEPTH_MM)
-    factor = RATE_MM_PER_H[heading.unit] if heading.unit in RATE_MM_PER_H else DEPTH_MM[heading.unit] * 3600.0 / step_s
-    for (line, _, value), rate in zip(rows, (v * factor for v in values), strict=True):
-        if value < 0:
-            raise InputError(f"{path}: line {line}: rain {value:g} {heading.unit} is below zero; mend the row")
-        if rate > RAIN_MM_PER_H_MAX:
+def read_forcing(path: Path, kind: str, drive: Drive, usual: float | None = None) -> Forcing:
+    """A forcing in the one unit of its quantity; `kind` is its name without a place, `usual` what it is where no file says.
+
+    Raises InputError, with the line, where something in it cannot be meant.
+    """
+    quantity = drive.quantity
+    units, sums = convertible(quantity.unit), amounts(quantity.unit) if drive.stepwise else {}
+    names = tuple(dict.fromkeys((kind, *_ALSO_CALLED.get(kind, ()), quantity.name)))
+    heading, begins, rows = _read(path, names, (*units, *sums), none="1" if quantity.unit == "1" else "")
+    step_s = _step_s(path, rows, equal=heading.unit in sums)
+    times = [t for _, t, _ in rows]
+    values = [units[heading.unit](v) if heading.unit in units else v * sums[heading.unit] / step_s for _, _, v in rows]
+    high = min(quantity.high, _HIGHEST.get((kind, quantity.unit), quantity.high))
+    for (line, _, value), inside in zip(rows, values, strict=True):
+        if not quantity.low <= inside <= high:
             raise InputError(
-                f"{path}: line {line}: {value:g} {heading.unit} is {rate:,.0f} mm/h; wanted at most {RAIN_MM_PER_H_MAX:.0f} mm/h "
-                "(the largest hour ever measured gave 305 mm): check the unit in the heading"
+                f"{path}: line {line}: {kind} {value:g} {heading.unit} is {inside:g} {quantity.unit}; "
+                f"wanted {quantity.low:g} to {high:g} {quantity.unit}: check the unit in the heading"
             )
-    return Forcing(str(path), begins, (*times, times[-1] + step_s), (*(v * factor for v in values), 0.0), True)
-
-
-def read_inflow(path: Path) -> Forcing:
-    """A river's flow into the twin, m3/s."""
-    heading, begins, rows = _read(path, ("inflow", "flow", "discharge", "q", "streamflow"), FLOW_M3_PER_S)
-    factor = FLOW_M3_PER_S[heading.unit]
-    for line, _, value in rows:
-        if not 0 <= value * factor <= FLOW_M3_PER_S_MAX:
-            raise InputError(
-                f"{path}: line {line}: flow {value:g} {heading.unit} is {value * factor:g} m3/s; wanted 0 to {FLOW_M3_PER_S_MAX:,.0f} m3/s"
-            )
-    _step_s(path, rows, equal=False)
-    return Forcing(str(path), begins, tuple(t for _, t, _ in rows), tuple(v * factor for _, _, v in rows), False)
-
-
-def read_level(path: Path) -> Forcing:
-    """A water level above the gauge's zero, m."""
-    heading, begins, rows = _read(path, ("level", "stage", "water_level", "height", "gauge"), LENGTH_M)
-    factor = LENGTH_M[heading.unit]
-    for line, _, value in rows:
-        if not LEVEL_M_MIN <= value * factor <= LEVEL_M_MAX:
-            raise InputError(
-                f"{path}: line {line}: level {value:g} {heading.unit} is {value * factor:g} m; "
-                f"wanted {LEVEL_M_MIN:g} to {LEVEL_M_MAX:g} m: check the unit in the heading"
-            )
-    _step_s(path, rows, equal=False)
-    return Forcing(str(path), begins, tuple(t for _, t, _ in rows), tuple(v * factor for _, _, v in rows), False)
+    if drive.stepwise and usual is not None:
+        times, values = [*times, times[-1] + step_s], [*values, usual]
+    return Forcing(str(path), begins, tuple(times), tuple(values), drive.stepwise, usual)
 
 
 def start_of(forcings: list[Forcing], asked: datetime | None) -> datetime | None:
@@ -134,7 +106,8 @@ def from_start(forcing: Forcing, start: datetime | None) -> tuple[tuple[float, .
     later = [(t, v) for t, v in zip(times, forcing.value, strict=True) if t > 0.0]
     before = [(t, v) for t, v in zip(times, forcing.value, strict=True) if t <= 0.0]
     if not before:
-        first = 0.0 if forcing.stepwise else later[0][1]  # no rain is known before the file; a flow or a level is held
+        # before its file rain is as usual, none; what has no usual value, or is a line, is held
+        first = forcing.usual if forcing.stepwise and forcing.usual is not None else later[0][1]
     elif forcing.stepwise or not later:
         first = before[-1][1]
     else:
@@ -152,7 +125,7 @@ class _Heading(msgspec.Struct, frozen=True):
 _Rows = list[tuple[int, float, float]]  # line, seconds after the first row or the run's start, value as written
 
 
-def _read(path: Path, names: tuple[str, ...], units: Mapping[str, float]) -> tuple[_Heading, datetime | None, _Rows]:
+def _read(path: Path, names: tuple[str, ...], units: Sequence[str], none: str = "") -> tuple[_Heading, datetime | None, _Rows]:
     lines = list(csv.reader(_text(path).splitlines()))
     numbered = [(n, row) for n, row in enumerate(lines, 1) if any(cell.strip() for cell in row) and not row[0].startswith("#")]
     if len(numbered) < 2:
@@ -162,15 +135,15 @@ def _read(path: Path, names: tuple[str, ...], units: Mapping[str, float]) -> tup
     headings = [_heading(n, text) for n, text in enumerate(numbered[0][1])]
     time = _find(path, headings, _TIME_NAMES)
     value = _find(path, headings, names)
+    if not value.unit and none:
+        value = msgspec.structs.replace(value, unit=none)
     if value.unit not in units:
         got = (
             f"unit {value.unit!r} of column {value.name!r} is unknown here"
             if value.unit
             else f"column {value.name!r} has no unit"
         )
-        raise InputError(
-            f'{path}: {got}; wanted one of {", ".join(units)} in the heading, e.g. "{names[0]} [{next(iter(units))}]"'
-        )
+        raise InputError(f'{path}: {got}; wanted one of {", ".join(units)} in the heading, e.g. "{names[0]} [{units[0]}]"')
     if time.unit and time.unit not in (*DURATION_S, "UTC", "utc"):
         raise InputError(
             f"{path}: unit {time.unit!r} of the time column is unknown; wanted {', '.join(DURATION_S)}, or dates without a unit"
@@ -221,23 +194,27 @@ def _text(path: Path) -> str:
 
 
 def _heading(column: int, text: str) -> _Heading:
-    """The name and the unit of "rain [mm/h]", "rain (mm/h)" or "rain_mm_per_h"."""
+    """The name and the unit of "rain [mm/h]" or "rain (mm/h)"."""
     match = _HEADING.fullmatch(text)
     if match is None:
         return _Heading(column, text.strip().lower(), "")
-    name, unit = match.group(1).lower().replace(" ", "_"), (match.group(2) or "").replace(" ", "")
-    if not unit:
-        for suffix, known in _SUFFIX_UNITS.items():
-            if name.endswith(f"_{suffix}"):
-                return _Heading(column, name.removesuffix(f"_{suffix}"), known)
-    return _Heading(column, name, unit)
+    return _Heading(column, match.group(1).lower().replace(" ", "_"), (match.group(2) or "").replace(" ", ""))
+
+
+def _named(heading: _Heading, name: str) -> _Heading | None:
+    """The heading, where it is the name, or the name with its unit at the end: "rain_mm_per_h"."""
+    if heading.name == name:
+        return heading
+    unit = suffixes().get(heading.name.removeprefix(f"{name}_")) if heading.name.startswith(f"{name}_") else None
+    return None if unit is None or heading.unit else _Heading(heading.column, name, unit)
 
 
 def _find(path: Path, headings: list[_Heading], names: tuple[str, ...]) -> _Heading:
-    found = [h for name in names for h in headings if h.name == name]
+    found = [known for name in names for heading in headings if (known := _named(heading, name)) is not None]
     if not found:
         got = ", ".join(h.name or "(empty)" for h in headings)[:200]
-        raise InputError(f"{path}: columns are {got}; wanted one named {names[0]} (or {', '.join(names[1:])}), with its unit")
+        others = f" (or {', '.join(names[1:])})" if names[1:] else ""
+        raise InputError(f"{path}: columns are {got}; wanted one named {names[0]}{others}, with its unit")
     if len({h.column for h in found}) > 1:
         raise InputError(f"{path}: columns {', '.join(h.name for h in found)} could all be meant; keep one")
     return found[0]
@@ -248,9 +225,7 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
         number = float(cell)
     except ValueError:
         got = f"{cell.strip()[:40]!r}" if cell.strip() else "nothing"
-        raise InputError(
-            f"{path}: line {line}: {name} is {got}; wanted a number (a dry or missing step has to be written)"
-        ) from None
+        raise InputError(f"{path}: line {line}: {name} is {got}; wanted a number in every step") from None
     if not math.isfinite(number):
         raise InputError(
             f"{path}: line {line}: {name} is {cell.strip()}; wanted a finite number: fill the gap or cut the file before it"
@@ -272,9 +247,7 @@ def _step_s(path: Path, rows: _Rows, *, equal: bool) -> float:
     """The usual step, s; raises InputError at a gap. `equal` asks for steps of one length, as sums need them."""
     if len(rows) < 2:
         if equal:
-            raise InputError(
-                f"{path}: one row of a sum says not over how long it fell; wanted two rows or more, or a rate in mm/h"
-            )
+            raise InputError(f"{path}: one row of a sum says not over how long it came; wanted two rows or more, or a rate")
         return 3600.0
     steps = [round(b[1] - a[1], 3) for a, b in itertools.pairwise(rows)]
     usual = max(sorted(set(steps)), key=steps.count)
@@ -284,6 +257,6 @@ def _step_s(path: Path, rows: _Rows, *, equal: bool) -> float:
             kind = "gap" if step > usual else "short step"
             raise InputError(
                 f"{path}: line {row[0]}: a {kind} of {step / 3600.0:g} h where the others are {usual / 3600.0:g} h; "
-                "write every step, also the dry ones"
+                "write every step, also those where nothing came"
             )
     return usual

@@ -11,21 +11,23 @@ from typing import Any, Literal
 import msgspec
 
 from tocsin.flows.information import usual_spreads
+from tocsin.interfaces.drives import check_driven, file_of, named, rising, steady
 from tocsin.interfaces.files import read_bounded
-from tocsin.interfaces.forcings import Forcing, from_start, read_inflow, read_level, read_rain, start_of
-from tocsin.interfaces.units import DURATION_S, FLOW_M3_PER_S, LENGTH_M, RATE_MM_PER_H, duration_s, in_unit
-from tocsin.pack import Analogue, Knob, Model, Scenario, Spread
+from tocsin.interfaces.forcings import Forcing, from_start, start_of
+from tocsin.interfaces.units import DURATION_S, convertible, duration_s
+from tocsin.pack import Analogue, Drive, Knob, Model, Scenario, Spread
 from tocsin.vocabulary import InputError, Series, World
 
 STORM_BYTES_MAX = 2**20
 
 
 class SeriesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A forcing: a CSV file, columns written here (`time_h` and `value` in `unit`), or one `level` that is reached after `rise` and held."""
+    """A forcing: a CSV file, columns written here (`time_h` and `value` in `unit`), one `value` with its unit for the whole run, or one
+    `level` that is reached after `rise` from the usual one, and held."""
 
     file: str = ""
     time_h: tuple[float, ...] = ()
-    value: tuple[float, ...] = ()
+    value: tuple[float, ...] | str = ()
     unit: str = ""
     level: str = ""
     rise: str = "6h"
@@ -99,13 +101,15 @@ def scenario_from(
 ) -> Scenario:
     """The scenario that a model plays, with CSV files from `folder` (None: it may name no files). Raises InputError with the place in the file."""
     if not storm.series and not storm.analogues:
-        raise InputError(
-            f'{where}: nothing drives it; wanted [series] or [[analogues]], e.g. "level@lake" = {{ level = "5.35m" }}'
-        )
+        try:
+            check_driven(model)
+        except InputError as fault:
+            raise InputError(f"{where}: {fault} in [series] or [[analogues]]") from fault
     count = storm.members if members is None else members
     tables = [("series", storm.series), *((f"analogue {a.name}", a.series) for a in storm.analogues)]
+    drives = {(part, name): named(world, model, name, f"{where}: {part}: {name}") for part, series in tables for name in series}
     files = {
-        (part, name): _read(table.file, name, f"{where}: {part}: {name}", folder)
+        (part, name): _read(table.file, *drives[part, name], f"{where}: {part}: {name}", folder, world)
         for part, series in tables
         for name, table in series.items()
         if table.file
@@ -116,12 +120,17 @@ def scenario_from(
         # an analogue has its own dates: its first row is the run's start, unless the file says when that is
         its = [forcing for (p, _), forcing in files.items() if p == part]
         start = start_of(its, moment if part == "series" else None)
-        return {
-            name: Series.of(*from_start(files[part, name], start))
-            if table.file
-            else _inline(table, name, f"{where}: {part}: {name}", world)
-            for name, table in series.items()
-        }
+        found: dict[str, Series] = {}
+        for name, table in series.items():
+            full, drive = drives[part, name]
+            if full in found:
+                raise InputError(f"{where}: {part}: {full} is given twice; keep one")
+            found[full] = (
+                Series.of(*from_start(files[part, name], start))
+                if table.file
+                else _inline(table, full, drive, f"{where}: {part}: {name}", world)
+            )
+        return found
 
     knobs = usual_spreads(model) if count > 1 else {}
     for name, table in storm.knobs.items():
@@ -149,7 +158,7 @@ def words_of(storm: Storm, scenario: Scenario, name: str) -> dict[str, str]:
     told = {"scenario": name, "hours": f"{scenario.duration_s / DURATION_S['h']:g}"}
     for where, series in (("", storm.series), *((f" in {a.name}", a.series) for a in storm.analogues)):
         for forcing, table in series.items():
-            what = table.file or table.level or f"{len(table.value)} values"
+            what = table.file or table.level or (table.value if isinstance(table.value, str) else f"{len(table.value)} values")
             told[f"{forcing}{where}"] = f"{what}{f' ({table.source})' if table.source else ''}"
     for a in storm.analogues:
         told[a.name] = f"share {a.share:g}{f' ({a.source})' if a.source else ''}"
@@ -159,45 +168,29 @@ def words_of(storm: Storm, scenario: Scenario, name: str) -> dict[str, str]:
     return told
 
 
-def _read(file: str, name: str, where: str, folder: Path | None) -> Forcing:
+def _read(file: str, name: str, drive: Drive, where: str, folder: Path | None, world: World) -> Forcing:
     if folder is None:
         raise InputError(f"{where}: names a file; wanted the values themselves here: time_h, value and unit")
-    path = folder / file
-    match name.partition("@")[0]:
-        case "rain":
-            return read_rain(path)
-        case "inflow":
-            return read_inflow(path)
-        case "level":
-            return read_level(path)
-        case kind:
-            raise InputError(
-                f"{where}: a file for {kind!r} cannot be read; wanted rain, level@WATER or inflow@LINE, or values written here"
-            )
+    return file_of(folder / file, world, name, drive)
 
 
-def _inline(table: SeriesTable, name: str, where: str, world: World) -> Series:
+def _inline(table: SeriesTable, name: str, drive: Drive, where: str, world: World) -> Series:
     """A forcing that is written in the file itself."""
-    kind, _, place = name.partition("@")
     if table.level:
-        if kind != "level":
-            raise InputError(f"{where}: a level for {kind!r}; wanted one for level@WATER")
-        water = world.water(place)
         rise_s = duration_s(table.rise, f"{where}: rise")
-        level_m = in_unit(table.level, LENGTH_M, f"{where}: level", example="5.35m")
-        return Series.of([0.0, rise_s], [water.usual_level_m - water.gauge_zero_m, level_m])
+        return rising(table.level, name, drive, f"{where}: level", world=world, rise_s=rise_s)
+    if isinstance(table.value, str):
+        return steady(table.value, drive, f"{where}: value")
     if not table.value or len(table.time_h) != len(table.value):
         raise InputError(
-            f"{where}: {len(table.time_h)} times and {len(table.value)} values; wanted a file, a level, or two lists of one length"
+            f"{where}: {len(table.time_h)} times and {len(table.value)} values; wanted a file, a level, one value, or two lists of one length"
         )
-    units = {"rain": RATE_MM_PER_H, "level": LENGTH_M, "inflow": FLOW_M3_PER_S}.get(kind)
-    factor = 1.0
-    if units is not None:
-        if table.unit not in units:
-            raise InputError(f"{where}: unit {table.unit!r}; wanted one of {', '.join(units)}")
-        factor = units[table.unit]
+    units = convertible(drive.quantity.unit)
+    unit = table.unit or ("1" if drive.quantity.unit == "1" else "")
+    if unit not in units:
+        raise InputError(f"{where}: unit {table.unit!r}; wanted one of {', '.join(units)}")
     try:
-        return Series.of([t * DURATION_S["h"] for t in table.time_h], [v * factor for v in table.value])
+        return Series.of([t * DURATION_S["h"] for t in table.time_h], [units[unit](v) for v in table.value])
     except InputError as fault:
         raise InputError(f"{where}: {fault}") from fault
 

@@ -25,10 +25,11 @@ _EXPECT = re.compile(r"^\[\[\s*expect\s*\]\]", re.MULTILINE)
 
 
 class TrialFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scenario file. `case` plays a case of the pack instead of levels, rain and inflows; paths are from the file's folder."""
+    """A scenario file. `case` plays a case of the pack instead of forcings; paths are from the file's folder."""
 
     name: str = ""
     case: str = ""
+    drive: tuple[str, ...] = ()
     level: tuple[str, ...] = ()
     rain: str = ""
     inflow: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ def read_trial(path: Path, world: World, models: Mapping[str, Model], cases: Map
             file.members,
             file.seed,
             list(file.knob),
+            tuple(_drive_beside(path, text) for text in file.drive),
         )
         try:
             scenario = scenario_of(world, models[file.model], typed)
@@ -125,3 +127,9 @@ def _beside(path: Path, text: str) -> str:
     """A file that is named beside the scenario file, from where we are: storm.csv@lake."""
     what, sign, place = text.rpartition("@") if "@" in text else (text, "", "")
     return f"{path.parent / what}{sign}{place}" if what.lower().endswith(".csv") else text
+
+
+def _drive_beside(path: Path, text: str) -> str:
+    """A forcing whose file is named beside the scenario file, from where we are: wind_speed=wind.csv."""
+    name, sign, what = text.partition("=")
+    return f"{name}={path.parent / what.strip()}" if sign and what.strip().lower().endswith(".csv") else text

@@ -12,24 +12,13 @@ from collections.abc import Mapping
 import msgspec
 
 from tocsin.vocabulary.errors import InputError
+from tocsin.vocabulary.units import KINDS, alike, is_known, spelled
 
-# Exact by definition: the international foot and inch of 1959, and what follows from them.
-LENGTH_M: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254}
-FLOW_M3_PER_S: Mapping[str, float] = {
-    "m3/s": 1.0,
-    "m³/s": 1.0,
-    "m3s-1": 1.0,
-    "l/s": 0.001,
-    "ft3/s": 0.3048**3,
-    "ft³/s": 0.3048**3,
-    "cfs": 0.3048**3,
-}
-RATE_MM_PER_H: Mapping[str, float] = {"mm/h": 1.0, "mm/hr": 1.0, "mmh-1": 1.0, "mm/min": 60.0, "in/h": 25.4, "in/hr": 25.4}
-DEPTH_MM: Mapping[str, float] = {"mm": 1.0, "in": 25.4, "cm": 10.0}
 DURATION_S: Mapping[str, float] = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_COMES: Mapping[str, str] = {"speed": "length", "flow": "volume", "mass in a time": "mass"}  # a rate, and what comes in a time
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_NUMBER_AND_UNIT = re.compile(rf"\s*({_NUMBER})\s*([^\d\s,.]\S*)?\s*", re.ASCII)
+_NUMBER_AND_UNIT = re.compile(rf"\s*({_NUMBER})(?:\s*([^\d\s,.]\S*)|\s+(1(?:/\S+)?))?\s*", re.ASCII)
 _SPAN = re.compile(rf"\s*({_NUMBER})(?:\.\.({_NUMBER}))?(?:\.\.({_NUMBER}))?\s*", re.ASCII)
 
 
@@ -55,18 +44,88 @@ def at_place(text: str, option: str, *, example: str) -> At:
 def in_unit(text: str, units: Mapping[str, float], option: str, *, example: str) -> float:
     """A number with one of `units`, as a number in the unit whose factor is 1.
 
-    >>> in_unit("12 ft", LENGTH_M, "--level", example="5.35m")
-    3.6576000000000004
+    >>> in_unit("90 min", DURATION_S, "--rise", example="6h")
+    5400.0
     """
+    number, unit = _number_and_unit(text, option, example)
+    if unit not in units:
+        raise InputError(f"{option} {text!r}: {_unknown(unit)}; wanted one of {', '.join(units)}, e.g. {example}")
+    return number * units[unit]
+
+
+class Into(msgspec.Struct, frozen=True):
+    """How a number in one unit becomes one in another: times `factor`, plus `offset`."""
+
+    factor: float
+    offset: float = 0.0
+
+    def __call__(self, number: float) -> float:
+        return number * self.factor + self.offset
+
+
+def convertible(unit: str) -> Mapping[str, Into]:
+    """The units that a quantity of one unit may be given in, its own first, with the way from each.
+
+    A unit that nobody here knows is converted from nothing but itself.
+
+    >>> round(convertible("degC")["degF"](212.0), 9)
+    100.0
+    >>> list(convertible("persons/bed"))
+    ['persons/bed']
+    """
+    if not is_known(unit):
+        return {unit: Into(1.0)}
+    (kind,) = (units for units in KINDS.values() if unit in units)
+    into, shift = kind[unit]
+    others = {
+        name: Into(kind[name][0] / into, (kind[name][1] - shift) / into) for name in alike(unit) if kind[name] != kind[unit]
+    }
+    return {unit: Into(1.0)} | {name: Into(1.0) for name in alike(unit) if kind[name] == kind[unit]} | others
+
+
+def amounts(unit: str) -> Mapping[str, float]:
+    """For a rate, the units of what comes together in a time, each with its factor to the rate's unit times seconds; else nothing.
+
+    >>> amounts("mm/h")["mm"]  # 1 mm in 3600 s is 1 mm/h
+    3600.0
+    """
+    for rate, whole in _COMES.items():
+        if unit in KINDS[rate]:
+            return {name: round(factor / KINDS[rate][unit][0], 9) for name, (factor, _) in KINDS[whole].items()}
+    return {"persons": 86_400.0} if unit == "persons/d" else {}
+
+
+def in_unit_of(text: str, unit: str, option: str, *, example: str) -> float:
+    """A number with a unit, as a number in the unit of a quantity.
+
+    >>> in_unit_of("36 km/h", "m/s", "--drive wind_speed", example="8m/s")
+    10.0
+    """
+    number, given = _number_and_unit(text, option, example)
+    units = convertible(unit)
+    if not given and unit == "1":
+        given = "1"
+    if given not in units:
+        raise InputError(f"{option} {text!r}: {_unknown(given)}; wanted one of {', '.join(units)}, e.g. {example}")
+    return units[given](number)
+
+
+def suffixes() -> Mapping[str, str]:
+    """How units are written at the end of a column's name: "mm_per_h" for mm/h, "degc" for degC; the longest first."""
+    found = {spelled(name): name for units in KINDS.values() for name in reversed(list(units)) if name.isascii()}
+    return dict(sorted((found | {"mm_per_hour": "mm/h"}).items(), key=lambda item: -len(item[0])))
+
+
+def _number_and_unit(text: str, option: str, example: str) -> tuple[float, str]:
     match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:
         hint = "; write the decimals after a point" if re.fullmatch(r"\s*[+-]?\d+,\d+.*", text) else ""
         raise InputError(f"{option} {text!r}: is no number with a unit; wanted e.g. {example}{hint}")
-    number, unit = float(match.group(1)), match.group(2) or ""
-    if unit not in units:
-        got = f"unit {unit!r} is unknown here" if unit else "it has no unit"
-        raise InputError(f"{option} {text!r}: {got}; wanted one of {', '.join(units)}, e.g. {example}")
-    return number * units[unit]
+    return float(match.group(1)), match.group(2) or match.group(3) or ""
+
+
+def _unknown(unit: str) -> str:
+    return f"unit {unit!r} is unknown here" if unit else "it has no unit"
 
 
 def duration_s(text: str, option: str) -> float:

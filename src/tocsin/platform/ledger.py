@@ -28,16 +28,17 @@ from tocsin.security.proof import (
     EntryProof,
     GrowthProof,
     TreeHead,
-    check_decision,
+    check_signed,
     entry_proof,
     growth_proof,
     is_batch,
     line_of,
     moment_text,
     record_name,
+    signed_of,
 )
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused
-from tocsin.vocabulary.records import AnyRecord, Decision, Evidence, Note, Record, decode_record, encode_record
+from tocsin.vocabulary.records import AnyRecord, Evidence, Note, Record, decode_record, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -215,8 +216,8 @@ class SqliteLedger:
                 f"ledger: {type(record).__name__} is no kind of record; wanted one of {', '.join(k.__name__ for k in _KINDS)}"
             )
         self.gate.permit(actor, f"write {type(record).__name__.lower()}", record.subject)
-        if isinstance(record, Decision):
-            check_decision(record, actor.name, where=f"ledger: decision about {record.subject}")
+        if (signed := signed_of(record)) is not None:
+            check_signed(signed, actor.name, where=f"ledger: {type(record).__name__.lower()} about {record.subject}")
         row = encode_record(record)
         if len(row) > RECORD_BYTES_MAX:
             raise InputError(
@@ -238,8 +239,9 @@ class SqliteLedger:
                         f"ledger: {name} about {record.subject} names the cause {cause[:80]!r}, which is not in the ledger; "
                         "write the cause first, or name a batch of readings as obs- and its digest"
                     )
-            if isinstance(record, Decision) and not _is_key_of(db, record.public_key, record.signer):
-                raise Refused(f"ledger: the key of {name} is not one of {record.signer!r}; sign in and sign with your own key")
+            signed = signed_of(record)
+            if signed is not None and not _is_key_of(db, str(signed.public_key), str(signed.signer)):
+                raise Refused(f"ledger: the key of {name} is not one of {signed.signer!r}; sign in and sign with your own key")
             new[name] = (name, row, record)
         return list(new.values())
 
@@ -525,8 +527,8 @@ def _checked_line(db: sqlite3.Connection, row: tuple[int, str, str, str, bytes],
         before = _number_of(db, cause)
         if not is_batch(cause) and (before is None or before >= number):
             raise InputError(f"{where}: its cause {cause[:80]} does not come before it")
-    if isinstance(record, Decision):
-        check_decision(record, actor, where=where)
-        if not _is_key_of(db, record.public_key, record.signer):
-            raise InputError(f"{where}: is signed by a key that never was {record.signer!r}'s")
+    if (signed := signed_of(record)) is not None:
+        check_signed(signed, actor, where=where)
+        if not _is_key_of(db, str(signed.public_key), str(signed.signer)):
+            raise InputError(f"{where}: is signed by a key that never was {signed.signer!r}'s")
     return leaf_hash(line)

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from tocsin.security.keys import fingerprint, signature_holds
 from tocsin.security.merkle import HASH_BYTES, consistency_holds, inclusion_holds, leaf_hash
 from tocsin.vocabulary.errors import InputError
-from tocsin.vocabulary.records import AnyRecord, Decision, decode_record
+from tocsin.vocabulary.records import AnyRecord, Decision, PlanEvent, decode_record
 
 ENTRY_FORMAT = "tocsin-entry-proof/1"
 GROWTH_FORMAT = "tocsin-growth-proof/1"
@@ -159,8 +160,8 @@ def check_entry(document: bytes | str | EntryProof, *, key: str | None = None) -
     record = decode_record(bytes(raw))
     if record_name(record, bytes(raw)) != record_id:
         raise InputError(f"proof: entry {number} says {record_id}, but its record is {record_name(record, bytes(raw))}")
-    if isinstance(record, Decision):
-        check_decision(record, actor, where=f"proof: entry {number}")
+    if (signed := signed_of(record)) is not None:
+        check_signed(signed, actor, where=f"proof: entry {number}")
     return CheckedEntry(
         ledger=head.ledger,
         purpose=head.purpose,
@@ -204,12 +205,20 @@ def check_growth(document: bytes | str | GrowthProof, *, key: str | None = None)
     )
 
 
-def check_decision(decision: Decision, actor: str, *, where: str) -> None:
-    """Return if the decision is signed by the key that it names, in the name of who wrote it; else raise InputError."""
-    if decision.signer != actor:
-        raise InputError(f"{where}: a decision signed by {decision.signer!r} was written by {actor!r}; wanted the same person")
-    if not signature_holds(decision.public_key, decision.signature, decision.signing_bytes()):
-        raise InputError(f"{where}: the signature of {decision.signer!r} does not hold: the decision is not what was signed")
+def signed_of(record: AnyRecord) -> Decision | PlanEvent | None:
+    """The record, where it has to be signed: each decision, and what a person said of a plan that is carried out."""
+    if isinstance(record, Decision) or (isinstance(record, PlanEvent) and record.signature is not UNSET):
+        return record
+    return None
+
+
+def check_signed(record: Decision | PlanEvent, actor: str, *, where: str) -> None:
+    """Return if the record is signed by the key that it names, in the name of who wrote it; else raise InputError."""
+    what = type(record).__name__.lower()
+    if record.signer != actor:
+        raise InputError(f"{where}: a {what} signed by {record.signer!r} was written by {actor!r}; wanted the same person")
+    if not signature_holds(str(record.public_key), str(record.signature), record.signing_bytes()):
+        raise InputError(f"{where}: the signature of {record.signer!r} does not hold: the {what} is not what was signed")
 
 
 def _check_head(head: TreeHead, key: str | None) -> None:

@@ -84,7 +84,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
-    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are."""
+    """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are.
+
+    `asked_by` is who asked for it, where it is no outlook of the platform's own but what somebody wanted to know.
+    """
 
     hazard: str
     model: str
@@ -96,6 +99,7 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     impact: dict[str, Estimate]
     result: str = ""
     digest: str = ""
+    asked_by: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 
 class GaugeScore(msgspec.Struct, frozen=True):
@@ -300,7 +304,8 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
 
     `what` is begun or ended (the plan); proposed, withdrawn, refused, entered or left (a level); failed, cancelled, skipped or "not known" (an
     action). `cause` names the decision, and the order where one is meant. A plan that begins is told in full, as JSON, in `document`, so
-    that the ledger alone says what is carried out.
+    that the ledger alone says what is carried out. What a person says of it (that a level is agreed to or refused, that the plan ends) is
+    signed, as a decision is; what follows from facts alone is not.
     """
 
     plan: str
@@ -309,6 +314,13 @@ class PlanEvent(Record, frozen=True, kw_only=True, tag=str.lower):
     name: str
     reason: str = ""
     document: str = ""
+    signer: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    public_key: str | msgspec.UnsetType = msgspec.UNSET
+    signature: str | msgspec.UnsetType = msgspec.UNSET
+
+    def signing_bytes(self) -> bytes:
+        """What is signed: the whole record without its signature."""
+        return msgspec.json.encode(msgspec.structs.replace(self, signature=msgspec.UNSET), order="deterministic")
 
 
 class Incident(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -352,6 +364,18 @@ class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
 
     limits: tuple[str, ...]
     reason: str = ""
+
+
+class LibraryPlan(Record, frozen=True, kw_only=True, tag=str.lower):
+    """A plan that somebody put into the platform's library, or took out of it: from then on it is compared with the others, or not any more.
+
+    `document` is the whole plan as JSON, empty where it is `removed`; `cause` is what the library had by that name before.
+    """
+
+    plan: str
+    plan_digest: str
+    document: str = ""
+    removed: bool = False
 
 
 class Bulletin(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -400,6 +424,7 @@ AnyRecord = (
     | Bulletin
     | Verification
     | HardLimits
+    | LibraryPlan
 )
 
 

@@ -40,6 +40,7 @@ KINDS: Mapping[str, Mapping[str, tuple[float, float]]] = {
         "ft/h": (_FT / _H, 0.0),
         "mm/h": (0.001 / _H, 0.0),
         "mm/hr": (0.001 / _H, 0.0),
+        "mmh-1": (0.001 / _H, 0.0),
         "mm/min": (0.001 / 60.0, 0.0),
         "mm/d": (0.001 / _D, 0.0),
         "cm/h": (0.01 / _H, 0.0),
@@ -49,6 +50,7 @@ KINDS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "flow": {
         "m3/s": (1.0, 0.0),
         "m³/s": (1.0, 0.0),
+        "m3s-1": (1.0, 0.0),
         "l/s": (0.001, 0.0),
         "ft3/s": (_FT**3, 0.0),
         "ft³/s": (_FT**3, 0.0),

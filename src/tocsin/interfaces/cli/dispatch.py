@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.interfaces.cli.desk import AsJson, Desk, desk
-from tocsin.interfaces.cli.scenario import (
-    Asked,
-    HoursOption,
-    InflowOption,
-    KnobOption,
-    LevelOption,
-    RainOption,
-    RiseOption,
-    SeedOption,
-    scenario_of,
-)
+from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,28 +43,22 @@ Leave = Annotated[
     str,
     typer.Option(help="When all leave, after the scenario's start, with a unit: 30min, 2h. Default: at once.", metavar="SPAN"),
 ]
-Members = Annotated[int, typer.Option(help="How many futures decide when a street closes.", min=1, max=100_000)]
+FUTURES = "How many futures decide when a street closes."
 Hazard = Annotated[str, typer.Option(help="The hazard: any installed pack.", metavar="NAME")]
 
 
 @app.command("send")
+@takes_scenario(futures=FUTURES)
 def send(
     folder: Folder,
     units: Units,
     tasks: Tasks,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    hours: HoursOption = 24.0,
+    asked: Asked,
     leave: Leave = "",
-    members: Members = 1,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
     hazard: Hazard = "flood",
     as_json: AsJson = False,
 ) -> None:
-    """Send units to tasks: as many as can be served, the heavier first, then in the least time. Dry streets without --level, --rain or --inflow.
+    """Send units to tasks: as many as can be served, the heavier first, then in the least time. Streets as they are where no forcing is given.
 
     Example: tocsin dispatch send my-city --units boats.csv --tasks calls.csv --level 5.35m@lake --leave 3h
     """
@@ -82,7 +66,7 @@ def send(
         from tocsin.flows.dispatch import facts_of, tasks_from, units_from
         from tocsin.flows.dispatch import send as send_units
 
-        twin, drive, _ = _streets(at, folder, hazard, _asked(level, rain, inflow, rise, hours, members, seed, knob))
+        twin, drive, _ = _streets(at, folder, hazard, asked)
         found = send_units(
             drive,
             units_from(_table(units, twin, "units")),
@@ -96,10 +80,12 @@ def send(
 
 
 @app.command("tour")
+@takes_scenario(futures=FUTURES)
 def tour(
     folder: Folder,
     units: Units,
     tasks: Tasks,
+    asked: Asked,
     seconds: Annotated[float, typer.Option(help="How long to search, s.", min=0.1, max=3600.0)] = 5.0,
     steps: Annotated[
         int | None,
@@ -112,15 +98,7 @@ def tour(
             metavar="FILE",
         ),
     ] = None,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    hours: HoursOption = 24.0,
     leave: Leave = "",
-    members: Members = 1,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
     hazard: Hazard = "flood",
     as_json: AsJson = False,
 ) -> None:
@@ -134,14 +112,14 @@ def tour(
         from tocsin.flows.dispatch import tasks_from, units_from
         from tocsin.flows.dispatch import tour as plan_tour
 
-        twin, drive, _ = _streets(at, folder, hazard, _asked(level, rain, inflow, rise, hours, members, seed, knob))
+        twin, drive, _ = _streets(at, folder, hazard, asked)
         found = plan_tour(
             drive,
             units_from(_table(units, twin, "units")),
             tasks_from(_table(tasks, twin, "tasks")),
             seconds=seconds,
             iterations=steps,
-            seed=seed,
+            seed=asked.seed,
             departure_s=_leave_s(leave),
             before=None if before is None else _tours(before),
             threads=_threads(),
@@ -150,24 +128,18 @@ def tour(
 
 
 @app.command("shelters")
+@takes_scenario(futures=FUTURES)
 def shelters(
     folder: Folder,
     zone: Annotated[list[str], typer.Option(help="A zone whose people go to shelters; several times.", metavar="ZONE")],
+    asked: Asked,
     most: Annotated[int, typer.Option(help="How many shelters may be opened.", min=1, max=10_000)] = 3,
     share: Annotated[float, typer.Option(help="The share of the people who come.", min=0.001, max=1.0)] = 1.0,
     within: Annotated[
         str, typer.Option(help="How far a shelter may be, with a unit: 30min. Default: any way.", metavar="SPAN")
     ] = "",
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    hours: HoursOption = 24.0,
     leave: Leave = "",
-    members: Members = 1,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
     hazard: Hazard = "flood",
     as_json: AsJson = False,
 ) -> None:
@@ -184,7 +156,7 @@ def shelters(
         from tocsin.host import WallClock
         from tocsin.interfaces.units import duration_s
 
-        twin, drive, result = _streets(at, folder, hazard, _asked(level, rain, inflow, rise, hours, members, seed, knob))
+        twin, drive, result = _streets(at, folder, hazard, asked)
         danger = None if result is None else np.asarray(in_danger(result.foreseen.footprint, result.pack.harm).any(axis=0))
         found = open_shelters(
             twin.world(WallClock().now()),
@@ -203,21 +175,8 @@ def shelters(
         at.answer(facts, lambda console: _tell_shelters(console, found))
 
 
-def _asked(
-    level: list[str] | None,
-    rain: Path | None,
-    inflow: list[str] | None,
-    rise: str,
-    hours: float,
-    members: int,
-    seed: int,
-    knob: list[str] | None,
-) -> Asked:
-    return Asked(level or [], rain, inflow or [], rise, "", hours, members, seed, knob or [])
-
-
 def _streets(at: Desk, folder: Path, hazard: str, asked: Asked) -> tuple[Twin, Drive, ForecastResult | None]:
-    """The twin, its streets, and the forecast that closes them; dry streets and no forecast where nothing drives one."""
+    """The twin, its streets, and the forecast that closes them; streets as they are and no forecast where nothing drives one."""
     from tocsin.flows.dispatch import streets
     from tocsin.flows.information import foresee, model_of
     from tocsin.host import WallClock
@@ -227,7 +186,7 @@ def _streets(at: Desk, folder: Path, hazard: str, asked: Asked) -> tuple[Twin, D
     twin, now = open_twin(folder), WallClock().now()
     pack = find_pack(hazard)
     result = None
-    if asked.level or asked.rain is not None or asked.inflow:
+    if asked.driven:
         scenario = scenario_of(twin.world(now), model_of(pack, ""), asked)
         at.progress("futures", 0, asked.members)
         result = foresee(

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.interfaces.cli.desk import AsJson, desk
-from tocsin.interfaces.cli.scenario import (
-    Asked,
-    HoursOption,
-    InflowOption,
-    KnobOption,
-    LevelOption,
-    RainOption,
-    RiseOption,
-    StartOption,
-    scenario_of,
-)
+from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,8 +27,10 @@ def evacuation() -> None:
 
 
 @app.command("simulate")
+@takes_scenario(hours=12.0)
 def simulate(
     folder: Annotated[Path, typer.Argument(help="The twin's folder, from `tocsin twin build`.", metavar="FOLDER")],
+    asked: Asked,
     zones: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,13 +54,6 @@ def simulate(
     shelters: Annotated[bool, typer.Option(help="Open the twin's shelters, with the places they have.")] = True,
     persons_per_vehicle: Annotated[float, typer.Option(help="Persons in a vehicle, an assumption.", min=0.1, max=100.0)] = 2.5,
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    start: StartOption = "",
-    hours: HoursOption = 12.0,
-    knob: KnobOption = None,
     hazard: Annotated[str, typer.Option(help="The hazard: any installed pack.", metavar="NAME")] = "flood",
     picture: Annotated[
         Path | None,
@@ -97,7 +82,6 @@ def simulate(
         if picture is not None:
             check_target(picture)
         twin, now = open_twin(folder), WallClock().now()
-        asked = Asked(level or [], rain, inflow or [], rise, start, hours, 1, 0, knob or [])
         scenario = scenario_of(twin.world(now), model_of(find_pack(hazard)), asked)
         warned_s = duration_s(warned_after, "--warned-after") if warned_after else 0.0
         moved_s = duration_s(moved_within, "--moved-within") if moved_within else None

@@ -12,18 +12,7 @@ import typer
 
 from tocsin.interfaces.cli.desk import AsJson, desk
 from tocsin.interfaces.cli.futures import ComputeOption
-from tocsin.interfaces.cli.scenario import (
-    Asked,
-    HoursOption,
-    InflowOption,
-    KnobOption,
-    LevelOption,
-    RainOption,
-    RiseOption,
-    SeedOption,
-    StartOption,
-    scenario_of,
-)
+from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,21 +107,14 @@ def check(
 
 
 @app.command("compare")
+@takes_scenario(members=50, futures="How many futures each plan is run on.")
 def compare(
     folder: Folder,
+    asked: Asked,
     plan: Annotated[
         list[str] | None,
         typer.Argument(help="Plan TOML files, or plans of the pack by name. Default: all of the pack's.", metavar="PLAN"),
     ] = None,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    start: StartOption = "",
-    hours: HoursOption = 24.0,
-    members: Annotated[int, typer.Option(help="How many futures each plan is run on.", min=1, max=100_000)] = 50,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
     model: Annotated[str, typer.Option(help="The pack's model by name. Default: its first.", metavar="NAME")] = "",
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
     futures: Annotated[
@@ -222,12 +204,11 @@ def compare(
         plans = [one.plan for one in files]
         limits = limits_from(limit or [], world, hazard, traffic=traffic)
         racing = None if everything else Racing(sure, within)
-        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         began = time.perf_counter()
         with open_compute(compute) as where, Sharpening(at, len(plans)) as shown:
             if futures is not None:
-                if level or rain or inflow or knob:
-                    raise InputError("--futures: has its own scenario; leave --level, --rain, --inflow and --knob out")
+                if asked.driven or asked.knob:
+                    raise InputError("--futures: has its own scenario; leave --drive, --level, --rain, --inflow and --knob out")
                 result = open_futures(twin, futures, hazard=hazard)
                 rankings = race_plans(
                     result,
@@ -245,7 +226,7 @@ def compare(
                         shown.ranking(compared)
             else:
                 scenario = scenario_of(world, model_of(find_pack(hazard), model), asked)
-                at.progress("simulating futures", 0, members)
+                at.progress("simulating futures", 0, asked.members)
                 both = race_from_warning(
                     twin,
                     hazard,
@@ -283,17 +264,10 @@ def compare(
 
 
 @app.command("suggest")
+@takes_scenario(members=20, futures="How many futures the search chooses from.")
 def suggest(
     folder: Folder,
-    level: LevelOption = None,
-    rain: RainOption = None,
-    inflow: InflowOption = None,
-    rise: RiseOption = "6h",
-    start: StartOption = "",
-    hours: HoursOption = 24.0,
-    members: Annotated[int, typer.Option(help="How many futures the search chooses from.", min=1, max=100_000)] = 20,
-    seed: SeedOption = 0,
-    knob: KnobOption = None,
+    asked: Asked,
     hour: Annotated[float, typer.Option(help="Hour of the local day, h: it says where people are.", min=0.0, max=24.0)] = 3.0,
     warning: Annotated[
         Step, typer.Option(help="The warning level that holds at the start, for plans that ask for it.")
@@ -336,9 +310,8 @@ def suggest(
         if save is not None and save.exists():
             raise InputError(f"--save {save}: is there already; give a folder that is not")
         twin, now = _open(folder), WallClock().now()
-        asked = Asked(level or [], rain, inflow or [], rise, start, hours, members, seed, knob or [])
         scenario = scenario_of(twin.world(now), model_of(find_pack(hazard), ""), asked)
-        at.progress("simulating futures", 0, members)
+        at.progress("simulating futures", 0, asked.members)
         result = foresee(
             twin,
             hazard,

@@ -1,11 +1,14 @@
-"""What a person says about a storm, as the scenario that a model plays: levels, rain, inflows, for how long, on how many futures."""
+"""What a person says about what is coming, as the scenario that a model plays: its forcings, for how long, on how many futures."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer.models import ArgumentInfo
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,10 +16,19 @@ if TYPE_CHECKING:
     from tocsin.pack import Model, Scenario
     from tocsin.vocabulary import World
 
+DriveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A forcing of the hazard's model (`tocsin pack show` lists them), with its unit and for the whole run, or a CSV with a time column "
+        'and a column named after it, with its unit: wind_speed=8m/s, "inflow@weir=flow.csv", ignition@-51.20,-30.05=30m; several times. '
+        "The place may be left out where only one can be meant. Default: none.",
+        metavar="NAME[@PLACE]=VALUE",
+    ),
+]
 LevelOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Level at a gauge of a water body, with a unit (m, cm, ft), or a CSV hydrograph: 5.35m@lake, stage.csv@lake; several times. "
+        help="Short for --drive level@WATER, but risen to: level at a gauge of a water body, with a unit (m, cm, ft), or a CSV hydrograph: 5.35m@lake, stage.csv@lake; several times. "
         "Default: none.",
         metavar="LEVEL@WATER",
     ),
@@ -24,14 +36,14 @@ LevelOption = Annotated[
 RainOption = Annotated[
     Path | None,
     typer.Option(
-        help='Rain: CSV with a time column and "rain [mm/h]", or "rain [mm]" for sums of equal steps. Default: none.',
+        help='Short for --drive rain: CSV with a time column and "rain [mm/h]", or "rain [mm]" for sums of equal steps. Default: none.',
         metavar="FILE",
     ),
 ]
 InflowOption = Annotated[
     list[str] | None,
     typer.Option(
-        help='A river that comes in: CSV with a time column and "inflow [m3/s]" (ft3/s is converted), at a line of the twin; several times. '
+        help='Short for --drive inflow@LINE, a river that comes in: CSV with a time column and "inflow [m3/s]" (ft3/s is converted), at a line of the twin; several times. '
         "The line may be left out where there is one of sort inflow. Default: none.",
         metavar="FILE[@LINE]",
     ),
@@ -73,10 +85,17 @@ class Asked(NamedTuple):
     members: int
     seed: int
     knob: list[str]
+    drive: tuple[str, ...] = ()
+
+    @property
+    def driven(self) -> bool:
+        """True where any forcing was given."""
+        return bool(self.level or self.inflow or self.drive) or self.rain is not None
 
     def words(self) -> dict[str, str]:
         """What was asked, for the record and the reader."""
         told = {
+            "drive": ", ".join(self.drive),
             "level": ", ".join(self.level),
             "rain": str(self.rain or ""),
             "inflow": ", ".join(self.inflow),
@@ -86,41 +105,121 @@ class Asked(NamedTuple):
         return {name: text for name, text in told.items() if text}
 
 
+_Command = Callable[..., None]
+
+
+def takes_scenario(*, hours: float = 24.0, members: int = 1, futures: str = "") -> Callable[[_Command], _Command]:
+    """Give a command the scenario options, and hand it what was typed as its one parameter `asked`.
+
+    `hours` and `members` are the defaults of --hours and --members; `futures` is the help of --members. Without it the command is of one
+    future at usual values, and has neither --members nor --seed.
+    """
+    several = Annotated[int, typer.Option(help=futures, min=1, max=100_000)]
+    options: dict[str, tuple[Any, Any]] = {
+        "drive": (DriveOption, None),
+        "level": (LevelOption, None),
+        "rain": (RainOption, None),
+        "inflow": (InflowOption, None),
+        "rise": (RiseOption, "6h"),
+        "start": (StartOption, ""),
+        "hours": (HoursOption, hours),
+        **({"members": (several, members), "seed": (SeedOption, 0)} if futures else {}),
+        "knob": (KnobOption, None),
+    }
+
+    def shared(command: _Command) -> _Command:
+        def with_scenario(**typed: Any) -> None:
+            said = {name: typed.pop(name) for name in options}
+            asked = Asked(
+                said["level"] or [],
+                said["rain"],
+                said["inflow"] or [],
+                said["rise"],
+                said["start"],
+                said["hours"],
+                said.get("members", 1),
+                said.get("seed", 0),
+                said["knob"] or [],
+                tuple(said["drive"] or ()),
+            )
+            command(asked=asked, **typed)
+
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
+            given = [(parameter.annotation, parameter.default, parameter.name)]
+            if parameter.name == "asked":
+                given = [(annotation, default, name) for name, (annotation, default) in options.items()]
+            parameters += [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+                for annotation, default, name in given
+            ]
+        parameters.sort(key=lambda p: not any(isinstance(a, ArgumentInfo) for a in getattr(p.annotation, "__metadata__", ())))
+        with_scenario.__name__, with_scenario.__doc__, with_scenario.__module__ = (
+            command.__name__,
+            command.__doc__,
+            command.__module__,
+        )
+        with_scenario.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        with_scenario.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return with_scenario
+
+    return shared
+
+
+class _Said(NamedTuple):
+    """A forcing as it was typed: by which option, its name, a value or a file, and whether a value is risen to."""
+
+    option: str
+    name: str
+    what: str
+    rises: bool = False
+    file: bool = False
+
+
+def _all_said(asked: Asked) -> list[_Said]:
+    from tocsin.interfaces.units import at_place, pair
+
+    said = []
+    for text in asked.level:
+        level = at_place(text, "--level", example="5.35m@lake")
+        said.append(_Said(f"--level {text!r}", f"level@{level.place}", level.what, rises=True))
+    if asked.rain is not None:
+        said.append(_Said("--rain", "rain", str(asked.rain), file=True))
+    for text in asked.inflow:
+        file, _, line = text.rpartition("@") if "@" in text and not Path(text).exists() else (text, "", "")
+        said.append(_Said(f"--inflow {text!r}", f"inflow@{line}" if line else "inflow", file, file=True))
+    for text in asked.drive:
+        name, what = pair(text, "--drive", example="wind_speed=8m/s")
+        said.append(_Said(f"--drive {text!r}", name, what))
+    return said
+
+
 def scenario_of(world: World, model: Model, asked: Asked) -> Scenario:
     """The scenario, checked against what the model takes; raises InputError where something cannot be meant."""
     from tocsin.flows.information import usual_spreads
-    from tocsin.interfaces.forcings import Forcing, from_start, read_inflow, read_level, read_rain, start_of
-    from tocsin.interfaces.units import DURATION_S, LENGTH_M, at_place, duration_s, in_unit, pairs, span
+    from tocsin.interfaces.drives import check_driven, file_of, is_file, named, rising, steady
+    from tocsin.interfaces.forcings import Forcing, from_start, start_of
+    from tocsin.interfaces.units import DURATION_S, duration_s, pairs, span
     from tocsin.pack import Scenario, Spread
     from tocsin.vocabulary import InputError, Series
 
-    if not asked.level and asked.rain is None and not asked.inflow:
-        raise InputError("scenario: nothing drives it; give --level, --rain or --inflow, e.g. --level 5.35m@lake")
+    if not asked.driven:
+        check_driven(model)
     files: dict[str, Forcing] = {}
-    constant: dict[str, float] = {}
-    for text in asked.level:
-        said = at_place(text, "--level", example="5.35m@lake")
-        name = f"level@{said.place}"
-        if name in files or name in constant:
-            raise InputError(f"--level {text!r}: {said.place} has a level already; give one")
-        if said.what.lower().endswith(".csv") or Path(said.what).exists():
-            files[name] = read_level(Path(said.what))
-        else:
-            constant[name] = in_unit(said.what, LENGTH_M, "--level", example="5.35m@lake")
-    if asked.rain is not None:
-        files["rain"] = read_rain(asked.rain)
-    for text in asked.inflow:
-        file, _, line = text.rpartition("@") if "@" in text and not Path(text).exists() else (text, "", "")
-        name = f"inflow@{line or _the_inflow(world)}"
-        if name in files:
-            raise InputError(f"--inflow {text!r}: {name} is given twice; give one")
-        files[name] = read_inflow(Path(file))
-    start = start_of(list(files.values()), _moment(asked.start) if asked.start else None)
-    series = {name: Series.of(*from_start(file, start)) for name, file in files.items()}
+    series: dict[str, Series] = {}
     rise_s = duration_s(asked.rise, "--rise")
-    for name, level_m in constant.items():
-        water = world.water(name.partition("@")[2])
-        series[name] = Series.of([0.0, rise_s], [water.usual_level_m - water.gauge_zero_m, level_m])
+    for option, told, what, rises, must_be_file in _all_said(asked):
+        name, drive = named(world, model, told, option)
+        if name in files or name in series:
+            raise InputError(f"{option}: {name} is given already; give it once")
+        if must_be_file or is_file(what):
+            files[name] = file_of(Path(what), world, name, drive)
+        elif rises:
+            series[name] = rising(what, name, drive, option, world=world, rise_s=rise_s)
+        else:
+            series[name] = steady(what, drive, option)
+    start = start_of(list(files.values()), _moment(asked.start) if asked.start else None)
+    series |= {name: Series.of(*from_start(file, start)) for name, file in files.items()}
     knobs = usual_spreads(model) if asked.members > 1 else {}
     for name, text in pairs(asked.knob, "--knob", example="manning_factor=0.8..1..1.3").items():
         low, usual, high = span(text, f"--knob {name}")
@@ -131,18 +230,6 @@ def scenario_of(world: World, model: Model, asked: Asked) -> Scenario:
     scenario = Scenario(asked.hours * DURATION_S["h"], asked.members, asked.seed, knobs, series)
     model.check(scenario)
     return scenario
-
-
-def _the_inflow(world: World) -> str:
-    """The one line where a river comes in; raises InputError where there is not exactly one."""
-    from tocsin.vocabulary import InputError
-
-    names = [name for name in world.lines() if world.line(name).sort == "inflow"]
-    if len(names) != 1:
-        raise InputError(
-            f"--inflow: lines of sort inflow in the twin: {', '.join(names) or 'none'}; name one, e.g. --inflow flow.csv@weir"
-        )
-    return names[0]
 
 
 def _moment(text: str) -> datetime:

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, observations, plans, questions, record, situation, twin, uplink
+from tocsin.interfaces.http import exposure, forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
-from tocsin.interfaces.pictures import legend
+from tocsin.interfaces.pictures import classes_of, legend
 from tocsin.security.actor import Actor
 from tocsin.security.gate import acts_of
 from tocsin.vocabulary import Refused, TocsinError
@@ -65,7 +65,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         token = request.cookies.get(COOKIE, "")
         signed_in = bool(token) and await asyncio.to_thread(centre.session, token, None) is not None
         built = (console_folder() / "index.html").is_file()
-        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend()}
+        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend(classes_of(centre.pack.harm))}
         return answer(centre.status() | told)
 
     async def sign_in(request: Request) -> Response:
@@ -125,6 +125,18 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/plans", "read situation", plans.plans),
         route("/packs/{hazard}/questions", "read situation", questions.questions),
         route("/packs/{hazard}/questions/{name}", "read situation", questions.ask, "POST"),
+        route("/plans", "write libraryplan", plans.save_plan, "POST"),
+        route("/plans/options", "read situation", plans.options),
+        route("/plans/check", "read situation", plans.check_plan, "POST"),
+        route("/plans/{plan}", "write libraryplan", plans.remove_plan, "DELETE"),
+        route("/scenario", "read situation", jobs.scenario),
+        route("/futures", "read situation", jobs.futures),
+        route("/jobs", "read situation", jobs.jobs),
+        route("/jobs/futures", "write forecast", jobs.start_futures, "POST"),
+        route("/jobs/compare", "write comparison", jobs.start_comparison, "POST"),
+        route("/jobs/suggest", "write comparison", jobs.start_suggestion, "POST"),
+        route("/jobs/{job}", "read situation", jobs.job),
+        route("/jobs/{job}/cancel", "write comparison", jobs.cancel, "POST"),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),
         route("/limits", "read situation", plans.limits),
@@ -147,6 +159,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/ranking", "read situation", record.ranking),
         route("/events", "read situation", record.events),
         *uplink.routes(centre),
+        *exposure.routes(centre),
         *more,
         *_console(),
     ]

@@ -8,15 +8,74 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from tocsin.decision.check_plan import faults_of_plan
 from tocsin.flows.centre import Centre
+from tocsin.flows.plan_files import PLAN_BYTES_MAX, plan_from_toml, plan_to_toml
+from tocsin.flows.suggest import options_of
 from tocsin.interfaces.http.guard import body_of, text_of
+from tocsin.pack import Plan
 from tocsin.security.actor import Actor
+from tocsin.security.gate import ROLES
 from tocsin.vocabulary import InputError, NotFound
 
 
 def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All plans that are on the table, with what they would do."""
-    return [msgspec.to_builtins(plan) | {"digest": plan.digest()} for plan in centre.plans()]
+    held = {name: by for name, (_, record, by) in centre.board.library.items() if not record.removed}
+    return [msgspec.to_builtins(plan) | {"digest": plan.digest(), "saved_by": held.get(plan.name, "")} for plan in centre.plans()]
+
+
+def options(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and facts that an own action may name."""
+    world = centre.world()
+    plan = options_of(centre.pack, world)
+    return {
+        "plan": msgspec.to_builtins(plan) | {"digest": plan.digest()},
+        "roles": list(ROLES),
+        "zones": world.zones.name,
+        "waters": world.waters(),
+        "lines": world.lines(),
+    }
+
+
+async def check_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """Every fault of a plan with the path of its field, so that a page can show each beside it; and the plan as TOML."""
+    body = await body_of(request)
+    return await asyncio.to_thread(_checked, centre, body)
+
+
+def _checked(centre: Centre, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        plan = _plan_of(body)
+    except InputError as fault:
+        return {"ok": False, "faults": [{"path": [], "message": str(fault)}], "toml": "", "digest": ""}
+    found = faults_of_plan(plan, centre.world(), centre.pack.models[0], centre.pack)
+    faults = [{"path": list(fault.path), "message": fault.words(plan)} for fault in found]
+    return {"ok": not faults, "faults": faults, "toml": plan_to_toml(plan), "digest": plan.digest()}
+
+
+def _plan_of(body: dict[str, Any]) -> Plan:
+    """The plan of a request: `plan` as an object, or `toml` as a text."""
+    told, text = body.get("plan"), body.get("toml")
+    if (told is None) == (text is None):
+        raise InputError("wanted one of `plan` (an object) and `toml` (a text)")
+    if text is not None:
+        return plan_from_toml(text_of(body, "toml", most=PLAN_BYTES_MAX), where="plan")
+    try:
+        return msgspec.convert(told, Plan)
+    except msgspec.ValidationError as fault:
+        raise InputError(f"plan: {fault}") from fault
+
+
+async def save_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Put a plan into the library; from now on it is compared with the others."""
+    plan = _plan_of(await body_of(request))
+    return {"id": await asyncio.to_thread(centre.save_plan, actor, plan), "plan": plan.name, "digest": plan.digest()}
+
+
+def remove_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Take a plan out of the library."""
+    return {"id": centre.remove_plan(actor, request.path_params["plan"])}
 
 
 def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
@@ -138,14 +197,17 @@ async def agree(centre: Centre, request: Request, actor: Actor) -> dict[str, str
         request.path_params["level"],
         agrees=agrees,
         reason=text_of(body, "reason", needed=False),
+        password=text_of(body, "password", most=1_000),
     )
     return {"id": said}
 
 
 async def end(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
     """End a running plan: no order follows any more."""
-    reason = text_of(await body_of(request), "reason", needed=False)
-    return {"id": await asyncio.to_thread(centre.end_plan, actor, request.path_params["decision"], reason=reason)}
+    body = await body_of(request)
+    reason, password = text_of(body, "reason", needed=False), text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.end_plan, actor, request.path_params["decision"], reason=reason, password=password)
+    return {"id": said}
 
 
 async def report(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:

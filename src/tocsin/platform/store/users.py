@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -15,8 +16,9 @@ from tocsin.security.gate import known_roles
 from tocsin.security.keys import SealedKey, SigningKey, seal
 from tocsin.security.passwords import Attempts, Passwords, check_worthy
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused, Unavailable
-from tocsin.vocabulary.records import Decision, Note
+from tocsin.vocabulary.records import Decision, Note, PlanEvent
 
+Signed = TypeVar("Signed", Decision, PlanEvent)
 NAME_MOST = 64
 RESERVED = {"platform", "model", "system", "tocsin"}  # the platform's own actors sign entries with these
 PLATFORM = Actor("platform", frozenset({"system"}))
@@ -70,15 +72,15 @@ class Users:
         user = self._judge(spelt, password, source)
         return Actor(spelt, user.roles)
 
-    def sign(self, actor: Actor, password: str, decision: Decision, source: str = "") -> Decision:
-        """The decision with the person's own signature, made with the key that only the password opens.
+    def sign(self, actor: Actor, password: str, record: Signed, source: str = "") -> Signed:
+        """The record with the person's own signature, made with the key that only the password opens.
 
         Raises Refused where the gate does, or the password is wrong.
         """
-        self._gate.permit(actor, "write decision", decision.subject)
+        self._gate.permit(actor, f"write {type(record).__name__.lower()}", record.subject)
         self._judge(actor.name, password, source)
         sealed = self._sealed(actor.name)
-        named = msgspec.structs.replace(decision, signer=actor.name, public_key=sealed.public_key, signature="")
+        named = msgspec.structs.replace(record, signer=actor.name, public_key=sealed.public_key, signature="")
         return msgspec.structs.replace(named, signature=sealed.open(password, self._passwords).sign(named.signing_bytes()))
 
     def change_password(self, name: str, old: str, new: str, source: str = "") -> None:
