@@ -145,7 +145,7 @@ def run(
             from tocsin.interfaces.chain_picture import chain_picture
             from tocsin.interfaces.files import write_whole
 
-            write_whole(picture, chain_picture(twin, report, footprint.peak))
+            write_whole(picture, chain_picture(twin, report, footprint.peak, packs[0].harm))
             at.wrote(picture)
         facts = msgspec.to_builtins(report) | {"asked": dict(words), "run_s": round(run_s, 3)}
         at.answer(facts, lambda console: _tell(console, report, words, run_s))
