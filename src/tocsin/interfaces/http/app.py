@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
+from tocsin.interfaces.http import exposure, forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.interfaces.pictures import classes_of, legend
 from tocsin.security.actor import Actor
@@ -159,6 +159,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/ranking", "read situation", record.ranking),
         route("/events", "read situation", record.events),
         *uplink.routes(centre),
+        *exposure.routes(centre),
         *more,
         *_console(),
     ]
