@@ -41,6 +41,7 @@ from tocsin.pack import (
     Table,
     Verdict,
     find_pack,
+    find_packs,
 )
 from tocsin.pack.chain import together
 from tocsin.pack.places import there_are
@@ -368,7 +369,8 @@ class PackPromises:
         harm = pack.harm
         curves = [*harm.damage.values(), *(c for c in (harm.road_speed, harm.harmed) if c is not None)]
         named = {harm.danger.name, *(c.quantity.name for c in curves), *({harm.indoors.name} if harm.indoors else ())}
-        named |= {part.curve.quantity.name for part in pack.chain if isinstance(part, Exposure)}
+        others = {model.makes.name for other in find_packs().values() for model in other.models}  # packs meet in quantities
+        named |= {part.curve.quantity.name for part in pack.chain if isinstance(part, Exposure)} - others
         assert named <= own, f"{sorted(named - own)} are made by no model; it makes {sorted(own)}"
         share = harm.share(member.peak if harm.danger.name == pack.models[0].makes.name else member.companions[harm.danger.name])
         assert ((share >= 0) & (share <= 1)).all()
