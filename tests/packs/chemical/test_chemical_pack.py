@@ -146,8 +146,8 @@ def test_a_leak_that_is_stopped_lets_go_no_more_and_one_held_back_half() -> None
     np.testing.assert_array_equal(elsewhere.peak, whole.peak)
     there = play((Effect("stop_leak", Works().point(6), 1.0, 600.0),))  # the cell where the tank stands
     np.testing.assert_array_equal(there.peak, stopped.peak)
-    assert whole.courses["release_kg_per_s"].at(700.0) == pytest.approx(0.5)
-    assert stopped.courses["release_kg_per_s"].at(700.0) == 0.0
+    assert whole.courses["release_kg_per_s"].at(720.0) == pytest.approx(0.5)
+    assert stopped.courses["release_kg_per_s"].at(720.0) == 0.0
 
 
 def test_a_plan_that_starts_later_changes_nothing_before() -> None:
