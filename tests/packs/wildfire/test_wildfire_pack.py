@@ -16,7 +16,7 @@ from tocsin.packs.wildfire.plans import exposed_zones
 from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL
 from tocsin.packs.wildfire.questions import danger
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import InputError, Line, NotFound, Series, Window, column
+from tocsin.vocabulary import InputError, Line, NotFound, Series, Window
 
 PACK = find_pack("wildfire")
 (MODEL,) = PACK.models
@@ -122,7 +122,12 @@ def test_wind_from_the_other_side_drives_it_the_other_way() -> None:
 
 def test_dry_air_makes_it_faster_than_damp_air() -> None:
     dry, damp = (
-        play(future(series=WIND | {"ignition@low": WEST, "air_temperature": Series.constant(t), "relative_humidity": Series.constant(h)}))
+        play(
+            future(
+                series=WIND
+                | {"ignition@low": WEST, "air_temperature": Series.constant(t), "relative_humidity": Series.constant(h)}
+            )
+        )
         for t, h in ((35.0, 10.0), (15.0, 80.0))
     )
     assert dry.arrival_s[11] < damp.arrival_s[11]
@@ -194,7 +199,14 @@ def test_where_nobody_says_how_uncertain_a_knob_is_the_fuel_stays_what_it_is() -
 def test_every_plan_can_be_carried_out_in_the_world_that_it_was_made_for() -> None:
     world = Field()
     made = PACK.plans(world)
-    assert [plan.name for plan in made] == ["wait and watch", "warn", "evacuate", "cut firebreaks", "hold the line", "cut firebreaks and evacuate"]
+    assert [plan.name for plan in made] == [
+        "wait and watch",
+        "warn",
+        "evacuate",
+        "cut firebreaks",
+        "hold the line",
+        "cut firebreaks and evacuate",
+    ]
     for plan in (*made, PACK.options(world)):
         check_plan(plan, world, MODEL)
     assert all("unverified" in plan.basis[0] for plan in made)
