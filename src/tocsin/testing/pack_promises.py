@@ -366,7 +366,8 @@ class PackPromises:
         curves = [*harm.damage.values(), *(c for c in (harm.road_speed, harm.harmed) if c is not None)]
         named = {harm.danger.name, *(c.quantity.name for c in curves), *({harm.indoors.name} if harm.indoors else ())}
         assert named <= own, f"{sorted(named - own)} are made by no model; it makes {sorted(own)}"
-        share = harm.share(member.peak if harm.danger.name == pack.models[0].makes.name else member.companions[harm.danger.name])
+        assert all(model.makes == harm.danger for model in pack.models), f"danger is {harm.danger}; wanted what every model makes"
+        share = harm.share(member.peak)
         assert ((share >= 0) & (share <= 1)).all()
 
     def test_its_chains_speak_in_the_units_of_what_is_made(self) -> None:
