@@ -552,7 +552,7 @@ def roads_cut(view: str, frame: str) -> dict[str, Any]:
             features.append(
                 feature(
                     shapely.LineString(line),
-                    **{"name": name, "class": sort, "state": "cut" if wet >= 0.3 else "slow", "depth_m": round(wet, 2)},
+                    **{"name": name, "class": sort, "state": "cut" if wet >= 0.3 else "slow", "peak": round(wet, 2)},
                 )
             )
     return collection(features)
@@ -570,13 +570,16 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
         "model": "water_spreads_over_ground",
         "source": "Bates, Horritt & Fewtrell 2010; de Almeida & Bates 2013",
         "limits": "Local inertia: too slow where a front runs faster than about Froude 0.5. No sewers, no pumps.",
+        "quantity": {"name": "flood_depth", "unit": "m", "low": 0.0, "high": 100.0},
+        "danger_from": 0.3,
+        "words": {"buildings_affected": "buildings flooded"},
         "members": MEMBERS,
         "duration_s": (FRAMES - 1) * FRAME_S,
         "frame_s": [i * FRAME_S for i in range(FRAMES)],
         "scenario": {"rain": "observed, then 60 to 140 % of the last hour, falling", "friction": "0.03 to 0.06"},
         "impact": {
             "people_exposed": estimate(310, 1_240, 2_870, "persons"),
-            "buildings_flooded": estimate(96, 288, 541, "buildings"),
+            "buildings_affected": estimate(96, 288, 541, "buildings"),
             "roads_cut_km": estimate(2.1, 6.8, 13.4, "km"),
             "damage": estimate(2.1e6, 8.4e6, 19.7e6, "EUR"),
             "people_cut_off": estimate(12, 96, 180, "persons"),

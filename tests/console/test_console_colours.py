@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, PAPER_CLASSES, Classes, legend
+from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, PAPER_CLASSES, Classes, classes_of, legend
+from tocsin.pack import Harm, find_pack
+from tocsin.vocabulary import Curve, Quantity
 
 STYLE = (Path(__file__).resolve().parents[2] / "web" / "src" / "lib" / "mapstyle.ts").read_text()
 Colour = tuple[float, ...]
@@ -79,6 +81,37 @@ def test_the_legend_that_is_served_is_the_table_that_is_painted_with() -> None:
         assert [(row["from"], row["colour"]) for row in legend()[name]] == [
             (low, "rgb({} {} {})".format(*colour)) for low, colour in classes
         ]
+
+
+FLAME = Quantity("flame_length", "m", 0.0, 200.0)
+
+
+def test_water_has_the_classes_of_the_table() -> None:
+    assert classes_of(find_pack("flood").harm) == DEPTH_CLASSES
+    assert classes_of(find_pack("flood").harm, PAPER_CLASSES) == PAPER_CLASSES
+
+
+def test_the_second_class_of_any_hazard_begins_where_it_is_dangerous() -> None:
+    classes = classes_of(Harm(FLAME, 1.2, "a test"))
+    assert [low for low, _ in classes] == [0.4, 1.2, 2.0, 4.0, 8.0, 16.0]
+    assert [colour for _, colour in classes] == [colour for _, colour in DEPTH_CLASSES]
+
+
+def test_where_a_share_of_the_people_is_harmed_each_class_begins_at_a_share() -> None:
+    dose = Quantity("dose", "1", 0.0, 1e6)
+    harmed = Curve(dose, ((0.0, 0.0), (10.0, 0.1), (110.0, 1.0)), "a test", "nowhere")
+    classes = classes_of(Harm(dose, None, "a test", harmed=harmed))
+    # 1, 5 and 10 % lie on the first line; 25, 50 and 75 % on the second: 10 + (share - 0.1) / 0.9 * 100, in two digits
+    assert [low for low, _ in classes] == [1.0, 5.0, 10.0, 27.0, 54.0, 82.0]
+    assert [row["from"] for row in legend(classes)["depth"]] == [low for low, _ in classes]
+
+
+def test_a_curve_with_a_step_still_gives_classes_that_rise() -> None:
+    dose = Quantity("dose", "1", 0.0, 1e6)
+    classes = classes_of(Harm(dose, None, "a test", harmed=Curve(dose, ((1.0, 0.0), (1.001, 1.0)), "a test", "nowhere")))
+    lows = [low for low, _ in classes]
+    assert lows == sorted(set(lows))
+    assert lows
 
 
 def test_the_console_has_no_table_of_its_own() -> None:

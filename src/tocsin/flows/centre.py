@@ -33,6 +33,7 @@ from tocsin.flows.board import NEXT_STATES, Board
 from tocsin.flows.bus import Bus
 from tocsin.flows.carry_out import Carrying
 from tocsin.flows.decision import check, limits_from
+from tocsin.flows.exposure import Exposure
 from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
 from tocsin.flows.jobs import Jobs
@@ -185,6 +186,7 @@ class Centre:
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
+        self.exposure: Exposure | None = None
         self.sources: Callable[[], Sources] = Sources  # how each stream stands; whoever makes the node says how to ask
         self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)

@@ -1,4 +1,4 @@
-"""Fields as pictures: water depth in classes that mean something to a person, as a PNG that a map can lay over the twin."""
+"""Fields as pictures: a hazard's intensity in classes that mean something to a person, as a PNG that a map can lay over the twin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tocsin.pack import Harm
 
 Classes = tuple[tuple[float, tuple[int, int, int, int]], ...]
 
@@ -38,13 +40,36 @@ PAPER_COLOURS = (
     (40, 18, 96, 235),
 )
 PAPER_CLASSES: Classes = tuple((low, colour) for (low, _), colour in zip(DEPTH_CLASSES, PAPER_COLOURS, strict=True))
+DANGER_M = 0.3  # the class of DEPTH_CLASSES from which water is dangerous
+SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of the people harmed, one for each class, where no place is dangerous by itself
 
 
-def legend() -> dict[str, list[dict[str, Any]]]:
-    """What the colours of the console's pictures mean: `from` in m of depth or as a share of the futures, and a CSS colour."""
+def classes_of(harm: Harm, like: Classes = DEPTH_CLASSES) -> Classes:
+    """The classes of a hazard's intensity: their second begins where it is dangerous, as with water, whose classes all others have the
+    proportions of. Where it harms a share of the people, each begins where it harms one of SHARES.
+    """
+    if harm.danger_from is not None and harm.danger_from > 0.0:
+        bounds = [_short(low / DANGER_M * harm.danger_from) for low, _ in like]
+    elif harm.harmed is not None:
+        x, y = np.array(harm.harmed.points, np.float64).T
+        # between 0 and all where the curve tells it, so that a share has one intensity; below the least and above the most it has none
+        bounds = [_short(float(np.interp(share * y[-1], y + 1e-12 * np.arange(y.size), x))) for share in SHARES]
+    else:
+        bounds = [low for low, _ in like]
+    rising = {low: colour for low, (_, colour) in zip(bounds, like, strict=True)}
+    return tuple(sorted(rising.items()))
+
+
+def _short(value: float) -> float:
+    """Two digits, as a legend shows them."""
+    return float(f"{value:.2g}")
+
+
+def legend(classes: Classes = DEPTH_CLASSES) -> dict[str, list[dict[str, Any]]]:
+    """What the colours of the console's pictures mean: `from` in the hazard's unit or as a share of the futures, and a CSS colour."""
     return {
-        name: [{"from": low, "colour": f"rgb({r} {g} {b})"} for low, (r, g, b, _) in classes]
-        for name, classes in (("depth", DEPTH_CLASSES), ("chance", CHANCE_CLASSES))
+        name: [{"from": low, "colour": f"rgb({r} {g} {b})"} for low, (r, g, b, _) in rows]
+        for name, rows in (("depth", classes), ("chance", CHANCE_CLASSES))
     }
 
 
@@ -72,14 +97,15 @@ def hillshade(ground_m: NDArray[Any], cell_m: float) -> NDArray[np.uint8]:
     return np.asarray(np.clip(60.0 + 190.0 * light, 0, 255), np.uint8)
 
 
-def map_picture(ground_m: NDArray[Any], cell_m: float, field: NDArray[Any], *, title: str, legend: str) -> bytes:
-    """A PNG for a report: relief, the field in its depth classes over it, a title and a legend. At least 800 pixels wide."""
+def map_picture(
+    ground_m: NDArray[Any], cell_m: float, field: NDArray[Any], *, title: str, legend: str, classes: Classes, unit: str
+) -> bytes:
+    """A PNG for a report: relief, the field in its classes over it, a title and a legend. At least 800 pixels wide."""
     from PIL import Image, ImageDraw, ImageFont
 
     relief = hillshade(ground_m, cell_m)
     base = Image.fromarray(relief).convert("RGBA")
-    water = Image.fromarray(paint(field, PAPER_CLASSES))
-    base.alpha_composite(water)
+    base.alpha_composite(Image.fromarray(paint(field, classes)))
     scale = max(1, -(-800 // base.width))
     picture = base.resize((base.width * scale, base.height * scale), Image.Resampling.NEAREST)
     sheet = Image.new("RGB", (picture.width, picture.height + 84), "white")
@@ -89,9 +115,9 @@ def map_picture(ground_m: NDArray[Any], cell_m: float, field: NDArray[Any], *, t
     x, y = 10, picture.height + 52
     draw.text((x, y), legend, fill="black", font=font)
     x += int(draw.textlength(legend, font=font)) + 16
-    for low, colour in PAPER_CLASSES:
+    for low, colour in classes:
         draw.rectangle((x, y + 2, x + 22, y + 20), fill=colour[:3], outline="black")
-        words = f"> {low:g} m"
+        words = f"> {low:g} {unit}".removesuffix(" 1")
         draw.text((x + 28, y), words, fill="black", font=font)
         x += 40 + int(draw.textlength(words, font=font))
     kilometre_px = 1000.0 / cell_m * scale

@@ -25,6 +25,7 @@ from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
+from tocsin.flows.exposure import Exposure
 from tocsin.flows.following import Followed
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
@@ -185,6 +186,7 @@ def open_platform(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
         )
         centre.receiver = open_receiver(host, ledger, node, spool)
+        centre.exposure = Exposure(ledger.store, clock=wall, gate=gate, ledger=ledger)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
         things, trouble = things_or_new(folder / FILE_NAME, clock=clock, places=places)
         if trouble:

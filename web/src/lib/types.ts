@@ -126,6 +126,9 @@ export interface Forecast {
   impact: Record<string, Estimate>
   corners: [LonLat, LonLat, LonLat, LonLat]
   made_up?: boolean
+  quantity: { name: string; unit: string }
+  danger_from: number | null
+  words: Record<string, string>
   verification?: { words: string; time: string; again: string; contradictions: string[] } | null
 }
 
@@ -142,7 +145,7 @@ export interface Here {
   people: number
 }
 
-export type RoadsCut = FeatureCollection<LineString, { name: string; class: string; state: 'cut' | 'slow'; depth_m: number }>
+export type RoadsCut = FeatureCollection<LineString, { name: string; class: string; state: 'cut' | 'slow'; peak: number }>
 
 export interface ZoneRisk {
   zone: string

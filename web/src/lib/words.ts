@@ -1,5 +1,5 @@
 // Every English word that the console says by itself, in one place; another language is another file of this shape.
-import type { Flag, Level, LedgerRecord, OrderState } from './types'
+import type { Flag, Forecast, Level, LedgerRecord, OrderState } from './types'
 import { number, words } from './format'
 
 export const LEVEL: Record<Level, string> = { [-1]: 'blind', 0: 'normal', 1: 'blue', 2: 'yellow', 3: 'orange', 4: 'red' }
@@ -40,10 +40,10 @@ export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTR
 export const VIEWS = { q05: 'Low', q50: 'Middle', q95: 'High', chance: 'Chance', member: 'One future' }
 
 export const VIEW_MEANS = {
-  q05: 'Depth that 95 in 100 futures exceed',
-  q50: 'Depth that half of the futures exceed',
-  q95: 'Depth that 5 in 100 futures exceed',
-  chance: 'Share of the futures with more than 0.3 m of water',
+  q05: 'What 95 in 100 futures exceed',
+  q50: 'What half of the futures exceed',
+  q95: 'What 5 in 100 futures exceed',
+  chance: 'Share of the futures in which it is dangerous',
   member: 'One of the simulated futures, as it would unfold',
 }
 
@@ -51,24 +51,32 @@ const ASSET_KINDS: Record<string, string> = { hospitals: 'Hospital', shelters: '
 export const assetKind = (kind: string): string => ASSET_KINDS[kind] ?? words(kind)
 
 const METRICS: Record<string, string> = {
-  people_in_danger: 'People in dangerous water',
-  people_exposed: 'People reached by water',
+  people_in_danger: 'People in danger',
+  people_exposed: 'People reached',
   people_cut_off: 'People cut off',
   people_without_power: 'People without power',
   people_without_water: 'People without water',
   people_without_telecom: 'People without telecom',
   people_without_nearest_hospital: 'People without their nearest hospital',
-  buildings_affected: 'Buildings flooded',
+  buildings_affected: 'Buildings reached',
   road_km_slowed: 'Roads slowed',
-  buildings_flooded: 'Buildings flooded',
   roads_cut_km: 'Roads cut',
   road_km_cut: 'Roads cut',
   damage: 'Damage to buildings',
 }
-export const metric = (name: string): string => METRICS[name] ?? words(name)
+/** A figure's name; `own` is what the hazard's pack calls it. */
+export const metric = (name: string, own: Record<string, string> = {}): string => (own[name] ? capital(own[name]) : (METRICS[name] ?? words(name)))
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level' }
+const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level', flood_depth: 'Water depth' }
 export const quantity = (name: string): string => QUANTITIES[name] ?? words(name)
+
+/** A unit behind a number: nothing for a plain one. */
+export const unitWords = (unit: string): string => (unit === '1' ? '' : ` ${unit}`)
+
+/** From what on a forecast's hazard is dangerous, in words: "more than 0.3 m"; harm, where it harms a share of the people. */
+export const dangerWords = (forecast: Forecast | null, sign = 'more than'): string =>
+  forecast?.danger_from == null ? 'harm' : `${sign} ${forecast.danger_from}${unitWords(forecast.quantity.unit)}`
 
 export const t = {
   product: 'Tocsin',
@@ -178,9 +186,9 @@ export const t = {
   assumedAndNotKnown: (assumed: number, links: number) => `Assumed, and not known: ${assumed} of ${links} links`,
   zone: 'Zone',
   people: 'People',
-  inWater: 'In the water',
+  inDanger: 'In danger',
   chance: 'Chance',
-  firstWater: 'First water',
+  firstArrival: 'First arrival',
   about: 'About this forecast',
   model: 'Model',
   source: 'Source',
@@ -188,8 +196,7 @@ export const t = {
   futures: (n: number) => `${n} futures`,
   covers: 'Covers',
   made: 'Made',
-  depth: 'Water depth',
-  chanceOf: 'Chance of more than 0.3 m',
+  chanceOf: (danger: string) => `Chance of ${danger}`,
   roadCut: 'Road cut',
   roadSlow: 'Road slowed',
   terrain3d: '3-D',
@@ -203,10 +210,9 @@ export const t = {
   moment: 'Moment of the forecast',
   here: 'At this place',
   hereAsk: 'Look at the middle of the map',
-  arrival: 'Water arrives',
+  arrival: 'Arrives',
   never: 'not in these futures',
   peopleHere: 'People in this cell',
-  chanceHere: 'Chance of > 0.3 m',
   outside: 'This place lies outside the twin.',
   mapFailed: 'The map cannot be drawn on this machine (no WebGL). All lists and plans work without it.',
 
@@ -217,7 +223,7 @@ export const t = {
   rank: (n: number) => `Rank ${n}`,
   sideBySide: 'Side by side',
   expectedHarm: 'Expected harm',
-  harmMeans: 'Persons whom dangerous water reaches and whom the plan did not move: expected, and low to high over the futures.',
+  harmMeans: 'Persons whom the hazard puts in danger and whom the plan did not move: expected, and low to high over the futures.',
   harmRange: 'Harm, low to high',
   cvar: 'Worst tenth (CVaR)',
   regretMean: 'Regret, mean',
@@ -326,8 +332,8 @@ export const SHORTCUTS: [string, string][] = [
   ['p', 'Risk and plans'],
   ['o', 'Orders'],
   ['l', 'Log: write a line'],
-  ['1 2 3', 'Depth: low, middle, high'],
-  ['4', 'Chance of more than 0.3 m'],
+  ['1 2 3', 'Low, middle, high'],
+  ['4', 'Chance of danger'],
   ['5', 'One future; [ and ] for the one before and after'],
   ['← →', 'Moment before, moment after'],
   ['k', 'Peak of all moments'],

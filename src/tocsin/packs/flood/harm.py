@@ -67,4 +67,11 @@ HARM = Harm(
     worth_per_m2={"residential": 867.03, "commercial": 935.34, "industrial": 633.37},
     worth_unit="EUR",
     worth_source=f"{JRC}, construction cost per m2 of floor, Brazil, 2010 prices; the structure alone",
+    words={
+        "people_cut_off": "people cut off (dry, no way out)",
+        "hospitals_lost": "hospitals under water or cut off",
+        "shelters_lost": "shelters under water or cut off",
+        "schools_lost": "schools under water or cut off",
+        "buildings_affected": "buildings flooded",
+    },
 )

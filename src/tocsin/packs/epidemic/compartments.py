@@ -1,0 +1,158 @@
+"""The fast twin of the agents: compartments by zone, for a first look and for many futures; knows no homes and no chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.pack import Effect, Future, Model
+from tocsin.packs.epidemic.model import (
+    CLOSURES,
+    DAY_S,
+    KNOBS,
+    SERIES,
+    begins,
+    contact_factors,
+    courses_of,
+    days_of,
+    disease_of,
+    rows_of,
+)
+from tocsin.packs.epidemic.populace import AGES_BRAZIL, NIGHT_H
+from tocsin.packs.epidemic.quantities import INFECTED_SHARE, SEVERE_SHARE
+from tocsin.pack.places import places_of
+from tocsin.science.agents import Disease, Mixing
+from tocsin.science.agents_steps import FAR, HOME, LAYERS, NEAR, SCHOOL, WORK
+from tocsin.science.compartments import D, H, INFECTED, SEVERE, Stages, spread_in_groups
+from tocsin.vocabulary import InputError, Member, World
+
+SCHOOL_SHARE, WORK_SHARE = 0.19, 0.39  # of people, with Brazil's ages and the habits of `tocsin.science.people`
+
+
+def compartments(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
+    """Susceptible, exposed, infectious, in hospital, recovered and dead in each zone, by differential equations."""
+    knobs, days = future.knobs, days_of(future)
+    night = np.asarray(world.people(NIGHT_H), np.float64)
+    zone = world.zones.zone_of.astype(np.int64) + 1
+    groups = len(world.zones.name) + 1
+    people = np.bincount(zone, night, groups)
+    if people.sum() < 2.0:
+        raise InputError("epidemic: nobody lives in this twin; build it with --population, since people infect each other")
+    disease = disease_of(knobs)
+    rate = _rates(disease, knobs["home_mean"], knobs["near_contacts"], knobs["far_contacts"])
+    own, all_over = np.eye(groups), np.tile(people / people.sum(), (groups, 1)).T
+    meeting = np.zeros((LAYERS, groups, groups))
+    for layer in range(LAYERS):
+        meeting[layer] = rate[layer] * (all_over if layer in (FAR, WORK) else own)
+    left = np.ones((days, LAYERS, groups))
+    left[:, HOME + 1 :] = contact_factors(future, days)[:, None, None]
+    for effect in effects:
+        layers = {"close_schools": (SCHOOL,), "limit_work": (WORK,), "lower_contacts": (NEAR, FAR)}[effect.verb]
+        for row in rows_of(world, effect.target, groups):
+            left[begins(effect, days) :, list(layers), row] *= 1.0 - effect.amount
+    total = meeting.sum(axis=0)
+    now = np.einsum("dlg,lgh->dgh", left, meeting)
+    factor = np.divide(now, total, out=np.ones_like(now), where=total > 0)
+    seeds, imported = np.zeros(groups), np.zeros((days, groups))
+    share = people / people.sum()
+    for name, series in future.series.items():
+        kind, _, where = name.partition("@")
+        if kind == "seeds":
+            at = places_of(world, ("zone", "point"), where) if where else None
+            spread = share if at is None else np.bincount(zone[at], minlength=groups) / at.size
+            seeds += series.at(0.0) * spread
+        elif kind == "imported":
+            imported += np.array([series.at((d + 0.5) * DAY_S) for d in range(days)])[:, None] * share
+    if not (seeds.any() or imported.any()):
+        raise InputError("epidemic: nobody brings it; give --drive seeds=20persons, seeds@ZONE=... or imported=2persons/d")
+    flow = spread_in_groups(people, np.minimum(seeds, people), total, _stages(disease), factor, imported)
+    severe = np.divide(flow.state[:, SEVERE], people, out=np.zeros((days, groups)), where=people > 0)
+    infected = np.divide(flow.state[-1, INFECTED], people, out=np.zeros(groups), where=people > 0)
+    severe = np.clip(severe, 0.0, 1.0)
+    lived = night > 0
+    came = severe * people >= 1.0  # it has come where one person is severely ill
+    first = np.where(came.any(axis=0), came.argmax(axis=0) * DAY_S, np.inf)
+    peak = np.where(np.isfinite(first), severe[-1], 0.0)
+    arrival = np.where(lived, first[zone], np.inf)
+
+    def at_time(time_s: float) -> np.ndarray:
+        day = min(days, int(time_s // DAY_S))
+        return np.where(lived & (arrival <= time_s), np.minimum(severe[day - 1], peak)[zone] if day else 0.0, 0.0).astype(np.float32)
+
+    cases = flow.daily(INFECTED).sum(axis=1) * _reported(disease, knobs["tested_per_d"])
+    dead = np.diff(flow.state[:, D].sum(axis=1), prepend=0.0)
+    beds = np.minimum(flow.state[:, H].sum(axis=1), knobs["beds_per_1000"] * people.sum() / 1000.0)
+    return Member(
+        np.where(lived, peak[zone], 0.0).astype(np.float32),
+        arrival.astype(np.float32),
+        np.where(np.isfinite(arrival), future.duration_s, np.inf).astype(np.float32),
+        {INFECTED_SHARE.name: np.where(lived, np.clip(infected, 0.0, 1.0)[zone], 0.0).astype(np.float32)},
+        np.stack([at_time(t) for t in frame_s]) if len(frame_s) else None,
+        {"infected": float(flow.state[-1, INFECTED].sum()), "deaths": float(flow.state[-1, D].sum())},
+        courses_of(np.maximum(cases, 0.0), beds, np.zeros(days), np.maximum(dead, 0.0), disease),
+    )
+
+
+def _by_age(row: tuple[float, ...]) -> float:
+    """The mean of a row by ten years of age over Brazil's people."""
+    ages = np.array(AGES_BRAZIL)
+    value = np.array(row)[np.minimum(np.arange(ages.size), len(row) - 1)]
+    return float(value @ ages / ages.sum())
+
+
+def _infectious_d(disease: Disease) -> float:
+    """The mean time that one passes it on: until a mild course ends, or until a severe one keeps to bed."""
+    ill, severe = _by_age(disease.symptoms), _by_age(disease.severe)
+    mild = ill - severe
+    return (
+        (1.0 - ill) * disease.end_silent.mean_d
+        + mild * (disease.to_symptoms.mean_d + disease.end_mild.mean_d)
+        + severe * (disease.to_symptoms.mean_d + disease.to_severe.mean_d)
+    )
+
+
+def _rates(disease: Disease, home_mean: float, near: float, far: float) -> np.ndarray:
+    """Infections that one infectious person causes in a day where all are susceptible, (layer,).
+
+    At home contacts are few and the same each day: of home_mean others at most so many can be infected, each with 1 - (1 - p)^days.
+    """
+    mixing, days = Mixing(), _infectious_d(disease)
+    contacts = np.array(
+        [home_mean - 1.0, mixing.contacts[0] * SCHOOL_SHARE, mixing.contacts[1] * WORK_SHARE, near, far]
+    )
+    p = np.minimum(1.0, disease.transmission * np.array(disease.layer_weight) * _by_age(disease.susceptible))
+    rate = contacts * p
+    rate[HOME] = contacts[HOME] * (1.0 - (1.0 - p[HOME]) ** days) / days
+    return rate
+
+
+def _stages(disease: Disease) -> Stages:
+    severe, dying = _by_age(disease.severe), _by_age(disease.dying)
+    stay = disease.end_severe.mean_d * (1.0 - dying / severe) + disease.to_death.mean_d * dying / severe
+    return Stages(
+        latent_d=disease.latent.mean_d,
+        infectious_d=_infectious_d(disease),
+        hospital_d=max(stay, 0.5),
+        severe=np.array([severe]),
+        dying=np.array([dying / severe]),
+    )
+
+
+def _reported(disease: Disease, tested_per_d: float) -> float:
+    """The share of the infected who are ever reported: those with symptoms who are tested in time, and all who fall severely ill."""
+    ill, severe = _by_age(disease.symptoms), _by_age(disease.severe)
+    return severe + (ill - severe) * (1.0 - (1.0 - tested_per_d) ** disease.end_mild.mean_d)
+
+
+COMPARTMENTS = Model(
+    name="compartments",
+    reads=(),
+    makes=SEVERE_SHARE,
+    run=compartments,
+    knobs=KNOBS,
+    series=SERIES,
+    acts_on=CLOSURES,
+    source="Kermack & McKendrick 1927, Proc. R. Soc. A 115:700-721; Keeling & Rohani 2008, Modeling Infectious Diseases; numbers as of the agents",
+    limits="no chance, homes, tests, tracing, vaccines or lack of beds; waits of exponential length; reports come on the day of infection; for large towns only",
+)
