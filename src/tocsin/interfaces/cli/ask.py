@@ -155,5 +155,5 @@ def _spell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.{6 if abs(value) >= 10 else 4}g}"  # -51.2053: a place to ten metres
     return str(value).removesuffix("T00:00:00Z")
