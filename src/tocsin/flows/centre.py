@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tocsin.decision.compare import Compared, relimited, sharpen
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.impact import impact
+from tocsin.decision.interpret import Course
 from tocsin.decision.limits import Limit, figures_of
 from tocsin.decision.score import PlanResult
 from tocsin.decision.services import service_names
@@ -167,6 +168,7 @@ class Centre:
         self.progress: Progress | None = None
         self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
+        self._courses: dict[str, Mapping[str, Sequence[Course | None]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
         self.jobs = Jobs(folder / JOBS, host.clock, lambda job: self.bus.tell("job", job))
         self._following = Following(
@@ -471,7 +473,28 @@ class Centre:
         figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))
         return {"limits": self.board.hard_limits, "set": rows[:LIMITS_MOST], "figures": figures, "zones": zones}
 
+    def course(self, comparison_id: str, plan: str, future: int | None) -> dict[str, Any]:
+        """How a plan went in one future of a comparison: the future that stands in the middle of its harm, where none is named.
+
+        Raises NotFound where that is not known any more: courses are kept of the newest comparisons only.
+        """
+        courses = self._courses.get(comparison_id, {}).get(plan)
+        if courses is None:
+            raise NotFound(f"no courses of {plan!r} in {comparison_id!r}; they are kept of the newest {VIEWS_KEPT} comparisons")
+        played = [n for n, course in enumerate(courses) if course is not None]
+        harm = self.harm_by_future[comparison_id][plan]
+        if future is None:
+            future = sorted(played, key=lambda n: (harm[n], n))[len(played) // 2]
+        course = courses[future] if 0 <= future < len(courses) else None
+        if course is None:
+            raise NotFound(f"{plan!r} was not tried in future {future}; it was in {len(played)} of {len(courses)}")
+        told: dict[str, Any] = msgspec.to_builtins(course)
+        return told | {"future": future, "futures": played, "harm": harm[future]}
+
     def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
+        self._courses[comparison_id] = compared.courses
+        while len(self._courses) > VIEWS_KEPT:
+            del self._courses[next(iter(self._courses))]
         self.harm_by_future[comparison_id] = {
             name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
         }
