@@ -1185,9 +1185,7 @@ class Mock:
         running["proposed"] = []
         found = next(one for one in running["levels"] if one["name"] == level)
         found["phase"] = "in" if body["agrees"] else "refused"
-        self._write(
-            "planevent", record_name("planevent", level), level, NAME, plan=running["plan"], what="entered", reason=""
-        )
+        self._write("planevent", record_name("planevent", level), level, NAME, plan=running["plan"], what="entered", reason="")
         return 200, {"id": "x"}
 
     def end_plan(self, body: dict[str, Any]) -> tuple[int, Any]:

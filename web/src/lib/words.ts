@@ -371,6 +371,7 @@ export const t = {
   checkedOk: 'It can be carried out here.',
   checkedFaults: (n: number) => `${n} ${n === 1 ? 'fault' : 'faults'}`,
   asToml: 'As TOML',
+  compareIt: 'Compare it now',
   fromLevel: 'From level',
 
   noOrders: 'No orders yet. They go out when a plan is approved.',
