@@ -449,7 +449,7 @@ class Stage:
     def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
         return None
 
-    def assess(self, causes: tuple[str, ...], scenario: object = None) -> None:
+    def assess(self, causes: tuple[str, ...], scenario: object = None, *, lost: object = None) -> None:
         self.assessed.append(causes)
         self.scenarios.append(scenario)
         self.began.release()
