@@ -48,7 +48,8 @@ def ours(case: dict[str, Any], hours: int) -> tuple[float, Any]:
     from tocsin.science.fire_spread import Moisture
 
     weather = tuple(
-        Weather(3600.0 * k, float(w), float(f), Moisture(*MOIST)) for k, (w, f) in enumerate(zip(case["wind"], case["from"], strict=True))
+        Weather(3600.0 * k, float(w), float(f), Moisture(*MOIST))
+        for k, (w, f) in enumerate(zip(case["wind"], case["from"], strict=True))
     )
     problem = FireProblem(case["fuel"].astype(np.int64), CELL_M, weather, np.array([case["start"]]), np.zeros(1), case["ground"])
     run: list[Any] = []
@@ -66,7 +67,9 @@ def field_s(case: dict[str, Any]) -> float:
     down, right = np.gradient(case["ground"], CELL_M)
     up = right.reshape(-1), -down.reshape(-1)
     out = [np.empty(row.size) for _ in range(4)]
-    table = spread_table([Weather(0.0, float(w), float(f), Moisture(*MOIST)) for w, f in zip(case["wind"], case["from"], strict=True)])
+    table = spread_table(
+        [Weather(0.0, float(w), float(f), Moisture(*MOIST)) for w, f in zip(case["wind"], case["from"], strict=True)]
+    )
     crowns = np.empty(row.size, np.bool_)
     return best(lambda: [fire_steps.head_of_rows(row, *up, one, *out, crowns) for one in table])
 
@@ -94,7 +97,10 @@ def peer(case: dict[str, Any], hours: int) -> tuple[float, int]:
         "slope": SpaceTimeCube(shape, slope.astype("float32")[::-1].copy()),
         "aspect": SpaceTimeCube(shape, aspect.astype("float32")[::-1].copy()),
         "fuel_model": SpaceTimeCube(shape, case["fuel"][::-1].astype("float32").copy()),
-        **{name: SpaceTimeCube(shape, 0.0) for name in ("canopy_cover", "canopy_height", "canopy_base_height", "canopy_bulk_density")},
+        **{
+            name: SpaceTimeCube(shape, 0.0)
+            for name in ("canopy_cover", "canopy_height", "canopy_base_height", "canopy_bulk_density")
+        },
         "wind_speed_10m": SpaceTimeCube(shape, [float(w) * 3.6 for w in case["wind"]]),
         "upwind_direction": SpaceTimeCube(shape, [float(f) for f in case["from"]]),
         **{f"fuel_moisture_dead_{name}": SpaceTimeCube(shape, value) for name, value in m.items()},
@@ -148,15 +154,30 @@ def main() -> None:
         case = given(name, told.cells, told.hours)
         took, run = ours(case, told.hours)
         burnt = int(np.isfinite(run.arrival_s).sum())
-        row = {"case": name, "burnt_cells": burnt, "tocsin_s": took, "ns_per_cell": took / burnt * 1e9, "taken_per_cell": run.cells_taken / burnt, "field_s": field_s(case)}
+        row = {
+            "case": name,
+            "burnt_cells": burnt,
+            "tocsin_s": took,
+            "ns_per_cell": took / burnt * 1e9,
+            "taken_per_cell": run.cells_taken / burnt,
+            "field_s": field_s(case),
+        }
         if told.peer:
             call = [sys.executable, __file__, "--as-peer", name, "--cells", str(told.cells), "--hours", str(told.hours)]
-            out = subprocess.run(call, env=os.environ | {"PYTHONPATH": str(told.peer)}, check=True, capture_output=True, text=True).stdout
+            out = subprocess.run(
+                call, env=os.environ | {"PYTHONPATH": str(told.peer)}, check=True, capture_output=True, text=True
+            ).stdout
             row["peer_s"], row["peer_burnt_cells"] = json.loads(out.splitlines()[-1])
             row["ratio"] = row["peer_s"] / took
         rows.append(row)
-    shapes = [(wind, *zip(*(ellipse_error(wind, a) for a in (0, 20, 45, 110, 157.5, 200, 270, 292.5)), strict=True)) for wind in (0.0, 3.0, 9.0, 15.0, 20.0, 25.0)]
-    ellipses = [{"wind_m_per_s": wind, "length_to_width": shape[0], "area_error_worst_of_8": max(error, key=abs)} for wind, shape, error in shapes]
+    shapes = [
+        (wind, *zip(*(ellipse_error(wind, a) for a in (0, 20, 45, 110, 157.5, 200, 270, 292.5)), strict=True))
+        for wind in (0.0, 3.0, 9.0, 15.0, 20.0, 25.0)
+    ]
+    ellipses = [
+        {"wind_m_per_s": wind, "length_to_width": shape[0], "area_error_worst_of_8": max(error, key=abs)}
+        for wind, shape, error in shapes
+    ]
     if told.json:
         print(json.dumps({"growth": rows, "ellipses": ellipses}))
         return

@@ -33,7 +33,9 @@ DRY = Moisture(0.06, 0.07, 0.08, 0.60, 0.90)
 REFERENCE = Path(__file__).with_name("reference") / "fire_pyretechnics.csv"
 
 
-def _behave(fuel: int, wind_mph: float, wind_from: float, slope: float, aspect: float, cover: float = 0.5, *, midflame: bool = False):
+def _behave(
+    fuel: int, wind_mph: float, wind_from: float, slope: float, aspect: float, cover: float = 0.5, *, midflame: bool = False
+):
     """The fire of behave's surface tests: trees 30 ft high with a crown ratio of 0.5, wind at 20 ft."""
     row = rows_of(fuel)
     reduced = 1.0 if midflame else float(wind_adjustment(fuels().depth_ft[row], Canopy(cover, 30 * M_PER_FT, 15 * M_PER_FT)))
@@ -113,7 +115,9 @@ def test_all_53_fuels_burn_as_in_pyretechnics(monkeypatch):
         assert float(bed.wind_most_m_per_min[row]) == pytest.approx(r["wind_most_m_per_min"], rel=1e-4)
         assert float(head.rate_m_per_min) == pytest.approx(r["rate_m_per_min"], rel=1e-4)
         # in Btu, of which it has 3.46165186 kW/m to the foot and second; weak fires come from a difference of nearly equal numbers
-        assert float(head.intensity_kw_per_m) / KW_PER_M == pytest.approx(r["intensity_kw_per_m"] / 3.46165186, rel=2e-4, abs=1e-4)
+        assert float(head.intensity_kw_per_m) / KW_PER_M == pytest.approx(
+            r["intensity_kw_per_m"] / 3.46165186, rel=2e-4, abs=1e-4
+        )
         assert float(head.length_to_width) == pytest.approx(r["length_to_width"], rel=1e-4)
         assert float(head.flame_length_m) == pytest.approx(r["flame_length_m"], rel=1e-4, abs=1e-3)
 
@@ -141,7 +145,9 @@ def test_the_compiled_rows_are_the_plain_ones():
             fire_steps.head_of_rows(row, up[0], up[1], table, *got, np.empty(n, np.bool_))
             blown = wind * 60.0 / 1.15 * wind_adjustment(fuels().depth_ft[np.maximum(row, 0)])
             toward = np.radians(20.0)
-            plain = head_fire(beds(weather.moisture), row, (blown * np.sin(toward), blown * np.cos(toward)), (up[0], up[1]), wind_limit=limit)
+            plain = head_fire(
+                beds(weather.moisture), row, (blown * np.sin(toward), blown * np.cos(toward)), (up[0], up[1]), wind_limit=limit
+            )
             burns = row >= 0
             assert got[0] * 60.0 == pytest.approx(plain.rate_m_per_min, rel=1e-9, abs=1e-15)
             turn = np.abs((got[1] - plain.toward_deg + 180.0) % 360.0 - 180.0)[burns & (plain.wind_effective_m_per_min > 0)]
@@ -183,7 +189,9 @@ def test_the_ellipse_seen_from_above_is_pressed_together_uphill_only():
 
 def test_crowns_catch_fire_after_van_wagner_and_run_after_cruz():
     canopy = Canopy(0.6, 15.0, 2.0, 0.15, 1.0)
-    assert crown_critical_intensity_kw_per_m(canopy) == pytest.approx(476.4, abs=0.1)  # by hand: (0.010 x 2 x (460 + 2590))^1.5 = 61^1.5
+    assert crown_critical_intensity_kw_per_m(canopy) == pytest.approx(
+        476.4, abs=0.1
+    )  # by hand: (0.010 x 2 x (460 + 2590))^1.5 = 61^1.5
     assert crown_critical_intensity_kw_per_m(Canopy()) == float("inf")
 
 

@@ -49,7 +49,13 @@ def test_48_days_come_out_as_in_the_forest_service_s_own_program():
     assert len(rows) == 48
     column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     got = fire_weather(
-        column["MON"].astype(int), column["TEMP"], column["RH"], column["WS"], column["PREC"], latitude_deg=40.0, ffmc_scale=147.27723
+        column["MON"].astype(int),
+        column["TEMP"],
+        column["RH"],
+        column["WS"],
+        column["PREC"],
+        latitude_deg=40.0,
+        ffmc_scale=147.27723,
     )
     for name, code in zip(("FFMC", "DMC", "DC", "ISI", "BUI", "FWI"), got, strict=False):
         assert np.abs(code - column[name]).max() <= 0.0501, name
@@ -67,8 +73,12 @@ def test_the_codes_are_those_of_xclim_for_any_weather_and_latitude():
     assert fine_fuel_code(ffmc, t, h, w, rain) == pytest.approx(cffwis._fine_fuel_moisture_code(t, rain, w, h, ffmc), rel=1e-6)
     for latitude in (-45.0, -20.0, 0.0, 20.0, 50.0):
         for month in range(1, 13):
-            assert duff_code(dmc, t, h, rain, month, latitude) == pytest.approx(cffwis._duff_moisture_code(t, rain, h, month, latitude, dmc), rel=1e-6)
-            assert drought_code(dc, t, rain, month, latitude) == pytest.approx(cffwis._drought_code(t, rain, month, latitude, dc), rel=1e-6)
+            assert duff_code(dmc, t, h, rain, month, latitude) == pytest.approx(
+                cffwis._duff_moisture_code(t, rain, h, month, latitude, dmc), rel=1e-6
+            )
+            assert drought_code(dc, t, rain, month, latitude) == pytest.approx(
+                cffwis._drought_code(t, rain, month, latitude, dc), rel=1e-6
+            )
     isi = initial_spread(ffmc, w)
     bui = build_up_index(dmc, dc)
     assert isi == pytest.approx(cffwis.initial_spread_index(w, ffmc), rel=1e-5)  # it has 19.1152 for 0.208 x 91.9
@@ -88,7 +98,10 @@ def test_a_year_in_four_places_is_that_of_the_global_fire_weather_database():
         one = data.isel(loc=place)
         latitude = float(one.lat)
         month = one.time.dt.month.values
-        value = {name: one[name].values.astype(float) for name in ("tas", "rh", "sfcwind", "prbc", "FFMC", "DMC", "DC", "ISI", "BUI", "FWI")}
+        value = {
+            name: one[name].values.astype(float)
+            for name in ("tas", "rh", "sfcwind", "prbc", "FFMC", "DMC", "DC", "ISI", "BUI", "FWI")
+        }
         for day in range(1, len(month)):
             now = {name: values[day] for name, values in value.items()}
             before = {name: value[name][day - 1] for name in ("FFMC", "DMC", "DC")}
@@ -106,7 +119,9 @@ def test_a_year_in_four_places_is_that_of_the_global_fire_weather_database():
 
 def test_a_day_without_a_number_has_no_codes_and_the_next_goes_on_from_the_day_before():
     whole = fire_weather([4, 4], [17.0, 20.0], [42.0, 21.0], [25.0, 25.0], [0.0, 2.4], latitude_deg=46.0)
-    gap = fire_weather([4, 4, 4], [17.0, np.nan, 20.0], [42.0, 30.0, 21.0], [25.0, 10.0, 25.0], [0.0, 0.0, 2.4], latitude_deg=46.0)
+    gap = fire_weather(
+        [4, 4, 4], [17.0, np.nan, 20.0], [42.0, 30.0, 21.0], [25.0, 10.0, 25.0], [0.0, 0.0, 2.4], latitude_deg=46.0
+    )
     for full, broken in zip(whole, gap, strict=True):
         assert np.isnan(broken[1])
         assert broken[2] == full[1]

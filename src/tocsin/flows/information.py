@@ -206,7 +206,8 @@ def _ground(result: ForecastResult) -> dict[str, Estimate]:
 def _zones(result: ForecastResult, night: Impact, day: Impact) -> tuple[ZoneRow, ...]:
     """Zone by zone, the most people in danger first."""
     world, footprint = result.world, result.foreseen.footprint
-    people_night, people_day = world.people(NIGHT_H), world.people(DAY_H)
+    harm = result.pack.harm
+    people_night, people_day = world.people(harm.hour(NIGHT_H)), world.people(harm.hour(DAY_H))
     lived = people_night + people_day > 0
     rows = []
     for number, name in enumerate(night.zones):

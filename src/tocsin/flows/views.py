@@ -121,7 +121,7 @@ class ForecastView:
             "depth": {name: float(np.quantile(peak, q)) for name, q in QUANTILES.items()},
             "chance": float(self.pack.harm.share(peak).mean()),
             "arrival_h": arrival_h,
-            "people": float(self.world.people(self._hour)[place]),
+            "people": float(self.world.people(self.pack.harm.hour(self._hour))[place]),
         }
 
     def roads(self, field: NDArray[Any]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class ForecastView:
 
     def zones(self) -> list[dict[str, Any]]:
         """People in the hazard's way, zone by zone, worst first."""
-        zones, people = self.world.zones, self.world.people(self._hour)
+        zones, people = self.world.zones, self.world.people(self.pack.harm.hour(self._hour))
         rows = []
         for name in zones.name:
             places = zones.places(name)

@@ -88,6 +88,9 @@ class Case(msgspec.Struct, frozen=True):
     strategies: tuple[str, ...] = ()
 
 
+AT_HOME_H = 3.0
+
+
 class Harm(msgspec.Struct, frozen=True):
     """How a hazard harms what it meets: the numbers that decide, each with its source.
 
@@ -97,7 +100,7 @@ class Harm(msgspec.Struct, frozen=True):
     (verb `shelter_in_place`), judged like `danger`; None where walls help nothing.
 
     `road_speed` is None where the hazard closes no street. `damage` and `worth_per_m2` (of floor) are by sort of building; a sort that is
-    not there counts as the first. `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
+    not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
     """
 
     danger: Quantity
@@ -111,6 +114,7 @@ class Harm(msgspec.Struct, frozen=True):
     harmed: Curve | None = None
     indoors: Quantity | None = None
     words: Mapping[str, str] = {}
+    at_home: bool = False
 
     def __post_init__(self) -> None:
         if (self.danger_from is None) == (self.harmed is None):
@@ -129,11 +133,16 @@ class Harm(msgspec.Struct, frozen=True):
             return np.asarray(self.harmed.share(intensity), np.float64)
         return self.dangerous(intensity).astype(np.float64)
 
+    def hour(self, hour: float) -> float:
+        """The hour at which people are counted, where a forecast asks for one: where shares are of who lives there, people are at home."""
+        return AT_HOME_H if self.at_home else hour
+
     def told(self) -> str:
         """What counts as harmed, in words, with its source."""
+        unit = "" if self.danger.unit == "1" else f" {self.danger.unit}"
         if self.danger_from is None:
-            return f"a share of the people by {self.danger.name} [{self.danger.unit}]: {self.danger_source}"
-        return f"{self.danger.name} above {self.danger_from:g} {self.danger.unit}: {self.danger_source}"
+            return f"a share of the people, {self.danger.name}{unit}: {self.danger_source}"
+        return f"{self.danger.name} above {self.danger_from:g}{unit}: {self.danger_source}"
 
 
 class PublicWords(msgspec.Struct, frozen=True):

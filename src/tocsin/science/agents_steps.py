@@ -244,7 +244,7 @@ def _go_on(
             who[person].severe_day = day
             out[day, NEW_SEVERE] += 1
             chance = ages[age, TURNS_CRITICAL]
-            if taken[WARD] < by_day[day, HAS_BEDS]:
+            if taken[WARD] + 1.0 <= by_day[day, HAS_BEDS]:
                 who[person].bed = WARD
                 taken[WARD] += 1
             else:
@@ -255,7 +255,7 @@ def _go_on(
         elif stage == SEVERE and worse:
             who[person].stage = CRITICAL
             chance = ages[age, DIES]
-            if taken[ICU] < by_day[day, HAS_ICU]:
+            if taken[ICU] + 1.0 <= by_day[day, HAS_ICU]:
                 taken[who[person].bed] -= 1
                 who[person].bed = ICU
                 taken[ICU] += 1

@@ -34,7 +34,7 @@ from tocsin.science.fuel import fuels, rows_of
 from tocsin.vocabulary.errors import InputError
 
 if TYPE_CHECKING:
-    from tocsin.science import fire_steps
+    pass
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.int64]
@@ -98,11 +98,15 @@ class FireProblem(msgspec.Struct, frozen=True):
             raise InputError(f"fire: ground {self.elevation_m.shape}, fuel {self.fuel.shape}; wanted the same (row, col)")
         begins = [w.begin_s for w in self.weather]
         if not begins or sorted(set(begins)) != begins or len(begins) > INTERVALS_MOST:
-            raise InputError(f"fire: weather at {begins[:5]} s; wanted 1..{INTERVALS_MOST:,} times, each later than the one before")
+            raise InputError(
+                f"fire: weather at {begins[:5]} s; wanted 1..{INTERVALS_MOST:,} times, each later than the one before"
+            )
         start = np.asarray(self.start)
         inside = start.ndim == 2 and start.shape[1:] == (2,) and ((start >= 0) & (start < self.fuel.shape)).all()
         if not inside or self.start_s.shape != start.shape[:1] or not np.isfinite(self.start_s).all():
-            raise InputError(f"fire: start {start.shape} with times {self.start_s.shape}; wanted cells (start, 2) inside {self.fuel.shape}, a time for each")
+            raise InputError(
+                f"fire: start {start.shape} with times {self.start_s.shape}; wanted cells (start, 2) inside {self.fuel.shape}, a time for each"
+            )
 
 
 class FireRun(msgspec.Struct, frozen=True):
@@ -133,7 +137,9 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     up_east, up_north = _slope(problem)
     west, north = _walls(problem.lines, shape)
     order = np.argsort(problem.start_s, kind="stable")
-    start = np.ravel_multi_index(tuple(np.asarray(problem.start, np.int64)[order].T), shape) if order.size else np.empty(0, np.int64)
+    start = (
+        np.ravel_multi_index(tuple(np.asarray(problem.start, np.int64)[order].T), shape) if order.size else np.empty(0, np.int64)
+    )
     arrival = np.full(shape, np.inf)
     rate, toward, intensity = (np.zeros(shape, np.float32) for _ in range(3))
     taken = fire_steps.grow(
@@ -190,7 +196,8 @@ def line_along(corners: ArrayLike, shape: tuple[int, int], cell_m: float, *, sta
     points = np.asarray(corners, np.float64)
     west_of, north_of = along(points, shape)
     times = [
-        start_s + 60.0 * _way(points, sides + half) * cell_m / rate_m_per_min for sides, half in ((west_of, (0.5, 0.0)), (north_of, (0.0, 0.5)))
+        start_s + 60.0 * _way(points, sides + half) * cell_m / rate_m_per_min
+        for sides, half in ((west_of, np.array([0.5, 0.0])), (north_of, np.array([0.0, 0.5])))
     ]
     return FireLine(west_of, times[0], north_of, times[1])
 

@@ -38,7 +38,9 @@ MPH = 0.44704  # m/s
 WIND_10M_TO_20FT = 1.0 / 1.15  # Turner & Lawson 1978, as in Andrews 2012, RMRS-GTR-266
 LENGTH_TO_WIDTH_MOST = 8.0  # as the Missoula laboratory's programs cut it
 SLOWEST_M_PER_MIN = 1e-6  # of ground that has fuel: too wet to burn is slower than anything that matters
-CROWN_HEAT_KJ_PER_KG = 18_000.0  # Van Wagner 1977 and Alexander 1982: low heat of combustion of conifer crowns, less what moisture takes
+CROWN_HEAT_KJ_PER_KG = (
+    18_000.0  # Van Wagner 1977 and Alexander 1982: low heat of combustion of conifer crowns, less what moisture takes
+)
 
 DENSITY_LB_PER_FT3, MINERALS, MINERALS_EFFECTIVE = 32.0, 0.0555, 0.010  # Rothermel 1972, the same in all models
 DEAD, LIVE = slice(DEAD_1H, LIVE_HERBACEOUS), slice(LIVE_HERBACEOUS, LIVE_WOODY + 1)
@@ -58,7 +60,9 @@ class Moisture(msgspec.Struct, frozen=True):
         for name in self.__struct_fields__:
             share = getattr(self, name)
             if not (np.isfinite(share) and 0.0 < share <= 4.0):
-                raise InputError(f"fuel moisture: {name} = {share}; wanted a share of the dry weight above 0, up to 4 (6 % is 0.06)")
+                raise InputError(
+                    f"fuel moisture: {name} = {share}; wanted a share of the dry weight above 0, up to 4 (6 % is 0.06)"
+                )
 
 
 class Bed(NamedTuple):
@@ -132,7 +136,10 @@ def beds(moisture: Moisture) -> Bed:
     best = 3.348 * surface_all**-0.8189
     relative = packing / best
 
-    damp = [_moisture_damping(wetness[0], table.extinction), _moisture_damping(wetness[1], _live_extinction(load, surface, wet, table.extinction))]
+    damp = [
+        _moisture_damping(wetness[0], table.extinction),
+        _moisture_damping(wetness[1], _live_extinction(load, surface, wet, table.extinction)),
+    ]
     mineral = 0.174 * MINERALS_EFFECTIVE**-0.19
     a = 133.0 * surface_all**-0.7913
     fastest = surface_all**1.5 / (495.0 + 0.0594 * surface_all**1.5)
@@ -261,7 +268,7 @@ def crown_length_to_width(wind_10m_m_per_s: float) -> float:
 
 
 def _size(surface_per_ft: Floats) -> NDArray[np.int64]:
-    return sum((surface_per_ft < border).astype(np.int64) for border in SIZE_FROM_PER_FT)
+    return np.asarray((surface_per_ft[..., None] < np.array(SIZE_FROM_PER_FT)).sum(axis=-1), np.int64)
 
 
 def _moisture_damping(moisture: Floats, extinction: Floats) -> Floats:
@@ -279,4 +286,6 @@ def _live_extinction(load: Floats, surface: Floats, wet: Floats, extinction: Flo
 
 
 def _over(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
+    share = np.zeros(np.broadcast(part, whole).shape)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share

@@ -8,7 +8,7 @@ All that is compiled together is in this one file: a compiled function is kept o
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import atan2, exp, floor, hypot, pi, sqrt
+from math import atan2, exp, hypot, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,11 @@ def ellipse(bed, up_east, up_north):  # type: ignore[no-untyped-def]
         squeeze = (sqrt(press) - 1.0) / steep2
         along = (cx * up_east + cy * up_north) * squeeze
         cx, cy = cx + along * up_east, cy + along * up_north
-        wxx, wxy, wyy = w * (1.0 - up_east * up_east * press), -w * up_east * up_north * press, w * (1.0 - up_north * up_north * press)
+        wxx, wxy, wyy = (
+            w * (1.0 - up_east * up_east * press),
+            -w * up_east * up_north * press,
+            w * (1.0 - up_north * up_north * press),
+        )
     return cx, cy, wxx, wxy, wyy, rate, heat, shape, toward_x, toward_y, crowns
 
 
@@ -177,7 +181,7 @@ def _from_point(cx, cy, sxx, sxy, syy, spread, px, py, bend):  # type: ignore[no
 
 
 @_plain
-def _open(row, west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no-untyped-def]
+def _open(west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no-untyped-def]
     """Whether fire passes between two cells with a common side at a time: no line that already stands there."""
     if not walls:
         return True
@@ -190,15 +194,25 @@ def _open(row, west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no-u
 def _passes(row, west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no-untyped-def]
     """Whether fire passes between two neighbours. Corner to corner it needs one way round the corner that is open."""
     if r == r2 or c == c2:
-        return _open(row, west_s, north_s, walls, r, c, r2, c2, at_s)
-    if row[r, c2] >= 0 and _open(row, west_s, north_s, walls, r, c, r, c2, at_s) and _open(row, west_s, north_s, walls, r, c2, r2, c2, at_s):
+        return _open(west_s, north_s, walls, r, c, r2, c2, at_s)
+    if (
+        row[r, c2] >= 0
+        and _open(west_s, north_s, walls, r, c, r, c2, at_s)
+        and _open(west_s, north_s, walls, r, c2, r2, c2, at_s)
+    ):
         return True
-    return row[r2, c] >= 0 and _open(row, west_s, north_s, walls, r, c, r2, c, at_s) and _open(row, west_s, north_s, walls, r2, c, r2, c2, at_s)
+    return (
+        row[r2, c] >= 0
+        and _open(west_s, north_s, walls, r, c, r2, c, at_s)
+        and _open(west_s, north_s, walls, r2, c, r2, c2, at_s)
+    )
 
 
 @_plain
-def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m, arrival_s, rate_m_per_s, toward_deg,
-         intensity_kw_per_m):  # type: ignore[no-untyped-def]  # fmt: skip
+def grow(  # type: ignore[no-untyped-def]
+    row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m,
+    arrival_s, rate_m_per_s, toward_deg, intensity_kw_per_m,
+):  # fmt: skip
     """When the front reaches each cell; fills the last four arrays (row, col) and returns how many cells were taken up (again).
 
     `table` (interval, fuel, column) holds from `begin_s[k]` to `begin_s[k + 1]`, the last to `end_s`. `start` are cells that burn from `start_s` on, in order of time.
@@ -211,7 +225,12 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
     rows, cols = row.shape
     size_all = rows * cols
     fuel = row.reshape(-1)
-    arrival, rate, toward, intensity = arrival_s.reshape(-1), rate_m_per_s.reshape(-1), toward_deg.reshape(-1), intensity_kw_per_m.reshape(-1)
+    arrival, rate, toward, intensity = (
+        arrival_s.reshape(-1),
+        rate_m_per_s.reshape(-1),
+        toward_deg.reshape(-1),
+        intensity_kw_per_m.reshape(-1),
+    )
     slope_x, slope_y = up_east.reshape(-1), up_north.reshape(-1)
     time, key = np.full(size_all, np.inf), np.empty(size_all)
     px, py, bend = np.zeros(size_all, np.float32), np.zeros(size_all, np.float32), np.zeros(size_all, np.float32)
@@ -378,23 +397,31 @@ def grow(row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, we
                     best, best_x, best_y, by = arrives, gx, gy, m
                     best_bend = min(age * _radius(sxx, sxy, syy, spread, gx, gy), 1e6 * cell_m) if age > 0.0 else 1e6 * cell_m
                 if by < 0:
-                    best, best_x, best_y, best_bend = _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q])
+                    best, best_x, best_y, best_bend = _straight(
+                        kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q]
+                    )
                     best += time_q
                 if k > 0 and best < begin_s[k]:
                     best = begin_s[k]
                 if best >= time[n] - BETTER_BY:
                     continue
-                if walls or r1 != r and c1 != c:
+                if walls or (r1 != r and c1 != c):
                     at_s = 0.5 * (time_q + best)
                     slow = sqrt(best_x * best_x + best_y * best_y)
                     holds = walls and shape[n, HEAT_OF] / slow <= holds_kw_per_m
                     if not _passes(row, west_s, north_s, holds, r, c, r1, c1, at_s):
                         continue
-                    if by >= 0 and holds and not (
-                        _passes(row, west_s, north_s, True, by // cols, by % cols, r1, c1, at_s)
-                        and _open(row, west_s, north_s, True, r, c, by // cols, by % cols, at_s)
+                    if (
+                        by >= 0
+                        and holds
+                        and not (
+                            _passes(row, west_s, north_s, True, by // cols, by % cols, r1, c1, at_s)
+                            and _open(west_s, north_s, True, r, c, by // cols, by % cols, at_s)
+                        )
                     ):
-                        best, best_x, best_y, best_bend = _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q])
+                        best, best_x, best_y, best_bend = _straight(
+                            kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q]
+                        )
                         best += time_q
                         if best >= time[n] - BETTER_BY:
                             continue

@@ -19,7 +19,9 @@ from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
 
-FFMC_SCALE = 147.2  # Van Wagner 1987, eqs. 1 and 10; the R package cffdrs has 147.27723 since 2013, which makes the code up to 0.1 lower
+FFMC_SCALE = (
+    147.2  # Van Wagner 1987, eqs. 1 and 10; the R package cffdrs has 147.27723 since 2013, which makes the code up to 0.1 lower
+)
 # Effective day length for the DMC (hours) by month, and what it adds to the DC; Van Wagner 1987, tables 1 and 2, for 30 N and more; the rest as GFWED has it
 DMC_DAY_H = {
     "north": (6.5, 7.5, 9.0, 12.8, 13.9, 13.9, 12.4, 10.9, 9.4, 8.0, 7.0, 6.0),
@@ -86,7 +88,9 @@ def fire_weather(
         wrong = ~np.isnan(told) & ~((told >= low) & (told <= high))
         if wrong.any():
             day = int(np.argwhere(wrong)[0][0])
-            raise InputError(f"fire weather, day {day + 1}: {name} = {told[wrong][0]:g}; wanted {low:g}..{high:g}; check the unit")
+            raise InputError(
+                f"fire weather, day {day + 1}: {name} = {told[wrong][0]:g}; wanted {low:g}..{high:g}; check the unit"
+            )
     days = temperature.shape[0]
     out = [np.full(temperature.shape, np.nan) for _ in range(3)]
     before = [np.full(temperature.shape[1:], value) for value in (start.ffmc, start.dmc, start.dc)]
@@ -104,10 +108,12 @@ def fire_weather(
     spread = initial_spread(out[0], wind, scale=ffmc_scale)
     build_up = build_up_index(out[1], out[2])
     index = fire_weather_index(spread, build_up)
-    return Codes(*out, spread, build_up, index, 0.0272 * index**1.77)  # eq. 31
+    return Codes(out[0], out[1], out[2], spread, build_up, index, 0.0272 * index**1.77)  # eq. 31
 
 
-def fine_fuel_code(before: Floats, temperature: Floats, humidity: Floats, wind: Floats, rain: Floats, *, scale: float = FFMC_SCALE) -> Floats:
+def fine_fuel_code(
+    before: Floats, temperature: Floats, humidity: Floats, wind: Floats, rain: Floats, *, scale: float = FFMC_SCALE
+) -> Floats:
     """FFMC of today from that of yesterday; eqs. 1-10."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         m = scale * (101.0 - before) / (59.5 + before)
@@ -136,7 +142,9 @@ def duff_code(before: Floats, temperature: Floats, humidity: Floats, rain: Float
         effective = 0.92 * rain - 1.27
         moisture = 20.0 + 280.0 * np.exp(-0.023 * before)  # eq. 12, as the Canadian Forest Service's own programs have it
         log = np.log(np.maximum(before, 1e-9))
-        slope = np.where(before <= 33.0, 100.0 / (0.5 + 0.3 * before), np.where(before <= 65.0, 14.0 - 1.3 * log, 6.2 * log - 17.2))
+        slope = np.where(
+            before <= 33.0, 100.0 / (0.5 + 0.3 * before), np.where(before <= 65.0, 14.0 - 1.3 * log, 6.2 * log - 17.2)
+        )
         wetter = moisture + 1000.0 * effective / (48.77 + slope * effective)
         after = np.maximum(43.43 * (5.6348 - np.log(np.maximum(wetter - 20.0, 1e-9))), 0.0)
         return np.asarray(np.where(rain > 1.5, after, before) + rate)
@@ -175,7 +183,9 @@ def fire_weather_index(isi: Floats, bui: Floats) -> Floats:
         return np.asarray(np.where(b > 1.0, np.exp(2.72 * (0.434 * np.log(np.maximum(b, 1.0))) ** 0.647), b))
 
 
-def drought_after_winter(dc_autumn: ArrayLike, rain_winter_mm: ArrayLike, *, carried: float = 0.75, wetting: float = 0.75, least: float = 15.0) -> Floats:
+def drought_after_winter(
+    dc_autumn: ArrayLike, rain_winter_mm: ArrayLike, *, carried: float = 0.75, wetting: float = 0.75, least: float = 15.0
+) -> Floats:
     """DC with which a season starts: what drought of the autumn the winter's rain and snow did not fill up.
 
     `carried` is the share of the autumn's moisture deficit that counts, `wetting` the share of precipitation that soaks in: 0.5..1 and 0.5..0.9 in their tables.

@@ -35,10 +35,25 @@ for number in fm.list_fuel_model_numbers():
             least["base_spread_rate"], least["base_fireline_intensity"], least["max_effective_wind_speed"],
             most["max_spread_rate"], most["max_fireline_intensity"], most["length_to_width_ratio"], most["max_flame_length"],
         ])  # fmt: skip
-names = (
-    "number dead_1h dead_10h dead_100h live_herbaceous live_woody wind_m_per_min wind_from_deg slope aspect_deg base_rate_m_per_min base_intensity_kw_per_m wind_most_m_per_min "
-    "rate_m_per_min intensity_kw_per_m length_to_width flame_length_m"
-).split()
+names = [
+    "number",
+    "dead_1h",
+    "dead_10h",
+    "dead_100h",
+    "live_herbaceous",
+    "live_woody",
+    "wind_m_per_min",
+    "wind_from_deg",
+    "slope",
+    "aspect_deg",
+    "base_rate_m_per_min",
+    "base_intensity_kw_per_m",
+    "wind_most_m_per_min",
+    "rate_m_per_min",
+    "intensity_kw_per_m",
+    "length_to_width",
+    "flame_length_m",
+]
 with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
     out = csv.writer(file, lineterminator="\n")
     out.writerow(names)

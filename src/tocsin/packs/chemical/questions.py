@@ -64,6 +64,7 @@ def source(world: World | None, table: Table, settings: Mapping[str, float]) -> 
             "rate": Estimate(found.rate_kg_per_s, found.rate_low, found.rate_kg_per_s, found.rate_high, "kg/s"),
             "region_50": _certain(float(half.sum()) * area_km2, "km2"),
             "region_90": _certain(float(inside.sum()) * area_km2, "km2"),
+            "cell": _certain(cell_m, "m"),
             "wind_error": _certain(found.turn_deg, "deg"),
             "sensors_that_saw_gas": _certain(float(found.seen), "1"),
         },

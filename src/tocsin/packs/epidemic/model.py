@@ -202,22 +202,34 @@ def _member(world: World, future: Future, town: Town, disease: Disease, course: 
     severe_day = course.who["severe_day"].astype(np.int64)
     fell = severe_day >= 0
 
-    def on_grid(by_near: Floats, otherwise: float) -> NDArray[np.float32]:
+    lived, cell = town.place.size, town.populace.cell
+    agents = np.bincount(cell, minlength=lived)
+
+    def on_grid(by_near: Floats, otherwise: float, *, mixed: bool = True) -> NDArray[np.float32]:
+        """A number of each neighbourhood in its cells; where a cell belongs to two, the mean over who lives there."""
+        here = by_near[town.populace.near_of_cell]
+        if mixed:
+            here = np.where(agents > 0, np.bincount(cell, by_near[near], lived) / np.maximum(agents, 1), here)
         told = np.full(world.grid.cells, otherwise, np.float32)
-        told[town.place] = by_near[town.populace.near_of_cell]
+        told[town.place] = here
         return told
 
     def severe_by(day: float) -> Floats:
         return np.bincount(near[fell & (severe_day * DAY_S <= day * DAY_S)], minlength=near_count) / near_size
 
     infected = np.bincount(near[course.who["infected_day"] >= 0], minlength=near_count) / near_size
-    arrival = np.full(near_count, np.inf)
-    np.minimum.at(arrival, near[fell], severe_day[fell] * DAY_S)
+    first = np.full(near_count, np.inf)
+    np.minimum.at(first, near[fell], severe_day[fell] * DAY_S)
+    peak = on_grid(severe_by(days), 0.0)
+    arrival = on_grid(first, np.inf, mixed=False)
+    by_cell = np.full(lived, np.inf)
+    np.minimum.at(by_cell, cell, first[near])  # where a cell belongs to two neighbourhoods it comes with the first of them
+    arrival[town.place] = np.where(agents > 0, by_cell, arrival[town.place])
     frames = np.stack([on_grid(severe_by(t / DAY_S), 0.0) for t in frame_s]) if len(frame_s) else None
     return Member(
-        on_grid(severe_by(days), 0.0),
-        on_grid(arrival, np.inf),
-        on_grid(np.where(np.isfinite(arrival), future.duration_s, np.inf), np.inf),
+        peak,
+        arrival,
+        np.where(np.isfinite(arrival), future.duration_s, np.inf).astype(np.float32),
         {INFECTED_SHARE.name: on_grid(infected, 0.0)},
         frames,
         {

@@ -5,6 +5,8 @@ How much each does, durations and costs are planning assumptions, marked `unveri
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tocsin.pack import Action, Duration, Effect, Plan, PlanLevel
 from tocsin.packs.epidemic.populace import NIGHT_H
 from tocsin.vocabulary import Level, World
@@ -22,7 +24,7 @@ def _action(name: str, do: str, role: str, days: tuple[float, float, float], *ef
 
 def _actions(world: World) -> dict[str, Action]:
     people = max(float(world.people(NIGHT_H).sum()), 1.0)
-    doses, beds = round(people * 0.002), max(1.0, round(people / 1000.0 * 0.5))
+    doses, beds = max(1.0, round(people * 0.002)), max(1.0, round(people / 1000.0 * 0.5))
     soon, week, month = (0.5, 1.0, 2.0), (3.0, 5.0, 10.0), (14.0, 21.0, 30.0)
     made = (
         _action("warn everybody", "Tell the public how it spreads, and to stay at home when ill", "commander", (0.1, 0.2, 0.5),
@@ -89,8 +91,6 @@ def plans(world: World) -> tuple[Plan, ...]:
 
 
 def _at(action: Action, level: str) -> Action:
-    from msgspec.structs import replace
-
     return replace(action, level=level)
 
 

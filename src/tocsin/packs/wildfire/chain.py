@@ -26,9 +26,17 @@ def _fails(points: tuple[tuple[float, float], ...], why: str) -> Curve:
 
 CHAIN: tuple[ChainPart, ...] = (
     *LIFELINES,
-    Exposure("substations", _fails(((0.0, 0.0), (346.0, 0.2), (1_730.0, 0.8)), "gravel keeps a low fire out, a high one trips or burns it"), PROTECT),
+    Exposure(
+        "substations",
+        _fails(((0.0, 0.0), (346.0, 0.2), (1_730.0, 0.8)), "gravel keeps a low fire out, a high one trips or burns it"),
+        PROTECT,
+    ),
     Exposure("pumping_stations", _fails(((0.0, 0.0), (1_730.0, 0.5)), "its wires and doors burn"), PROTECT),
     Exposure("water_works", _fails(((0.0, 0.0), (1_730.0, 0.3)), "mostly concrete; its power fails first"), PROTECT),
     Exposure("masts", _fails(((0.0, 0.0), (346.0, 0.3), (1_730.0, 0.9)), "cables and antennas burn"), PROTECT),
-    Exposure("hospitals", _fails(((0.0, 0.0), (1.0, 1.0)), "a hospital that a fire reaches is lost, as in the comparison of plans"), PROTECT),
+    Exposure(
+        "hospitals",
+        _fails(((0.0, 0.0), (1.0, 1.0)), "a hospital that a fire reaches is lost, as in the comparison of plans"),
+        PROTECT,
+    ),
 )

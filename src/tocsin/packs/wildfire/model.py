@@ -103,7 +103,9 @@ def _weather(future: Future) -> tuple[Weather, ...]:
         )
     told = [name for name in ("wind_speed", "wind_from", "air_temperature", "relative_humidity") if name in future.series]
     if ("air_temperature" in told) != ("relative_humidity" in told):
-        raise InputError("wildfire: air_temperature and relative_humidity go together: the moisture of dead fuel is worked out from both")
+        raise InputError(
+            "wildfire: air_temperature and relative_humidity go together: the moisture of dead fuel is worked out from both"
+        )
     times = sorted({0.0, *(float(t) for name in told for t in future.series[name].time_s if 0.0 < t < future.duration_s)})
     return tuple(
         Weather(t, forcing(future, "wind_speed", t), forcing(future, "wind_from", t), _moisture(future, t)) for t in times
@@ -161,7 +163,9 @@ def _starts(world: World, future: Future, effects: Sequence[Effect]) -> tuple[ND
         cells.append(found)
         times.append(np.full(found.size, time_s))
     if not any_given:
-        raise InputError("wildfire: no ignition; give e.g. --drive ignition@-51.20,-30.05=30m (a point lon,lat, a zone or a line, and a radius)")
+        raise InputError(
+            "wildfire: no ignition; give e.g. --drive ignition@-51.20,-30.05=30m (a point lon,lat, a zone or a line, and a radius)"
+        )
     if not cells:
         return np.empty(0, np.int64), np.empty(0)
     return np.concatenate(cells), np.concatenate(times)
@@ -208,10 +212,14 @@ FIRE_SPREADS = Model(
     makes=FIRELINE_INTENSITY,
     run=fire_spreads,
     knobs={
-        "fuel_model": Knob("1", 0.0, 0.0, 204.0, "one fuel for all ground but water (Anderson, Scott & Burgan); 0: the twin's field fuel_model"),
+        "fuel_model": Knob(
+            "1", 0.0, 0.0, 204.0, "one fuel for all ground but water (Anderson, Scott & Burgan); 0: the twin's field fuel_model"
+        ),
         "wind_factor": Knob("1", 0.0, 1.0, 3.0, "multiplies the wind"),
         "wind_turn_deg": Knob("deg", -180.0, 0.0, 180.0, "added to the direction that the wind comes from"),
-        "rate_factor": Knob("1", 0.2, 1.0, 5.0, "multiplies the rate of spread: 0.65..1.35 is what Cruz & Alexander 2013 call a reasonable error"),
+        "rate_factor": Knob(
+            "1", 0.2, 1.0, 5.0, "multiplies the rate of spread: 0.65..1.35 is what Cruz & Alexander 2013 call a reasonable error"
+        ),
         "dead_1h": Knob("1", 0.01, 0.06, 0.40, "moisture of dead fuel below 6 mm, share of dry weight, where no air is told"),
         "dead_10h": Knob("1", 0.01, 0.07, 0.40, "the same, 6 to 25 mm"),
         "dead_100h": Knob("1", 0.01, 0.08, 0.40, "the same, 25 to 75 mm"),
@@ -223,16 +231,25 @@ FIRE_SPREADS = Model(
         "canopy_base_height_m": Knob("m", 0.0, 0.0, 60.0, "height of their lowest branches"),
         "canopy_bulk_density_kg_per_m3": Knob("kg/m3", 0.0, 0.0, 1.0, "needles in the crowns' space; 0: crowns do not burn"),
         "line_holds_kw_per_m": Knob(
-            "kW/m", 0.0, 1_730.0, 20_000.0, "a line stops fires below this: 500 Btu/ft/s, up to which machines work at the head (Andrews & Rothermel 1982, INT-131, as quoted; unverified)"
+            "kW/m",
+            0.0,
+            1_730.0,
+            20_000.0,
+            "a line stops fires below this: 500 Btu/ft/s, up to which machines work at the head (Andrews & Rothermel 1982, INT-131, as quoted; unverified)",
         ),
     },
     series={
         "wind_speed": Drive(WIND_SPEED, "wind at 10 m over open ground", stepwise=True),
         "wind_from": Drive(WIND_FROM, "where the wind comes from, clockwise from north", stepwise=True),
-        "air_temperature": Drive(AIR_TEMPERATURE, "air temperature; with humidity it gives the moisture of dead fuel", stepwise=True),
+        "air_temperature": Drive(
+            AIR_TEMPERATURE, "air temperature; with humidity it gives the moisture of dead fuel", stepwise=True
+        ),
         "relative_humidity": Drive(RELATIVE_HUMIDITY, "relative humidity of the air", stepwise=True),
         "ignition@": Drive(
-            IGNITION_RADIUS, "where it starts to burn, within a radius, at the first time above 0", "zone|line|point", stepwise=True
+            IGNITION_RADIUS,
+            "where it starts to burn, within a radius, at the first time above 0",
+            "zone|line|point",
+            stepwise=True,
         ),
     },
     acts_on={

@@ -125,7 +125,13 @@ def plans(world: World) -> tuple[Plan, ...]:
         return Plan(name, "wildfire", why, actions, level=level, resources=resources, basis=(UNVERIFIED,))
 
     made = [
-        Plan("wait and watch", "wildfire", "Do nothing but watch: what every other plan is measured against", (WATCH,), basis=(UNVERIFIED,)),
+        Plan(
+            "wait and watch",
+            "wildfire",
+            "Do nothing but watch: what every other plan is measured against",
+            (WATCH,),
+            basis=(UNVERIFIED,),
+        ),
         Plan("warn", "wildfire", "Warn the public and leave it to them", (warn,), basis=(UNVERIFIED,)),
     ]
     if evacuation:

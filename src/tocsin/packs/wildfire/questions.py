@@ -23,7 +23,9 @@ def danger(world: World | None, table: Table, settings: Mapping[str, float]) -> 
     days = time.astype("datetime64[D]")
     gaps = np.diff(days).astype(int)
     if (gaps < 1).any():
-        raise InputError(f"danger: {days[1:][gaps < 1][0]} comes twice or too early; wanted one row for each day, in order of time")
+        raise InputError(
+            f"danger: {days[1:][gaps < 1][0]} comes twice or too early; wanted one row for each day, in order of time"
+        )
     month = days.astype("datetime64[M]").astype(int) % 12 + 1
     codes = fire_weather(
         month,
@@ -41,9 +43,13 @@ def danger(world: World | None, table: Table, settings: Mapping[str, float]) -> 
     worst = int(np.nanargmax(codes.fwi))
     remarks = [f"the worst day is {days[worst]}: {word[worst]}"]
     if (missing := int((~known).sum())) > 0:
-        remarks.append(f"{missing} of {known.size} days lack a number and have no codes; the next day goes on from the day before")
+        remarks.append(
+            f"{missing} of {known.size} days lack a number and have no codes; the next day goes on from the day before"
+        )
     if (gaps > 1).any():
-        remarks.append(f"{int((gaps > 1).sum())} gaps between days: the codes of the last day before a gap are carried on unchanged")
+        remarks.append(
+            f"{int((gaps > 1).sum())} gaps between days: the codes of the last day before a gap are carried on unchanged"
+        )
     if days.size < 60:
         remarks.append("the drought code wants about two months to forget where it started")
     return Answer(
@@ -54,7 +60,10 @@ def danger(world: World | None, table: Table, settings: Mapping[str, float]) -> 
         },
         {
             "day": days.astype(object),
-            **{name: np.round(value, 2) for name, value in zip(("ffmc", "dmc", "dc", "isi", "bui", "fwi", "dsr"), codes, strict=True)},
+            **{
+                name: np.round(value, 2)
+                for name, value in zip(("ffmc", "dmc", "dc", "isi", "bui", "fwi", "dsr"), codes, strict=True)
+            },
             "danger": word,
         },
         {},

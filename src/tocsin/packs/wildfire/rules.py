@@ -8,9 +8,7 @@ from tocsin.vocabulary import Level
 
 # Read on EFFIS's own page (forest.jrc.ec.europa.eu/effis, fire danger forecast: very low < 5.2, low to 11.2, moderate to 21.3, high to 38.0, very high to 50.0,
 # extreme). Made for Europe, above all its south; the colours are ours. So it may not warn the public by itself elsewhere.
-EFFIS = (
-    "European Forest Fire Information System, fire danger classes: moderate from 11.2, high 21.3, very high 38.0, extreme 50.0; Europe"
-)
+EFFIS = "European Forest Fire Information System, fire danger classes: moderate from 11.2, high 21.3, very high 38.0, extreme 50.0; Europe"
 FIRE_WEATHER_DANGEROUS: Rule = threshold(
     "fire_weather_dangerous",
     FIRE_WEATHER_INDEX,
@@ -34,7 +32,13 @@ FIRE_SEEN_FROM_SPACE: Rule = threshold(
 LIGHTNING_STRIKES: Rule = accumulation(
     "lightning_strikes",
     LIGHTNING,
-    {1.0: Limits({Level.YELLOW: 1.0, Level.ORANGE: 20.0}, "1", "unverified: any stroke may start a fire that is seen hours or days later")},
+    {
+        1.0: Limits(
+            {Level.YELLOW: 1.0, Level.ORANGE: 20.0},
+            "1",
+            "unverified: any stroke may start a fire that is seen hours or days later",
+        )
+    },
     interval_s=300.0,
     max_age_s=1800.0,
     meaning="lightning has struck in the last hour and may have set something alight",
