@@ -414,8 +414,10 @@ class PackPromises:
             assert first.figures or first.table, f"{question.name}: its answer is empty"
 
     def test_a_question_refuses_a_table_that_says_nothing(self) -> None:
+        tables = self.tables()
+        assert set(tables) == {q.name for q in self.pack().questions}, "override `tables` with one for each question"
         for question in self.pack().questions:
-            table = self.tables()[question.name]
+            table = tables[question.name]
             silent = {name: np.full(1, _nothing(values), values.dtype) for name, values in table.items()}
             for empty in ({name: values[:0] for name, values in table.items()}, silent):
                 with pytest.raises(InputError):
