@@ -18,7 +18,9 @@ from tocsin.vocabulary import InputError, Level, Member, Quantity, Series, Windo
 PACK = find_pack("epidemic")
 AGENTS, COMPARTMENTS = PACK.models
 DAY_S = 86_400.0
-LIST = np.repeat(np.datetime64("2014-05-18", "us") + np.arange(40) * np.timedelta64(1, "D"), np.r_[np.arange(1, 21), np.arange(20, 0, -1)])
+LIST = np.repeat(
+    np.datetime64("2014-05-18", "us") + np.arange(40) * np.timedelta64(1, "D"), np.r_[np.arange(1, 21), np.arange(20, 0, -1)]
+)
 
 
 class Town(TinyWorld):
@@ -38,7 +40,13 @@ class TestEpidemicPack(PackPromises):
         return TinyWorld(things={"schools": [Thing("school", 8, 30.0)]}, without=without)
 
     def scenario(self, model: Model) -> Scenario:
-        return Scenario(60 * DAY_S, 2, 3, {"disease": Spread(1.0, 1.0, 1.0), "transmission_factor": Spread(1.0, 2.0, 3.0)}, {"seeds": Series.constant(20.0)})
+        return Scenario(
+            60 * DAY_S,
+            2,
+            3,
+            {"disease": Spread(1.0, 1.0, 1.0), "transmission_factor": Spread(1.0, 2.0, 3.0)},
+            {"seeds": Series.constant(20.0)},
+        )
 
     def effects(self, model: Model) -> Sequence[Effect]:
         amounts = {"vaccinate": 10.0, "surge_beds": 100.0}
@@ -48,7 +56,9 @@ class TestEpidemicPack(PackPromises):
         return {"r_t": {"onset": LIST}, "cases_to_come": {"onset": LIST}}
 
 
-def future(model: Model, world: TinyWorld, days: float = 120, seed: int = 1, series: Mapping[str, Series] | None = None, **knobs: float) -> Future:
+def future(
+    model: Model, world: TinyWorld, days: float = 120, seed: int = 1, series: Mapping[str, Series] | None = None, **knobs: float
+) -> Future:
     usual = {name: knob.usual for name, knob in model.knobs.items()}
     given = {"seeds": Series.constant(60.0)} if series is None else series
     return Future(0, seed, days * DAY_S, usual | knobs, given)
@@ -84,7 +94,9 @@ def test_compartments_and_agents_infect_alike_where_all_but_mix() -> None:
     """Without homes of any size and with many met in the town: two thirds or more of both, within a tenth of the people."""
     world = Town()
     mixing = {"home_mean": 1.5, "near_contacts": 0.0, "far_contacts": 60.0}
-    told = [AGENTS.play(world, future(AGENTS, world, 200, seed=k, people_per_agent=1.0, **mixing)).notes["infected"] for k in range(3)]
+    told = [
+        AGENTS.play(world, future(AGENTS, world, 200, seed=k, people_per_agent=1.0, **mixing)).notes["infected"] for k in range(3)
+    ]
     flow = COMPARTMENTS.play(world, future(COMPARTMENTS, world, 200, **mixing)).notes["infected"]
     assert np.mean(told) / 6_000.0 > 0.6
     assert abs(np.mean(told) - flow) / 6_000.0 < 0.1
@@ -97,15 +109,20 @@ def test_each_measure_spares_people(verb: str) -> None:
     effects = (Effect(verb, "all", amount), *([Effect("test", "all", 0.8)] if verb == "trace_contacts" else []))
     base = () if verb != "trace_contacts" else (Effect("test", "all", 0.8),)
     without, done = (
-        np.mean([AGENTS.play(world, future(AGENTS, world, seed=k, people_per_agent=1.0), e).notes["infected"] for k in range(3)]) for e in (base, effects)
+        np.mean([AGENTS.play(world, future(AGENTS, world, seed=k, people_per_agent=1.0), e).notes["infected"] for k in range(3)])
+        for e in (base, effects)
     )
     assert done < 0.97 * without
 
 
 def test_closing_in_one_zone_spares_that_zone_alone_where_nobody_meets_the_other() -> None:
     world = Town()
-    asked = future(AGENTS, world, 60, people_per_agent=1.0, far_contacts=0.0, work_contacts=0.0, school_contacts=0.0, near_contacts=40.0)
-    without, done = (AGENTS.play(world, asked, e).companions["infected_share"] for e in ((), (Effect("lower_contacts", "low", 1.0),)))
+    asked = future(
+        AGENTS, world, 60, people_per_agent=1.0, far_contacts=0.0, work_contacts=0.0, school_contacts=0.0, near_contacts=40.0
+    )
+    without, done = (
+        AGENTS.play(world, asked, e).companions["infected_share"] for e in ((), (Effect("lower_contacts", "low", 1.0),))
+    )
     np.testing.assert_array_equal(without[9:12], done[9:12])  # nobody meets the other zone
     assert (done[6:9] < 0.7 * without[6:9]).all()
 
@@ -122,7 +139,9 @@ def test_beds_that_are_opened_are_taken_and_save_lives() -> None:
 
 def test_an_epidemic_begins_where_its_first_cases_live() -> None:
     world = Town()
-    told = AGENTS.play(world, future(AGENTS, world, 12, series={"seeds@high": Series.constant(50.0)}, people_per_agent=1.0, far_contacts=0.0))
+    told = AGENTS.play(
+        world, future(AGENTS, world, 12, series={"seeds@high": Series.constant(50.0)}, people_per_agent=1.0, far_contacts=0.0)
+    )
     share = told.companions["infected_share"]
     assert share[9:12].mean() > 3.0 * share[6:9].mean()
     near = world.point(6)
@@ -134,7 +153,15 @@ def test_crowding_by_the_scenario_makes_it_worse_and_holds_in_steps() -> None:
     world = Town()
     calm = {"seeds": Series.constant(60.0)}
     crowded = calm | {"contacts": Series.of([0.0, 20 * DAY_S, 40 * DAY_S], [1.0, 2.0, 1.0])}
-    a, b = (np.mean([AGENTS.play(world, future(AGENTS, world, 60, seed=k, series=s, people_per_agent=1.0)).notes["infected"] for k in range(4)]) for s in (calm, crowded))
+    a, b = (
+        np.mean(
+            [
+                AGENTS.play(world, future(AGENTS, world, 60, seed=k, series=s, people_per_agent=1.0)).notes["infected"]
+                for k in range(4)
+            ]
+        )
+        for s in (calm, crowded)
+    )
     assert b > 1.1 * a
 
 
@@ -185,7 +212,9 @@ def test_a_day_with_many_more_cases_than_the_week_before_is_unusual() -> None:
 
 
 def test_full_hospitals_are_told_by_degrees() -> None:
-    levels = [int(HOSPITALS_FILL.judge(window(BED_OCCUPANCY, [x]), np.zeros(1, np.int8)).level[0]) for x in (0.8, 0.86, 0.95, 1.05)]
+    levels = [
+        int(HOSPITALS_FILL.judge(window(BED_OCCUPANCY, [x]), np.zeros(1, np.int8)).level[0]) for x in (0.8, 0.86, 0.95, 1.05)
+    ]
     assert levels == [Level.NONE, Level.YELLOW, Level.ORANGE, Level.RED]
 
 
@@ -217,7 +246,9 @@ def test_days_are_left_out_at_the_end_where_reports_are_still_coming_in() -> Non
 
 
 def test_what_is_to_come_follows_from_r_t() -> None:
-    growing = np.repeat(np.datetime64("2020-03-01", "us") + np.arange(30) * np.timedelta64(1, "D"), (2 * 1.15 ** np.arange(30)).astype(int))
+    growing = np.repeat(
+        np.datetime64("2020-03-01", "us") + np.arange(30) * np.timedelta64(1, "D"), (2 * 1.15 ** np.arange(30)).astype(int)
+    )
     told = _ask("cases_to_come", {"onset": growing}, days=7.0)
     last = _ask("r_t", {"onset": growing}).table["cases"][-1]
     assert told.table["cases_mean"][-1] > last

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tocsin.interfaces.files import make_whole, write_whole
-from tocsin.interfaces.pictures import PAPER_CLASSES, classes_of, hillshade, map_picture
+from tocsin.interfaces.pictures import classes_of, hillshade, map_picture
 from tocsin.vocabulary.errors import Conflict, InputError
 from tocsin.vocabulary.quantity import Quantity
 
@@ -201,7 +201,7 @@ def forecast_picture(result: ForecastResult) -> bytes:
         field.reshape(result.world.grid.shape),
         title=title,
         legend=made.name.replace("_", " "),
-        classes=classes_of(result.pack.harm, PAPER_CLASSES),
+        classes=classes_of(result.pack.harm, on_paper=True),
         unit=made.unit,
     )
 

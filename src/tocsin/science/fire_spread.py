@@ -282,7 +282,7 @@ def _live_extinction(load: Floats, surface: Floats, wet: Floats, extinction: Flo
     live = (load[:, LIVE] * np.exp(-500.0 / surface[:, LIVE])).sum(axis=1)
     fine = (dead * wet[DEAD]).sum(axis=1) / dead.sum(axis=1)
     ratio = np.divide(dead.sum(axis=1), live, out=np.zeros_like(live), where=live > 0)
-    return np.maximum(2.9 * ratio * (1.0 - fine / extinction) - 0.226, extinction)
+    return np.asarray(np.maximum(2.9 * ratio * (1.0 - fine / extinction) - 0.226, extinction))
 
 
 def _over(part: Floats, whole: Floats) -> Floats:

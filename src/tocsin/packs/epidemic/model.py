@@ -239,7 +239,9 @@ def _member(world: World, future: Future, town: Town, disease: Disease, course: 
             "deaths": float(daily[:, NEW_DEAD].sum() * each),
             "without_bed": float(daily[:, NO_BED_FOUND].sum() * each),
         },
-        courses_of(daily[:, NEW_REPORTED] * each, daily[:, BEDS] * each, daily[:, ICU_BEDS] * each, daily[:, NEW_DEAD] * each, disease)
+        courses_of(
+            daily[:, NEW_REPORTED] * each, daily[:, BEDS] * each, daily[:, ICU_BEDS] * each, daily[:, NEW_DEAD] * each, disease
+        )
         | {"quarantined": by_day(daily[:, QUARANTINED] * each)},
     )
 
@@ -248,7 +250,9 @@ def courses_of(cases: Floats, beds: Floats, icu: Floats, dead: Floats, disease: 
     """What a run tells of the whole town at the end of each day. R_t is 0 where too few cases were reported to tell it."""
     r_t = np.zeros(cases.size)
     if cases.size > WINDOW_D:
-        told = reproduction(cases, serial_interval(disease.serial_mean_d, disease.serial_sd_d, cases.size + 1), window=WINDOW_D, quantiles=())
+        told = reproduction(
+            cases, serial_interval(disease.serial_mean_d, disease.serial_sd_d, cases.size + 1), window=WINDOW_D, quantiles=()
+        )
         r_t[told.last_day] = np.where(told.cases >= CASES_LEAST, told.mean, 0.0)
     return {
         "new_cases_per_d": by_day(cases),
@@ -268,23 +272,37 @@ KNOBS: Mapping[str, Knob] = {
     "disease": Knob("1", 0.0, 0.0, 1.0, "which: 0 is COVID-19 of early 2020, 1 is Ebola of 2014 (parts of it unverified)"),
     "transmission_factor": Knob("1", 0.0, 1.0, 5.0, "multiplies the chance that a contact infects"),
     "silent_factor": Knob("1", 0.0, 1.0, 1.0, "how infectious one is before and without symptoms (covasim: 1)"),
-    "home_mean": Knob("persons", 1.5, 3.311, 8.0, "people in a home; usual: Brazil, UN 2019"),
+    "home_mean": Knob("persons", 1.5, 3.311, 8.0, "people in a home, to a tenth; usual: Brazil, UN 2019"),
     "near_contacts": Knob("persons", 0.0, 10.0, 60.0, "neighbours met in a day; covasim has 20 in the community (estimate)"),
     "far_contacts": Knob("persons", 0.0, 10.0, 60.0, "people of the whole town met in a day"),
     "tested_per_d": Knob("1", 0.0, 0.1, 1.0, "chance to be tested on a day with symptoms: a planning assumption (unverified)"),
-    "beds_per_1000": Knob("1", 0.0, 0.5, 20.0, "hospital beds free for these ill, of 1,000 people: a planning assumption (unverified)"),
+    "beds_per_1000": Knob(
+        "1", 0.0, 0.5, 20.0, "hospital beds free for these ill, of 1,000 people: a planning assumption (unverified)"
+    ),
 }
 AGENT_KNOBS: Mapping[str, Knob] = {
     **KNOBS,
-    "people_per_agent": Knob("persons", 1.0, 4.0, 100.0, "how many people one agent stands for; never fewer than 1,000 agents"),
+    "people_per_agent": Knob(
+        "persons",
+        0.0,
+        0.0,
+        100.0,
+        "how many people one agent stands for; 0: as many as make 100,000 agents; never fewer than 1,000 agents",
+    ),
     "school_contacts": Knob("persons", 0.0, 20.0, 60.0, "pupils met in a day (Kerr et al. 2021)"),
     "work_contacts": Knob("persons", 0.0, 16.0, 60.0, "colleagues met in a day (Kerr et al. 2021)"),
     "test_sensitivity": Knob("1", 0.0, 1.0, 1.0, "chance that a test finds an infectious person"),
     "result_days": Knob("d", 0.0, 2.0, 10.0, "days from test to result: a planning assumption (unverified)"),
-    "other_ill": Knob("1", 0.0, 0.002, 0.1, "share of people with such symptoms from something else (unverified); makes tests, no cases"),
+    "other_ill": Knob(
+        "1", 0.0, 0.002, 0.1, "share of people with such symptoms from something else (unverified); makes tests, no cases"
+    ),
     "icu_per_1000": Knob("1", 0.0, 0.05, 5.0, "intensive care beds free, of 1,000 people: a planning assumption (unverified)"),
-    "vaccine_infection": Knob("1", 0.0, 0.6, 1.0, "share of infections that a vaccine prevents: a planning assumption (unverified)"),
-    "vaccine_severe": Knob("1", 0.0, 0.8, 1.0, "share of severe courses that it prevents in the others: a planning assumption (unverified)"),
+    "vaccine_infection": Knob(
+        "1", 0.0, 0.6, 1.0, "share of infections that a vaccine prevents: a planning assumption (unverified)"
+    ),
+    "vaccine_severe": Knob(
+        "1", 0.0, 0.8, 1.0, "share of severe courses that it prevents in the others: a planning assumption (unverified)"
+    ),
 }
 SERIES: Mapping[str, Drive] = {
     "seeds": Drive(INFECTED_AT_START, "people of the town who are infected at the start, by lot"),
@@ -309,7 +327,9 @@ PEOPLE_INFECT_EACH_OTHER = Model(
     acts_on={
         **CLOSURES,
         "test": Verb("all", "chance to be tested on a day with symptoms or in quarantine", "1", 0.0, 1.0),
-        "trace_contacts": Verb("all", "chance that a contact who can be named is found and waits at home for 14 days", "1", 0.0, 1.0),
+        "trace_contacts": Verb(
+            "all", "chance that a contact who can be named is found and waits at home for 14 days", "1", 0.0, 1.0
+        ),
         "vaccinate": Verb("all|zone", "persons vaccinated a day, the oldest first", "persons/d", 0.0, 1_000_000.0),
         "surge_beds": Verb("all", "hospital beds more, with intensive care in proportion", "persons", 0.0, 100_000.0),
     },

@@ -15,11 +15,11 @@ UNVERIFIED = "how much each measure does, durations and costs: planning assumpti
 DAY_MIN = 24 * 60.0
 
 
-def _action(name: str, do: str, role: str, days: tuple[float, float, float], *effects: Effect, cost: float, level: str = "") -> Action:
+def _action(
+    name: str, do: str, role: str, days: tuple[float, float, float], *effects: Effect, cost: float, level: str = ""
+) -> Action:
     low, usual, high = (d * DAY_MIN for d in days)
-    return Action(
-        name, do, role, Duration(low, usual, high), effects, level=level, cost=cost, deadline_min=365 * DAY_MIN
-    )
+    return Action(name, do, role, Duration(low, usual, high), effects, level=level, cost=cost, deadline_min=365 * DAY_MIN)
 
 
 def _actions(world: World) -> dict[str, Action]:
@@ -67,16 +67,39 @@ def plans(world: World) -> tuple[Plan, ...]:
         ),
         level=Level.YELLOW,
         levels=(
-            PlanLevel("alert", Level.YELLOW, enter=f"new_cases_per_d >= {few:g} persons/d", leave=f"new_cases_per_d < {few / 2:g} persons/d"),
-            PlanLevel("wave", Level.ORANGE, enter=f"new_cases_per_d >= {many:g} persons/d", leave=f"new_cases_per_d < {many / 2:g} persons/d"),
+            PlanLevel(
+                "alert",
+                Level.YELLOW,
+                enter=f"new_cases_per_d >= {few:g} persons/d",
+                leave=f"new_cases_per_d < {few / 2:g} persons/d",
+            ),
+            PlanLevel(
+                "wave",
+                Level.ORANGE,
+                enter=f"new_cases_per_d >= {many:g} persons/d",
+                leave=f"new_cases_per_d < {many / 2:g} persons/d",
+            ),
         ),
         basis=(UNVERIFIED,),
     )
     return (
-        Plan("wait and watch", "epidemic", "Do nothing but watch: what every other plan is measured against", (watch,), basis=(UNVERIFIED,)),
+        Plan(
+            "wait and watch",
+            "epidemic",
+            "Do nothing but watch: what every other plan is measured against",
+            (watch,),
+            basis=(UNVERIFIED,),
+        ),
         plan("warn", "Tell the public and leave it to them", "warn everybody", level=Level.BLUE),
         plan("close schools", "Warn, and close schools", "warn everybody", "close schools"),
-        plan("keep distance", "Warn, work from home, no gatherings", "warn everybody", "work from home", "keep distance", level=Level.ORANGE),
+        plan(
+            "keep distance",
+            "Warn, work from home, no gatherings",
+            "warn everybody",
+            "work from home",
+            "keep distance",
+            level=Level.ORANGE,
+        ),
         plan("test and trace", "Warn, test early and find contacts", "warn everybody", "test", "trace contacts"),
         plan("vaccinate", "Warn, and vaccinate the oldest first", "warn everybody", "vaccinate"),
         plan("surge beds", "Warn, and open more hospital beds", "warn everybody", "surge beds"),
@@ -103,5 +126,10 @@ def options(world: World) -> Plan:
             name, f"No gatherings in {zone}", "police", (0.5, 1.0, 2.0), Effect("lower_contacts", zone, 0.5), cost=10_000.0
         )
     return Plan(
-        "all options", "epidemic", "Every measure that may be taken here", tuple(actions.values()), level=Level.ORANGE, basis=(UNVERIFIED,)
+        "all options",
+        "epidemic",
+        "Every measure that may be taken here",
+        tuple(actions.values()),
+        level=Level.ORANGE,
+        basis=(UNVERIFIED,),
     )

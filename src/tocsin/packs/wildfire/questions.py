@@ -66,7 +66,7 @@ def danger(world: World | None, table: Table, settings: Mapping[str, float]) -> 
             },
             "danger": word,
         },
-        {},
+        {"day": "time", **dict.fromkeys(("ffmc", "dmc", "dc", "isi", "bui", "fwi", "dsr"), "1"), "danger": "text"},
         tuple(remarks),
     )
 
