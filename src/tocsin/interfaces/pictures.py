@@ -46,12 +46,16 @@ SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of the people harmed, one for eac
 
 def classes_of(harm: Harm, like: Classes = DEPTH_CLASSES) -> Classes:
     """The classes of a hazard's intensity: their second begins where it is dangerous, as with water, whose classes all others have the
-    proportions of. Where it harms a share of the people, each begins where it harms one of SHARES.
+    proportions of. Where it harms a share of the people, each begins where it harms one of SHARES; where it is dangerous from the first trace
+    on, where it costs one of SHARES of the first sort of building.
     """
+    curve = (
+        harm.harmed if harm.danger_from is None else next(iter(harm.damage.values()), None) if harm.danger_from == 0.0 else None
+    )
     if harm.danger_from is not None and harm.danger_from > 0.0:
         bounds = [_short(low / DANGER_M * harm.danger_from) for low, _ in like]
-    elif harm.harmed is not None:
-        x, y = np.array(harm.harmed.points, np.float64).T
+    elif curve is not None:
+        x, y = np.array(curve.points, np.float64).T
         # between 0 and all where the curve tells it, so that a share has one intensity; below the least and above the most it has none
         bounds = [_short(float(np.interp(share * y[-1], y + 1e-12 * np.arange(y.size), x))) for share in SHARES]
     else:
