@@ -10,6 +10,7 @@ import pytest
 from tocsin.decision.check_plan import check_plan
 from tocsin.decision.futures import draw
 from tocsin.flows.information import usual_spreads
+from tocsin.interfaces.pictures import classes_of
 from tocsin.pack import Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
 from tocsin.packs.wildfire.plans import exposed_zones
 from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL
@@ -248,6 +249,14 @@ def test_danger_of_the_published_days_and_of_a_day_that_lacks_a_number() -> None
     assert any("1 of 3 days" in remark for remark in answer.remarks)
     with pytest.raises(InputError, match="twice"):
         danger(None, {**table, "time": table["time"][[0, 0, 1]]}, settings)
+
+
+def test_its_colours_part_a_creeping_fire_from_one_that_nobody_can_stop() -> None:
+    bounds = [low for low, _ in classes_of(PACK.harm)]
+    assert bounds == sorted(bounds)
+    assert len(bounds) == 6
+    assert bounds[0] < 100.0
+    assert bounds[-1] > 1_730.0
 
 
 def test_the_rules_judge_fire_weather_and_satellite_detections() -> None:
