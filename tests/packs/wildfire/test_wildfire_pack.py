@@ -100,6 +100,7 @@ def test_a_fire_comes_to_the_lee_side_later_and_burns_where_it_started_from_the_
     assert (np.diff(at[1, 2:]) > 0).all()
     assert member.peak.max() > 0
     assert member.companions["flame_length_m"].max() > 0
+    assert ((member.companions["ember_distance_m"] > 0) == (member.peak > 0)).all()
     assert member.courses["burnt_ha"].value[-1] == pytest.approx(member.notes["burnt_ha"])
     assert (np.diff(member.courses["burnt_ha"].value) >= 0).all()
 
