@@ -15,7 +15,7 @@ from PIL import Image
 
 from conftest import missing
 from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES
-from tocsin.security.gate import ACTS, ROLES
+from tocsin.security.gate import ACTS, NOT_PEOPLE, ROLES
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -188,7 +188,7 @@ def test_made_up_and_exercise_are_said_before_and_after_sign_in(desk: Desk) -> N
     expect(desk.see("banner-purpose")).to_contain_text("MADE UP")
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role != "system"])
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in NOT_PEOPLE])
 def test_a_role_is_offered_what_the_gate_permits_and_nothing_else(desk: Desk, role: str) -> None:
     permitted = {act.name for act in ACTS if role in act.roles}
     desk.mock.orders = one_order()
@@ -848,6 +848,10 @@ VIEWS = [
     f"#/plan/{mock.COMPARISON}/{PLAN}",
     f"#/comparison/{mock.COMPARISON}",
     "#/orders",
+    "#/carried",
+    "#/limits",
+    "#/ask",
+    "#/compose",
     "#/log",
     "#/ledger",
 ]

@@ -110,6 +110,29 @@ def test_a_hazard_may_harm_a_part_of_the_people_and_then_no_place_is_dangerous_b
     assert harm_of(ILL_HARM, ill, plan(Effect("warn_people", "high", 1e-9))) == pytest.approx(8.5)
 
 
+class Commuters(TinyWorld):
+    """Everybody is in the easternmost cell of the street by day."""
+
+    def people(self, hour: float) -> np.ndarray:  # type: ignore[type-arg]
+        at_home = super().people(3.0)
+        if hour < 6.0:
+            return at_home
+        away = np.zeros_like(at_home)
+        away[11] = at_home.sum()
+        return away
+
+
+def test_a_share_of_who_lives_there_is_not_taken_of_who_works_there() -> None:
+    ill = cloud([0.5, 0.25, 0.0, 0.0, 0.0, 0.1])
+    by_home = msgspec.structs.replace(ILL_HARM, at_home=True)
+    world = Commuters()
+    ways = ways_of(world)
+    told = [impact(world, ill, harm, hour=12.0, ways=ways).figures["people_in_danger"][0] for harm in (ILL_HARM, by_home)]
+    assert told == [pytest.approx(6.0), pytest.approx(8.5)]
+    towns = [Town.of(world, harm, GAS, 12.0) for harm in (ILL_HARM, by_home)]
+    assert [town.inhabited.tolist() for town in towns] == [[11], [6, 7, 8, 9, 10, 11]]
+
+
 def test_a_harm_is_a_limit_or_a_share_and_not_both() -> None:
     with pytest.raises(InputError, match="wanted one of the two"):
         Harm(GAS, None, "a test")

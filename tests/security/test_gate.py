@@ -53,6 +53,15 @@ def test_a_sensor_only_writes_what_it_saw() -> None:
     assert acts == said | {"things.read", "things.write"}
 
 
+def test_a_bearer_of_a_code_uploads_and_objects_and_a_health_official_does_neither() -> None:
+    assert {name for name, roles in WHO_MAY.items() if "bearer" in roles} == {"upload exposure keys", "file appeal"}
+    assert not {name for name in ("upload exposure keys", "file appeal") if "health" in WHO_MAY[name]}
+
+
+def test_only_a_health_official_issues_codes_and_decides_appeals() -> None:
+    assert WHO_MAY["issue exposure code"] == WHO_MAY["decide appeal"] == WHO_MAY["release flows"] == {"health"}
+
+
 def test_every_kind_of_record_has_a_row_in_the_table() -> None:
     assert {f"write {kind.__name__.lower()}" for kind in get_args(AnyRecord)} <= WHO_MAY.keys()
 
@@ -87,7 +96,8 @@ def test_a_plan_may_ask_for_a_role_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "roles", [frozenset[str](), frozenset({"mayor"}), frozenset({"system"}), frozenset({"operator", "system"})]
+    "roles",
+    [frozenset[str](), frozenset({"mayor"}), frozenset({"system"}), frozenset({"bearer"}), frozenset({"operator", "system"})],
 )
 def test_a_person_holds_known_roles_and_is_never_the_system(roles: frozenset[str]) -> None:
     with pytest.raises(InputError, match="roles of ada"):

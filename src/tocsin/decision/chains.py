@@ -100,25 +100,26 @@ def taken_s(
 ) -> Floats:
     """When the hazards take each node, (future, node): at their arrival, if the node's luck is below the curve at the peak.
 
+    A curve may be over what the model makes or over a companion of it (a flood's speed); the arrival is the hazard's.
+
     The depth that does it may come later than the first water, so this is the early end. The luck is the node's own in each future, so a plan
     that lowers the water spares nodes and fells none. Raises InputError where a footprint is no number where an asset stands.
     """
     taken = np.full((len(luck), len(graph.nodes)), np.inf)
     for footprint in footprints:
+        peaks = {footprint.quantity.name: footprint.peak, **footprint.companions}
         for exposure in graph.chains.exposures:
-            if exposure.curve.quantity.name != footprint.quantity.name:
+            if (quantity := exposure.curve.quantity.name) not in peaks:
                 continue
             here = np.flatnonzero((graph.kind == exposure.kind) & (graph.place >= 0))
             if not here.size:
                 continue
             arrival_s = footprint.arrival_s[:, graph.place[here]].astype(np.float64)
-            peak = footprint.peak[:, graph.place[here]]
+            peak = peaks[quantity][:, graph.place[here]]
             if np.isnan(peak).any() or np.isnan(arrival_s).any():
                 bad = graph.nodes[here[np.flatnonzero(np.isnan(peak).any(axis=0) | np.isnan(arrival_s).any(axis=0))[0]]]
-                raise InputError(
-                    f"chain: {footprint.quantity.name} is no number at {bad}; run the model again, or mend the terrain"
-                )
-            u = uniform(luck, keys_of([f"{footprint.quantity.name}|{graph.nodes[k]}" for k in here]))
+                raise InputError(f"chain: {quantity} is no number at {bad}; run the model again, or mend the terrain")
+            u = uniform(luck, keys_of([f"{quantity}|{graph.nodes[k]}" for k in here]))
             came = u < exposure.curve.share(peak)
             taken[:, here] = np.minimum(taken[:, here], np.where(came, arrival_s, np.inf))
     _close_ways(world, graph, packs, footprints, taken, ways)

@@ -193,7 +193,7 @@ def impact(
     """
     ways = ways or ways_of(world)
     count = footprint.members
-    people = world.people(hour)
+    people = world.people(harm.hour(hour))
     danger, harmed = in_danger(footprint, harm), harmed_share(footprint, harm)
     figures: dict[str, Floats] = {}
     units: dict[str, str] = {}

@@ -80,7 +80,8 @@ class Town(msgspec.Struct, frozen=True):
         cls, world: World, harm: Harm, makes: Quantity, hour: float, pack: Pack | None = None, *, traffic: bool = False
     ) -> Town:
         """A world as plans are tried in it; with a pack, its risk chains are run too, and with traffic, who leaves drives."""
-        people, ways = world.people(hour), ways_of(world)
+        hour, ways = harm.hour(hour), ways_of(world)
+        people = world.people(hour)
         groups = groups_of(world, hour=hour, ways=ways)
         inhabited = np.flatnonzero((people > 0) | (groups.people > 0).any(axis=1))
         names = world.zones.name

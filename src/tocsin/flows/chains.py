@@ -16,11 +16,13 @@ from tocsin.decision.chain_graph import Graph, graph_of
 from tocsin.decision.chain_reading import Break, Way, best_breaks, likely_ways, link_weights, share_interval
 from tocsin.decision.chains import Traced, broken_by, check_effect, figures, run, trace
 from tocsin.decision.impact import estimate
+from tocsin.flows.futures import open_futures
 from tocsin.flows.information import NIGHT_H
 from tocsin.pack import Effect, Pack
 from tocsin.platform.forecasts import StoredForecast
 from tocsin.platform.twin import Twin
 from tocsin.science.chain import BY_HAZARD
+from tocsin.science.sampling import keyed_uniform
 from tocsin.vocabulary import Estimate, Footprint, InputError, World
 
 Told = Callable[[str, int, int], None]
@@ -135,6 +137,52 @@ def saved_footprint(folder: Path, twin: Twin, hazard: str) -> Footprint:
     return stored.footprint()
 
 
+class Together(msgspec.Struct, frozen=True):
+    """Hazards that meet in one place: their packs, their footprints with as many futures each, and how these belong together."""
+
+    packs: tuple[Pack, ...]
+    footprints: tuple[Footprint, ...]
+    remarks: tuple[str, ...]
+
+
+def kept_together(twin: Twin, folders: Sequence[Path], *, seed: int = 0, by_number: bool = False) -> Together:
+    """The futures of several folders of `tocsin futures run`, one of each hazard, as futures in which all these hazards come.
+
+    Hazards that have nothing to do with each other are put together by chance: a future of the one with any of the other, the same way for
+    the same seed. `by_number` puts together those of one number, for hazards that one scenario drives with the same seed; a number that is
+    not done in all folders is left out. Everything counts from the same start. Raises InputError where two folders are of one hazard.
+    """
+    kept = [open_futures(twin, folder) for folder in folders]
+    hazards = [result.pack.hazard for result in kept]
+    if not kept or len(set(hazards)) != len(hazards):
+        raise InputError(f"chain: futures of {', '.join(hazards) or 'nothing'}; wanted one folder of each hazard")
+    if by_number:
+        numbers = [[future.number for future in result.foreseen.futures] for result in kept]
+        common = sorted(set(numbers[0]).intersection(*numbers[1:]))
+        rows = [[of.index(number) for number in common] for of in numbers]
+        words = "put together by their numbers"
+    else:
+        counts = [result.foreseen.footprint.members for result in kept]
+        rows = [_by_chance(counts[k], min(counts), seed, hazards[k] if k else "") for k in range(len(kept))]
+        words = "put together by chance, as hazards that have nothing to do with each other"
+    if not rows[0]:
+        raise InputError("chain: the folders have no future of the same number; leave --by-number out, or run the missing ones")
+    told = [f"the futures of {' and '.join(hazards)} are {words}"] if len(kept) > 1 else []
+    told += [
+        f"{len(rows[k])} of {result.foreseen.footprint.members} futures of {hazards[k]} are used: the others have no partner"
+        for k, result in enumerate(kept)
+        if len(rows[k]) < result.foreseen.footprint.members
+    ]
+    footprints = tuple(result.foreseen.footprint.futures(np.array(rows[k], np.int64)) for k, result in enumerate(kept))
+    return Together(tuple(result.pack for result in kept), footprints, tuple(told))
+
+
+def _by_chance(count: int, wanted: int, seed: int, hazard: str) -> list[int]:
+    """Which futures of a hazard, in which order: those of the first hazard as they are, of each other one shuffled by its own name."""
+    order = range(count) if not hazard else sorted(range(count), key=lambda k: keyed_uniform(seed, "together", hazard, str(k)))
+    return list(order)[:wanted]
+
+
 def trace_chains(
     place: str,
     world: World,
@@ -147,12 +195,13 @@ def trace_chains(
     seed: int = 0,
     most: int = 10,
     workers: int = 1,
+    remarks: Sequence[str] = (),
     on_progress: Told | None = None,
 ) -> ChainReport:
     """Trace the chains through all futures, with what is done, and without it for comparison; then try what would help most.
 
     `broken_links` name links by their ends: "substations:north -> pumping_stations:3". Raises InputError for a link, target or verb that is
-    not there.
+    not there. `remarks` are told with the graph's own.
     """
     tell = on_progress or _silent
     tell("graph", 0, 1)
@@ -199,7 +248,7 @@ def trace_chains(
         weights=link_weights(traced, world, hour=hour, most=most, workers=workers),
         points=_points(traced),
         used=_used(traced),
-        remarks=graph.remarks,
+        remarks=(*remarks, *graph.remarks),
     )
 
 

@@ -27,7 +27,7 @@ NIGHT_H, DAY_H = 3.0, 12.0  # local hours at which the twin's night and day popu
 # What is not known of a knob that nobody set, where several futures are asked for: a tenth of the way from its usual value to each end
 # of its range. A planning assumption, `unverified`; it is told with every result.
 USUAL_SPREAD = 0.1
-BALANCE_SHARE_MAX = 1e-6  # what the flood kernel promises; more is told with the result
+BALANCE_SHARE_MAX = 1e-6  # what kernels that keep a balance promise; more is told with the result
 FRAME_BYTES_MAX = 2 * 10**9
 
 
@@ -84,13 +84,16 @@ class ForecastReport(msgspec.Struct, frozen=True):
     seed: int
     hours: float
     spreads: dict[str, tuple[float, float, float]]
-    water: dict[str, Estimate]
+    ground: dict[str, Estimate]
     night: dict[str, Estimate]
     day: dict[str, Estimate]
     zones: tuple[ZoneRow, ...]
     danger: str
     balance_error_share_worst: float | None
     remarks: tuple[str, ...]
+    quantity: str
+    unit: str
+    words: dict[str, str]
 
 
 def usual_spreads(model: Model) -> dict[str, Spread]:
@@ -142,7 +145,7 @@ def foresee(
 
 
 def report_of(result: ForecastResult) -> ForecastReport:
-    """What the forecast means: water, people by night and by day, houses, streets, services, zone by zone, with the doubt."""
+    """What the forecast means: ground, people by night and by day, houses, streets, services, zone by zone, with the doubt."""
     world, footprint, harm = result.world, result.foreseen.footprint, result.pack.harm
     ways = ways_of(world)
     night = impact(world, footprint, harm, hour=NIGHT_H, ways=ways)
@@ -152,7 +155,7 @@ def report_of(result: ForecastResult) -> ForecastReport:
     spreads = {name: (s.low, s.usual, s.high) for name, s in result.scenario.knobs.items() if s.low < s.high}
     if errors and max(errors) > BALANCE_SHARE_MAX:
         remarks.append(
-            f"the worst future lost or made {max(errors):.0e} of its water; wanted {BALANCE_SHARE_MAX:.0e} or less: look at it with care"
+            f"the worst future lost or made {max(errors):.0e} of what it moves; wanted {BALANCE_SHARE_MAX:.0e} or less: look at it with care"
         )
     if result.scenario.members == 1:
         remarks.append("one future at usual values: it tells no uncertainty; ask for several, e.g. --members 50")
@@ -168,18 +171,21 @@ def report_of(result: ForecastResult) -> ForecastReport:
         seed=result.scenario.seed,
         hours=result.scenario.duration_s / 3600.0,
         spreads=spreads,
-        water=_water(result),
+        ground=_ground(result),
         night=night.estimates(),
         day=day.estimates(),
         zones=_zones(result, night, day),
         danger=harm.told(),
         balance_error_share_worst=max(errors) if errors else None,
         remarks=tuple(remarks),
+        quantity=footprint.quantity.name,
+        unit=footprint.quantity.unit,
+        words=dict(harm.words),
     )
 
 
-def _water(result: ForecastResult) -> dict[str, Estimate]:
-    """How much ground is reached and how deep, beside the water bodies that the twin knows."""
+def _ground(result: ForecastResult) -> dict[str, Estimate]:
+    """How much ground is reached and how strongly, beside the water bodies that the twin knows; in danger where the hazard makes places so."""
     footprint, world = result.foreseen.footprint, result.world
     land = np.ones(world.grid.cells, bool)
     for name in world.waters():
@@ -187,10 +193,11 @@ def _water(result: ForecastResult) -> dict[str, Estimate]:
     peak = footprint.peak[:, land]
     wet = np.isfinite(footprint.arrival_s[:, land])
     count = np.maximum(wet.sum(axis=1), 1)
-    unit = footprint.quantity.unit
-    return {
-        "ground_reached": estimate(wet.sum(axis=1) * world.grid.cell_m**2 / 1e6, "km2"),
-        "ground_in_danger": estimate(result.pack.harm.dangerous(peak).sum(axis=1) * world.grid.cell_m**2 / 1e6, "km2"),
+    unit, harm, cell_km2 = footprint.quantity.unit, result.pack.harm, world.grid.cell_m**2 / 1e6
+    found = {"ground_reached": estimate(wet.sum(axis=1) * cell_km2, "km2")}
+    if harm.danger_from is not None:
+        found["ground_in_danger"] = estimate(harm.dangerous(peak).sum(axis=1) * cell_km2, "km2")
+    return found | {
         "peak_mean_where_reached": estimate(np.where(wet, peak, 0.0).sum(axis=1) / count, unit),
         "peak_highest": estimate(peak.max(axis=1, initial=0.0).astype(np.float64), unit),
     }
@@ -199,7 +206,8 @@ def _water(result: ForecastResult) -> dict[str, Estimate]:
 def _zones(result: ForecastResult, night: Impact, day: Impact) -> tuple[ZoneRow, ...]:
     """Zone by zone, the most people in danger first."""
     world, footprint = result.world, result.foreseen.footprint
-    people_night, people_day = world.people(NIGHT_H), world.people(DAY_H)
+    harm = result.pack.harm
+    people_night, people_day = world.people(harm.hour(NIGHT_H)), world.people(harm.hour(DAY_H))
     lived = people_night + people_day > 0
     rows = []
     for number, name in enumerate(night.zones):
@@ -270,7 +278,16 @@ def describe_pack(pack: Pack) -> dict[str, Any]:
                 "reads": [str(q) for q in m.reads],
                 "series": {name: d.quantity.unit for name, d in m.series.items()},
                 "drives": {
-                    n: {"unit": d.quantity.unit, "place": d.place, "stepwise": d.stepwise, "meaning": d.meaning}
+                    n: {
+                        "quantity": d.quantity.name,
+                        "unit": d.quantity.unit,
+                        "low": d.quantity.low,
+                        "high": d.quantity.high,
+                        "place": d.place,
+                        "stepwise": d.stepwise,
+                        "meaning": d.meaning,
+                        "has_usual": d.usual is not None,
+                    }
                     for n, d in m.series.items()
                 },
                 "knobs": {
@@ -284,6 +301,11 @@ def describe_pack(pack: Pack) -> dict[str, Any]:
             }
             for m in pack.models
         ],
+        "outlook": pack.outlook is not None,
+        "facts": [
+            {"name": f.name, "unit": f.unit, "place": f.place, "observed": f.observed, "meaning": f.meaning} for f in pack.facts
+        ],
+        "questions": [{"name": q.name, "meaning": q.meaning, "needs_twin": q.needs_twin} for q in pack.questions],
         "harm": {
             "danger": str(pack.harm.danger),
             "danger_from": pack.harm.danger_from,

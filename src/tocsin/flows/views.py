@@ -1,4 +1,4 @@
-"""A stored forecast as a person asks of it: how deep here, how likely, when, which roads, which zone."""
+"""A stored forecast as a person asks of it: how strong here, how likely, when, which roads, which zone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tocsin.vocabulary import Footprint, Forecast, Grid, InputError, NotFound, W
 
 QUANTILES = {"q05": 0.05, "q50": 0.50, "q95": 0.95}
 FIELDS_KEPT = 24
-FILM_M = 0.1  # thinner water is a film of rain that the terrain cannot resolve; the flood model's own threshold of arrival
+FILM_SHARE = (
+    1.0 / 3.0
+)  # of what is dangerous: less slows nobody who can see it, as a film of rain (0.1 m of 0.3 m; `unverified` for others)
 ARRIVED_SHARE_MIN = 0.05  # below this share of futures no arrival time is told: it would be the time of one or two
 
 
@@ -76,6 +78,8 @@ class ForecastView:
             "frame_s": list(self.stored.meta.frame_s),
             "corners": self.lonlat.corners(),
             "quantity": msgspec.to_builtins(self.stored.meta.quantity),
+            "danger_from": self.pack.harm.danger_from,
+            "words": dict(self.pack.harm.words),
             "made_up": self.stored.meta.made_up,
         }
 
@@ -108,26 +112,27 @@ class ForecastView:
     def at(self, lon: float, lat: float) -> dict[str, Any]:
         """What may happen at one place."""
         place = self.lonlat.place(lon, lat)
-        depth, arrival_s = self.footprint.peak[:, place], self.footprint.arrival_s[:, place]
+        peak, arrival_s = self.footprint.peak[:, place], self.footprint.arrival_s[:, place]
         came = np.isfinite(arrival_s)
         arrival_h = None
         if came.mean() >= ARRIVED_SHARE_MIN:
             arrival_h = {name: float(np.quantile(arrival_s[came], q)) / 3600.0 for name, q in QUANTILES.items()}
         return {
-            "depth": {name: float(np.quantile(depth, q)) for name, q in QUANTILES.items()},
-            "chance": float(self.pack.harm.share(depth).mean()),
+            "depth": {name: float(np.quantile(peak, q)) for name, q in QUANTILES.items()},
+            "chance": float(self.pack.harm.share(peak).mean()),
             "arrival_h": arrival_h,
-            "people": float(self.world.people(self._hour)[place]),
+            "people": float(self.world.people(self.pack.harm.hour(self._hour))[place]),
         }
 
     def roads(self, field: NDArray[Any]) -> dict[str, Any]:
         """Streets that the field cuts or slows, each once, as GeoJSON lines."""
-        roads, curve = self.world.roads, self.pack.harm.road_speed
-        depth = roads.worst_along(field)
-        lost = np.zeros(len(roads)) if curve is None else curve.share(depth)
+        roads, harm = self.world.roads, self.pack.harm
+        worst = roads.worst_along(field)
+        lost = np.zeros(len(roads)) if harm.road_speed is None else harm.road_speed.share(worst)
+        film = np.float32(FILM_SHARE * (harm.danger_from or 0.0))
         features: list[dict[str, Any]] = []
         seen: set[tuple[int, float]] = set()
-        for edge in np.flatnonzero((lost > 0.0) & (depth >= FILM_M)):
+        for edge in np.flatnonzero((lost > 0.0) & (worst >= film)):
             # both directions of a street lie on the same line
             key = (int(roads.way[edge]), round(float(roads.length_m[edge]), 2))
             if key in seen:
@@ -141,7 +146,7 @@ class ForecastView:
                         "name": roads.name[edge],
                         "class": roads.highway[edge],
                         "state": "cut" if lost[edge] >= 1.0 else "slow",
-                        "depth_m": round(float(depth[edge]), 2),
+                        "peak": float(f"{worst[edge]:.3g}"),
                     },
                     "geometry": {"type": "LineString", "coordinates": self.lonlat.of(roads.line_x_m[part], roads.line_y_m[part])},
                 }
@@ -162,8 +167,8 @@ class ForecastView:
         return row | {"forecast": self.id}
 
     def zones(self) -> list[dict[str, Any]]:
-        """People in the water's way, zone by zone, worst first."""
-        zones, people = self.world.zones, self.world.people(self._hour)
+        """People in the hazard's way, zone by zone, worst first."""
+        zones, people = self.world.zones, self.world.people(self.pack.harm.hour(self._hour))
         rows = []
         for name in zones.name:
             places = zones.places(name)

@@ -1,4 +1,4 @@
-"""Risk chains on the map: the water, the points that fail, and the links that failures run along."""
+"""Risk chains on the map: the hazard, the points that fail, and the links that failures run along."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.interfaces.pictures import PAPER_CLASSES, hillshade, paint
+from tocsin.interfaces.pictures import classes_of, hillshade, paint
 
 if TYPE_CHECKING:
     from tocsin.flows.chains import ChainReport
+    from tocsin.pack import Harm
     from tocsin.platform.twin import Twin
 
 # Fails in: from this share of the futures on, dark orange to dark red; what never fails is green. Read without colour by the size.
@@ -20,13 +21,13 @@ STANDS, LINK = (40, 130, 70), (120, 0, 40)
 NAMES_MOST = 40
 
 
-def chain_picture(twin: Twin, report: ChainReport, peak_m: NDArray[Any]) -> bytes:
-    """A PNG of a report of chains over the relief and the median of `peak_m` (member, place); links are drawn as wide as they are used."""
+def chain_picture(twin: Twin, report: ChainReport, peak: NDArray[Any], harm: Harm) -> bytes:
+    """A PNG of a report of chains over the relief and the median of `peak` (member, place); links are drawn as wide as they are used."""
     from PIL import Image, ImageDraw, ImageFont
 
     grid = twin.grid
     base = Image.fromarray(hillshade(twin.field("elevation"), grid.cell_m)).convert("RGBA")
-    base.alpha_composite(Image.fromarray(paint(np.median(peak_m, axis=0).reshape(grid.shape), PAPER_CLASSES)))
+    base.alpha_composite(Image.fromarray(paint(np.median(peak, axis=0).reshape(grid.shape), classes_of(harm, on_paper=True))))
     scale = max(1, -(-900 // base.width))
     picture = base.resize((base.width * scale, base.height * scale), Image.Resampling.NEAREST).convert("RGB")
     sheet = Image.new("RGB", (picture.width, picture.height + 76), "white")

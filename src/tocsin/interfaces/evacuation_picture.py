@@ -1,4 +1,4 @@
-"""A map of an evacuation: the flood, the streets that hold people up, and those on which somebody is caught."""
+"""A map of an evacuation: the hazard, the streets that hold people up, and those on which somebody is caught."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tocsin.interfaces.exports import ground_of
 from tocsin.interfaces.pictures import hillshade
 
 if TYPE_CHECKING:
     from tocsin.flows.evacuation import Evacuated
     from tocsin.flows.information import ForecastResult
 
-WATER, STREET, SLOW, CAUGHT = (120, 170, 220), (150, 150, 150), (235, 140, 20), (200, 20, 20)
+HAZARD, STREET, SLOW, CAUGHT = (120, 170, 220), (150, 150, 150), (235, 140, 20), (200, 20, 20)
 
 
 def evacuation_picture(result: ForecastResult, evacuated: Evacuated) -> bytes:
@@ -22,15 +23,9 @@ def evacuation_picture(result: ForecastResult, evacuated: Evacuated) -> bytes:
 
     world, report = result.world, evacuated.report
     grid, roads = world.grid, world.roads
-    ground = next(world.field(q) for q in result.model.reads if q.unit == "m")
-    picture = (
-        np.repeat(hillshade(ground, grid.cell_m)[:, :, None], 3, axis=2)
-        if ground.ndim == 2
-        else np.zeros((*grid.shape, 3), np.uint8)
-    )
-    picture = picture.reshape(grid.rows, grid.cols, -1)[:, :, :3].astype(np.uint8)
+    picture = np.repeat(hillshade(ground_of(result), grid.cell_m)[:, :, None], 3, axis=2)
     wet = np.isfinite(result.foreseen.footprint.arrival_s[0]).reshape(grid.shape)
-    picture[wet] = (0.4 * picture[wet] + 0.6 * np.array(WATER)).astype(np.uint8)
+    picture[wet] = (0.4 * picture[wet] + 0.6 * np.array(HAZARD)).astype(np.uint8)
     scale = max(1, -(-1000 // grid.cols))
     base = Image.fromarray(picture).resize((grid.cols * scale, grid.rows * scale), Image.Resampling.NEAREST)
     draw, font = ImageDraw.Draw(base), ImageFont.load_default(size=16)
@@ -55,7 +50,11 @@ def evacuation_picture(result: ForecastResult, evacuated: Evacuated) -> bytes:
     title = f"{report.place}{' | MADE UP' if report.made_up else ''} | {report.arrived:,.0f} of {report.wanted:,.0f} who leave arrive, {report.caught_on_road:,.0f} are caught"
     draw.text((10, 8), title, fill="black", font=font)
     at_x = 10
-    for words, colour in (("water", WATER), ("holds people up", SLOW), ("people caught", CAUGHT)):
+    for words, colour in (
+        (result.model.makes.name.replace("_", " "), HAZARD),
+        ("holds people up", SLOW),
+        ("people caught", CAUGHT),
+    ):
         draw.rectangle((at_x, base.height + 44, at_x + 22, base.height + 60), fill=colour, outline="black")
         draw.text((at_x + 28, base.height + 43), words, fill="black", font=font)
         at_x += 50 + int(draw.textlength(words, font=font))

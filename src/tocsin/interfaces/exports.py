@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tocsin.interfaces.files import make_whole, write_whole
-from tocsin.interfaces.pictures import hillshade, map_picture
+from tocsin.interfaces.pictures import classes_of, hillshade, map_picture
 from tocsin.vocabulary.errors import Conflict, InputError
+from tocsin.vocabulary.quantity import Quantity
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tocsin.flows.information import ForecastResult
     from tocsin.platform.twin import Twin
 
+GROUND = Quantity("elevation_m", "m")  # the relief under a picture, whatever the model reads
 FORMATS = ".zarr (a folder), .tif or .parquet"
 
 WATER, STREET, PEOPLE = (92, 150, 210), (60, 60, 60), (200, 60, 40)
@@ -190,7 +194,23 @@ def forecast_picture(result: ForecastResult) -> bytes:
     members = result.scenario.members
     title = f"{result.place}{' | MADE UP' if result.made_up else ''} | {result.pack.hazard}, highest in {result.scenario.duration_s / 3600.0:g} h"
     title += f", median of {members} futures" if members > 1 else ", one future"
-    elevation = next(result.world.field(q) for q in result.model.reads if q.unit == "m")
+    made = result.model.makes
     return map_picture(
-        elevation, result.world.grid.cell_m, field.reshape(result.world.grid.shape), title=title, legend=result.model.makes.name
+        ground_of(result),
+        result.world.grid.cell_m,
+        field.reshape(result.world.grid.shape),
+        title=title,
+        legend=made.name.replace("_", " "),
+        classes=classes_of(result.pack.harm, on_paper=True),
+        unit=made.unit,
     )
+
+
+def ground_of(result: ForecastResult) -> NDArray[np.float32]:
+    """The height of the ground for the relief of a picture, m, (row, col); flat where the twin has none."""
+    from tocsin.vocabulary import NotFound, Quantity
+
+    try:
+        return np.asarray(result.world.field(Quantity("elevation_m", "m")), np.float32)
+    except NotFound:
+        return np.zeros(result.world.grid.shape, np.float32)

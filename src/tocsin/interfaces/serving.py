@@ -25,6 +25,7 @@ from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
 from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
+from tocsin.flows.exposure import Exposure
 from tocsin.flows.following import Followed
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
@@ -180,11 +181,13 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
             errors=errors or own.errors,
+            state_update=own.state_update,
         )
         centre.sources = lambda: Sources(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
         )
         centre.receiver = open_receiver(host, ledger, node, spool)
+        centre.exposure = Exposure(ledger.store, clock=wall, gate=gate, ledger=ledger)
         places = {g.site: Place(g.lon, g.lat, g.name) for g in twin.gauges}
         things, trouble = things_or_new(folder / FILE_NAME, clock=clock, places=places)
         if trouble:
@@ -300,7 +303,7 @@ class Duty:
             if self._closed.is_set() or self._assessing is not None:
                 return
             self._assessed_at = self._centre.host.clock.now()
-            asked = ((followed.verification_id,), followed.anew)
+            asked = ((followed.verification_id,), followed.anew, followed)
             self._assessing = threading.Thread(target=self._assess, args=asked, name="tocsin-assess", daemon=True)
             self._assessing.start()
 
@@ -310,11 +313,11 @@ class Duty:
         except Exception as fault:  # whatever breaks, the operators read that there is no message, and why
             self._tell(f"no alert was drafted: {fault}")
 
-    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None) -> None:
+    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None, lost: Followed | None = None) -> None:
         while True:
             try:
                 cause = (*self._centre.board.active_warnings(), *more)
-                self._centre.assess(cause, scenario)
+                self._centre.assess(cause, scenario, lost=lost)
             except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
                 self._tell(f"the assessment failed: {fault}")
             with self._lock:
@@ -322,7 +325,7 @@ class Duty:
                     self._assessing = None
                     return
                 self._again = False
-            more, scenario = (), None
+            more, scenario, lost = (), None, None
 
     def _tell(self, words: str) -> None:
         if self._closed.is_set():

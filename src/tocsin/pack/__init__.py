@@ -88,6 +88,9 @@ class Case(msgspec.Struct, frozen=True):
     strategies: tuple[str, ...] = ()
 
 
+AT_HOME_H = 3.0
+
+
 class Harm(msgspec.Struct, frozen=True):
     """How a hazard harms what it meets: the numbers that decide, each with its source.
 
@@ -97,7 +100,9 @@ class Harm(msgspec.Struct, frozen=True):
     (verb `shelter_in_place`), judged like `danger`; None where walls help nothing.
 
     `road_speed` is None where the hazard closes no street. `damage` and `worth_per_m2` (of floor) are by sort of building; a sort that is
-    not there counts as the first. `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
+    not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. On maps,
+    `shown_from` are the lower bounds of six classes of intensity, rising, for the eye alone (empty: made from what is dangerous), and `ramp` is their colours.
+    `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
     """
 
     danger: Quantity
@@ -111,12 +116,17 @@ class Harm(msgspec.Struct, frozen=True):
     harmed: Curve | None = None
     indoors: Quantity | None = None
     words: Mapping[str, str] = {}
+    at_home: bool = False
+    shown_from: tuple[float, ...] = ()
+    ramp: Literal["cool", "warm"] = "warm"
 
     def __post_init__(self) -> None:
         if (self.danger_from is None) == (self.harmed is None):
             raise InputError(
                 f"harm by {self.danger.name}: danger_from = {self.danger_from}, harmed {'given' if self.harmed else 'not given'}; wanted one of the two"
             )
+        if self.shown_from and (len(self.shown_from) != 6 or list(self.shown_from) != sorted(set(self.shown_from))):
+            raise InputError(f"harm by {self.danger.name}: shown_from = {self.shown_from}; wanted six numbers that rise, or none")
 
     def dangerous(self, intensity: Floats) -> Bools:
         """Where a place is dangerous to all who are there; same shape as `intensity`."""
@@ -129,11 +139,16 @@ class Harm(msgspec.Struct, frozen=True):
             return np.asarray(self.harmed.share(intensity), np.float64)
         return self.dangerous(intensity).astype(np.float64)
 
+    def hour(self, hour: float) -> float:
+        """The hour at which people are counted, where a forecast asks for one: where shares are of who lives there, people are at home."""
+        return AT_HOME_H if self.at_home else hour
+
     def told(self) -> str:
         """What counts as harmed, in words, with its source."""
+        unit = "" if self.danger.unit == "1" else f" {self.danger.unit}"
         if self.danger_from is None:
-            return f"a share of the people by {self.danger.name} [{self.danger.unit}]: {self.danger_source}"
-        return f"{self.danger.name} above {self.danger_from:g} {self.danger.unit}: {self.danger_source}"
+            return f"a share of the people, {self.danger.name}{unit}: {self.danger_source}"
+        return f"{self.danger.name} above {self.danger_from:g}{unit}: {self.danger_source}"
 
 
 class PublicWords(msgspec.Struct, frozen=True):

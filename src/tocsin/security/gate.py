@@ -18,8 +18,12 @@ ROLES: dict[str, str] = {
     "commander": "decides and signs, releases alerts to the public",
     "administrator": "makes and disables users; decides nothing and writes nothing but the log",
     "auditor": "reads everything, changes nothing",
+    "health": "a health official: issues upload codes, publishes keys, decides appeals; sees no contact and no visit",
+    "bearer": "whoever holds a one-time code or an appeal of their own; has no name, and is never a person of the users' table",
     "system": "the platform's own rules, models and flows; never a person",
 }
+
+NOT_PEOPLE = frozenset({"bearer", "system"})  # nobody signs in with these
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -38,7 +42,7 @@ ACTS: tuple[Act, ...] = (
     _act(
         "read situation",
         "map, gauges, warnings, forecasts, plans, orders",
-        *("operator", "planner", "commander", "administrator", "auditor", "system"),
+        *("operator", "planner", "commander", "administrator", "auditor", "health", "system"),
     ),
     _act("read ledger", "every entry, proofs, verification", "operator", "planner", "commander", "auditor", "system"),
     _act("write readings", "bring readings in", "sensor", "system"),
@@ -69,8 +73,14 @@ ACTS: tuple[Act, ...] = (
     ),
     _act("write incident", "open, change or close an emergency", "operator", "commander", "system"),
     _act("write bulletin", "what an agency said about an event", "sensor", "system"),
-    _act("write note", "a line in the log", "operator", "planner", "commander", "administrator", "system"),
+    _act("write note", "a line in the log", "operator", "planner", "commander", "administrator", "health", "system"),
     _act("release alert", "let a CAP message go to the public", "commander"),
+    _act("issue exposure code", "one-time codes with which a person or a venue may publish keys", "health"),
+    _act("publish exposure keys", "make the signed file of what was uploaded", "health", "system"),
+    _act("decide appeal", "read what a person objects to, and rule on it", "health"),
+    _act("release flows", "tell how many went from where to where, with noise and a threshold", "health"),
+    _act("upload exposure keys", "hand over one's own day keys, or a venue's hours, with a one-time code", "bearer"),
+    _act("file appeal", "object to a status, and fetch the ruling", "bearer"),
     _act("manage users", "make, change and disable users", "administrator"),
 )
 _BY_NAME = {act.name: act for act in ACTS}
@@ -117,8 +127,8 @@ def must_hold(actor: Actor, role: str, *, act: str, on: str) -> None:
 def known_roles(roles: frozenset[str], *, of: str) -> frozenset[str]:
     """The roles as they are; raises InputError where one is unknown, none is given, or a person would be the system."""
     unknown = sorted(roles - ROLES.keys())
-    if unknown or not roles or "system" in roles:
-        people = ", ".join(role for role in ROLES if role != "system")
+    if unknown or not roles or roles & NOT_PEOPLE:
+        people = ", ".join(role for role in ROLES if role not in NOT_PEOPLE)
         raise InputError(f"roles of {of}: got {', '.join(sorted(roles)) or 'none'}; wanted one or more of {people}")
     return roles
 

@@ -56,6 +56,18 @@ class Footprint(msgspec.Struct, frozen=True):
     def members(self) -> int:
         return int(self.peak.shape[0])
 
+    def futures(self, rows: NDArray[np.int64]) -> Footprint:
+        """Some of the futures, in this order."""
+        return Footprint(
+            self.quantity,
+            self.duration_s,
+            self.peak[rows],
+            self.arrival_s[rows],
+            self.end_s[rows],
+            {name: values[rows] for name, values in self.companions.items()},
+            tuple(self.courses[row] for row in rows) if self.courses else (),
+        )
+
     def member(self, number: int) -> Member:
         """One future, as read-only views."""
         return Member(

@@ -19,6 +19,11 @@ export function number(value: number, unit = ''): string {
   return unit === 'm' ? two.format(value) : one.format(value)
 }
 
+const three = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 })
+
+/** How strong a hazard is: as is usual in units that are measured here, else in three digits. */
+export const intensity = (value: number, unit: string): string => (Number.isFinite(value) && !MEASURED.has(unit) ? three.format(value) : number(value, unit))
+
 export const unitName = (unit: string): string => UNITS[unit] ?? unit
 
 export const withUnit = (value: number, unit: string): string => [number(value, unit), unitName(unit)].filter(Boolean).join('\u202f')

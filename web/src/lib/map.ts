@@ -75,16 +75,16 @@ export class TwinMap {
   }
 
   /** Lay the picture of a forecast on its corners, or take it away. */
-  water(picture: { url: string; corners: [LonLat, LonLat, LonLat, LonLat] } | null): void {
-    const source = this.map.getSource('flood')
+  hazard(picture: { url: string; corners: [LonLat, LonLat, LonLat, LonLat] } | null): void {
+    const source = this.map.getSource('hazard')
     if (!picture) {
-      if (this.map.getLayer('flood')) this.map.removeLayer('flood')
-      if (source) this.map.removeSource('flood')
+      if (this.map.getLayer('hazard')) this.map.removeLayer('hazard')
+      if (source) this.map.removeSource('hazard')
     } else if (source instanceof ImageSource) {
       source.updateImage({ url: picture.url, coordinates: picture.corners })
     } else {
-      this.map.addSource('flood', { type: 'image', url: picture.url, coordinates: picture.corners })
-      this.map.addLayer({ id: 'flood', type: 'raster', source: 'flood', paint: { 'raster-fade-duration': 0, 'raster-opacity': 1 } }, 'roads')
+      this.map.addSource('hazard', { type: 'image', url: picture.url, coordinates: picture.corners })
+      this.map.addLayer({ id: 'hazard', type: 'raster', source: 'hazard', paint: { 'raster-fade-duration': 0, 'raster-opacity': 1 } }, 'roads')
     }
   }
 

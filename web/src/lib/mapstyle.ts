@@ -70,7 +70,7 @@ function layers(): LayerSpecification[] {
     { id: 'zone-chosen', type: 'line', source: 'zones', filter: ['==', ['get', 'name'], ''], paint: { 'line-color': '#ffffff', 'line-width': 3 } },
     { id: 'lines', type: 'line', source: 'lines', paint: { 'line-color': '#d7b8ff', 'line-width': 3 } },
     {
-      id: 'cut-case', // dark, also under the dashes of slowed roads: the flood below them is light
+      id: 'cut-case', // dark, also under the dashes of slowed roads: the hazard below them is light
       type: 'line',
       source: 'cut',
       layout: { 'line-cap': 'round' },

@@ -1,5 +1,5 @@
 // Every English word that the console says by itself, in one place; another language is another file of this shape.
-import type { Flag, Level, LedgerRecord, OrderState } from './types'
+import type { Flag, Forecast, Level, LedgerRecord, OrderState } from './types'
 import { number, words } from './format'
 
 export const LEVEL: Record<Level, string> = { [-1]: 'blind', 0: 'normal', 1: 'blue', 2: 'yellow', 3: 'orange', 4: 'red' }
@@ -32,6 +32,8 @@ export const KIND: Record<string, string> = {
   note: 'Note',
   bulletin: 'Bulletin',
   planevent: 'Plan',
+  hardlimits: 'Hard limits',
+  libraryplan: 'Library',
   verification: 'What came',
 }
 
@@ -40,10 +42,10 @@ export const PURPOSE = { actual: 'ACTUAL', exercise: 'EXERCISE', demo: 'DEMONSTR
 export const VIEWS = { q05: 'Low', q50: 'Middle', q95: 'High', chance: 'Chance', member: 'One future' }
 
 export const VIEW_MEANS = {
-  q05: 'Depth that 95 in 100 futures exceed',
-  q50: 'Depth that half of the futures exceed',
-  q95: 'Depth that 5 in 100 futures exceed',
-  chance: 'Share of the futures with more than 0.3 m of water',
+  q05: 'What 95 in 100 futures exceed',
+  q50: 'What half of the futures exceed',
+  q95: 'What 5 in 100 futures exceed',
+  chance: 'Share of the futures in which it is dangerous',
   member: 'One of the simulated futures, as it would unfold',
 }
 
@@ -51,24 +53,32 @@ const ASSET_KINDS: Record<string, string> = { hospitals: 'Hospital', shelters: '
 export const assetKind = (kind: string): string => ASSET_KINDS[kind] ?? words(kind)
 
 const METRICS: Record<string, string> = {
-  people_in_danger: 'People in dangerous water',
-  people_exposed: 'People reached by water',
+  people_in_danger: 'People in danger',
+  people_exposed: 'People reached',
   people_cut_off: 'People cut off',
   people_without_power: 'People without power',
   people_without_water: 'People without water',
   people_without_telecom: 'People without telecom',
   people_without_nearest_hospital: 'People without their nearest hospital',
-  buildings_affected: 'Buildings flooded',
+  buildings_affected: 'Buildings reached',
   road_km_slowed: 'Roads slowed',
-  buildings_flooded: 'Buildings flooded',
   roads_cut_km: 'Roads cut',
   road_km_cut: 'Roads cut',
   damage: 'Damage to buildings',
 }
-export const metric = (name: string): string => METRICS[name] ?? words(name)
+/** A figure's name; `own` is what the hazard's pack calls it. */
+export const metric = (name: string, own: Record<string, string> = {}): string => (own[name] ? capital(own[name]) : (METRICS[name] ?? words(name)))
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level' }
+const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level', flood_depth: 'Water depth' }
 export const quantity = (name: string): string => QUANTITIES[name] ?? words(name)
+
+/** A unit behind a number: nothing for a plain one. */
+export const unitWords = (unit: string): string => (unit === '1' ? '' : ` ${unit}`)
+
+/** From what on a forecast's hazard is dangerous, in words: "more than 0.3 m"; harm, where it harms a share of the people. */
+export const dangerWords = (forecast: Forecast | null, sign = 'more than'): string =>
+  forecast?.danger_from == null ? 'harm' : `${sign} ${forecast.danger_from}${unitWords(forecast.quantity.unit)}`
 
 export const t = {
   product: 'Tocsin',
@@ -178,9 +188,9 @@ export const t = {
   assumedAndNotKnown: (assumed: number, links: number) => `Assumed, and not known: ${assumed} of ${links} links`,
   zone: 'Zone',
   people: 'People',
-  inWater: 'In the water',
+  inDanger: 'In danger',
   chance: 'Chance',
-  firstWater: 'First water',
+  firstArrival: 'First arrival',
   about: 'About this forecast',
   model: 'Model',
   source: 'Source',
@@ -188,8 +198,7 @@ export const t = {
   futures: (n: number) => `${n} futures`,
   covers: 'Covers',
   made: 'Made',
-  depth: 'Water depth',
-  chanceOf: 'Chance of more than 0.3 m',
+  chanceOf: (danger: string) => `Chance of ${danger}`,
   roadCut: 'Road cut',
   roadSlow: 'Road slowed',
   terrain3d: '3-D',
@@ -203,10 +212,9 @@ export const t = {
   moment: 'Moment of the forecast',
   here: 'At this place',
   hereAsk: 'Look at the middle of the map',
-  arrival: 'Water arrives',
+  arrival: 'Arrives',
   never: 'not in these futures',
   peopleHere: 'People in this cell',
-  chanceHere: 'Chance of > 0.3 m',
   outside: 'This place lies outside the twin.',
   mapFailed: 'The map cannot be drawn on this machine (no WebGL). All lists and plans work without it.',
 
@@ -217,7 +225,7 @@ export const t = {
   rank: (n: number) => `Rank ${n}`,
   sideBySide: 'Side by side',
   expectedHarm: 'Expected harm',
-  harmMeans: 'Persons whom dangerous water reaches and whom the plan did not move: expected, and low to high over the futures.',
+  harmMeans: 'Persons whom the hazard puts in danger and whom the plan did not move: expected, and low to high over the futures.',
   harmRange: 'Harm, low to high',
   cvar: 'Worst tenth (CVaR)',
   regretMean: 'Regret, mean',
@@ -278,6 +286,94 @@ export const t = {
   signatureBroken: 'SIGNATURE DOES NOT HOLD',
   mayNotDecide: 'Only a commander may decide.',
 
+  noLimits: 'no limit',
+  setLimits: 'Set hard limits…',
+  limitsWhy: 'What no plan may break in more than so many of the futures. The ranking follows at once; nothing is simulated anew.',
+  figure: 'Figure',
+  atZone: 'In zone',
+  everywhere: 'everywhere',
+  limitOp: 'Is',
+  permitted: 'May be broken in, %',
+  addLimit: 'Add',
+  removeLimit: (limit: string) => `Take out: ${limit}`,
+  reason: 'Reason (goes into the record)',
+  setThem: 'Set these limits',
+  undoLimits: 'Undo the last change',
+  setBy: (who: string, when: string) => `set by ${who}, ${when}`,
+  mayNotLimit: 'Only a commander may set limits.',
+  past: 'Before',
+
+  ask: 'Ask…',
+  askTitle: 'Ask the platform',
+  askWhy: 'What if? Computed in the background and shown beside the assessment, never in its place.',
+  scenarioText: 'Scenario (TOML)',
+  onFutures: 'On',
+  aScenario: 'this scenario',
+  keptFutures: (name: string, n: number) => `futures “${name}” (${n})`,
+  plansToCompare: 'Plans (none chosen: all)',
+  compareThem: 'Compare',
+  suggestThem: 'Look for plans',
+  runAndKeep: 'Run and keep as',
+  mayNotAsk: 'Only a planner may ask for computations.',
+  jobs: 'What was asked',
+  noJobs: 'Nothing was asked yet.',
+  openComparison: 'Open the comparison',
+  savePlan: 'Save into the library',
+  removePlan: 'Take out of the library',
+  savedBy: (who: string) => `library, by ${who}`,
+  askedBy: (who: string) => `ASKED BY ${who.toUpperCase()}`,
+  askedByWhy: 'Not the assessment: what somebody wanted to know.',
+  showAssessment: 'Show the assessment',
+  bestSoFar: (plan: string, tried: number, of: string) => `${plan} leads after ${tried} of ${of} futures`,
+
+  carried: 'Carried out',
+  noExecutions: 'No plan is being carried out. One begins when it is approved.',
+  asksFor: (level: string, who: string) => `Level ${level} asks for the agreement of the ${who}`,
+  agree: 'Agree…',
+  refuse: 'Refuse…',
+  agreeTo: (level: string, plan: string) => `Agree to level ${level} of “${plan}”`,
+  refuseThis: (level: string, plan: string) => `Refuse level ${level} of “${plan}”`,
+  endThis: (plan: string) => `End “${plan}”`,
+  endPlan: 'End the plan…',
+  endWarn: 'No order follows any more. Orders that are out stay out.',
+  agreeWarn: 'The orders of this level go out at once, as far as nothing else holds them.',
+  refuseWarn: 'The level stays out until its trigger has gone and come again.',
+  signIt: 'Sign',
+  mayNotAgree: (who: string) => `Only the ${who} may agree to it.`,
+  waitsFor: 'waits for',
+  waitsLevel: (level: string) => `waits for level ${level}`,
+  waitsTrigger: 'waits until',
+  waitsResources: 'waits for what it needs',
+  notKnownNow: 'not known now',
+  insteadOf: (name: string) => `only if “${name}” fails`,
+  isOver: 'over',
+
+  pictureOf: 'How it goes',
+  pictureFuture: (n: number, harm: string) => `Future ${n + 1}: ${harm} persons stay in danger`,
+  pictureNone: 'The courses of this comparison are not kept any more; the earliest schedule stands in their place.',
+  pictureMiddle: 'Middle future',
+  skipped: 'not called for',
+
+  compose: 'Compose a plan…',
+  composeTitle: 'Compose a plan',
+  composeWhy: 'Choose from all that may be done here. It is checked as you write; faults stand beside their fields.',
+  planName: 'Name',
+  summary: 'What it is for',
+  chooseActions: 'All that may be done here',
+  inThePlan: 'In the plan, in this order',
+  addAction: (name: string) => `Add: ${name}`,
+  takeOut: (name: string) => `Take out: ${name}`,
+  earlier1: (name: string) => `Earlier: ${name}`,
+  startFrom: 'Start from',
+  nothingYet: 'an empty plan',
+  triggerHint: 'e.g. level_m@lake >= 2 m for 30 min',
+  resources: 'What there is',
+  checkedOk: 'It can be carried out here.',
+  checkedFaults: (n: number) => `${n} ${n === 1 ? 'fault' : 'faults'}`,
+  asToml: 'As TOML',
+  compareIt: 'Compare it now',
+  fromLevel: 'From level',
+
   noOrders: 'No orders yet. They go out when a plan is approved.',
   due: 'due',
   overdue: 'OVERDUE',
@@ -326,8 +422,8 @@ export const SHORTCUTS: [string, string][] = [
   ['p', 'Risk and plans'],
   ['o', 'Orders'],
   ['l', 'Log: write a line'],
-  ['1 2 3', 'Depth: low, middle, high'],
-  ['4', 'Chance of more than 0.3 m'],
+  ['1 2 3', 'Low, middle, high'],
+  ['4', 'Chance of danger'],
   ['5', 'One future; [ and ] for the one before and after'],
   ['← →', 'Moment before, moment after'],
   ['k', 'Peak of all moments'],
@@ -362,6 +458,12 @@ export function sentence(record: LedgerRecord): string {
       return `${f('state')}${record.text ? `: ${f('text')}` : ''}`
     case 'note':
       return f('text')
+    case 'planevent':
+      return `${f('plan')}: ${f('name')} ${f('what')}${record.reason ? `: ${f('reason')}` : ''}`
+    case 'hardlimits':
+      return `${(record.limits as string[]).map(limitWords).join('; ') || t.noLimits}${record.reason ? ` (${f('reason')})` : ''}`
+    case 'libraryplan':
+      return `“${f('plan')}” ${record.removed ? 'out of' : 'into'} the library`
     default:
       return words(record.kind)
   }

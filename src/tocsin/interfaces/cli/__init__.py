@@ -22,6 +22,7 @@ from tocsin.interfaces.cli import (
     dispatch,
     edge,
     evacuation,
+    exposure,
     forecast,
     futures,
     ledger,
@@ -60,6 +61,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(chain.app, name="chain")
 app.add_typer(evacuation.app, name="evacuation")
 app.add_typer(warn.app, name="warn")
+app.add_typer(exposure.app, name="exposure")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(user.app, name="user")
 app.add_typer(pack.app, name="pack")

@@ -81,6 +81,22 @@ def run(
             metavar="FOLDER.zarr",
         ),
     ] = None,
+    futures: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Futures of a hazard that `tocsin futures run` kept, instead of a new simulation; several times, each of another hazard: "
+            "then all of them come. Default: simulate.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    by_number: Annotated[
+        bool,
+        typer.Option(
+            "--by-number",
+            help="Futures of several hazards belong together by their numbers, as one scenario with one seed drives them. "
+            "Default: by chance, as hazards that have nothing to do with each other.",
+        ),
+    ] = False,
     most: Annotated[int, typer.Option(help="How many chains and actions are shown.", min=1, max=200)] = 10,
     picture: Annotated[
         Path | None, typer.Option(help="Write the chains on the map as PNG. Default: none.", metavar="OUT.png")
@@ -98,27 +114,37 @@ def run(
 
         import msgspec
 
-        from tocsin.flows.chains import saved_footprint, trace_chains
+        from tocsin.flows.chains import Together, kept_together, saved_footprint, trace_chains
         from tocsin.flows.information import foresee, model_of
         from tocsin.host import WallClock
         from tocsin.interfaces.exports import check_target
         from tocsin.pack import Effect, find_pack
         from tocsin.platform.twin import open_twin
+        from tocsin.vocabulary import InputError
 
         if picture is not None:
             check_target(picture)
+        if forecast is not None and futures:
+            raise InputError("--forecast and --futures: both say what comes; give one of the two")
+        if futures and asked.driven:
+            raise InputError("--futures: the folders say what comes; leave the forcings out, or simulate without --futures")
         effects = [_effect(text) for text in do or []] + [Effect("protect_asset", point) for point in protect or []]
         twin, now = open_twin(folder), WallClock().now()
-        world, packs = twin.world(now), [find_pack(name) for name in (hazard, *(others or []))]
+        world = twin.world(now)
+        further = [find_pack(name) for name in others or []]
         began = time.perf_counter()
         words = asked.words()
-        if forecast is not None:
-            footprint = saved_footprint(forecast, twin, hazard)
+        if futures:
+            came = kept_together(twin, futures, seed=asked.seed, by_number=by_number)
+            words = {"futures": ", ".join(map(str, futures))}
+        elif forecast is not None:
+            came = Together((find_pack(hazard),), (saved_footprint(forecast, twin, hazard),), ())
             words = {"forecast": str(forecast)}
         else:
-            scenario = scenario_of(world, model_of(packs[0], model), asked)
+            pack = find_pack(hazard)
+            scenario = scenario_of(world, model_of(pack, model), asked)
             at.progress("futures", 0, asked.members)
-            footprint = foresee(
+            simulated = foresee(
                 twin,
                 hazard,
                 scenario,
@@ -127,17 +153,20 @@ def run(
                 asked=words,
                 on_done=lambda done, total: at.progress("futures", done, total),
             ).foreseen.footprint
+            came = Together((pack,), (simulated,), ())
+        known = {pack.hazard: pack for pack in (*came.packs, *further)}
         report = trace_chains(
             twin.manifest.name,
             world,
-            packs,
-            [footprint],
+            list(known.values()),
+            came.footprints,
             effects=effects,
             broken_links=break_link or [],
             hour=hour,
             seed=asked.seed,
             most=most,
             workers=max(1, len(os.sched_getaffinity(0))),
+            remarks=came.remarks,
             on_progress=at.progress,
         )
         run_s = time.perf_counter() - began
@@ -145,7 +174,7 @@ def run(
             from tocsin.interfaces.chain_picture import chain_picture
             from tocsin.interfaces.files import write_whole
 
-            write_whole(picture, chain_picture(twin, report, footprint.peak))
+            write_whole(picture, chain_picture(twin, report, came.footprints[0].peak, came.packs[0].harm))
             at.wrote(picture)
         facts = msgspec.to_builtins(report) | {"asked": dict(words), "run_s": round(run_s, 3)}
         at.answer(facts, lambda console: _tell(console, report, words, run_s))

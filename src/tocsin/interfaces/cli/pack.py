@@ -70,10 +70,31 @@ def _tell(console: Console, pack: Pack) -> None:
     for model in pack.models:
         console.print(f"\nModel {model.name} makes {model.makes}", style="bold")
         console.print(f"  source: {model.source}\n  limits: {model.limits}")
-        console.print(f"  forcings: {', '.join(f'{n} [{d.quantity.unit}]' for n, d in model.series.items())}")
+        for name, drive in model.series.items():
+            place = f", at {' or '.join(drive.sorts)}" if drive.sorts else ""
+            steps = ", stepwise" if drive.stepwise else ""
+            given = "usual value where not given" if drive.usual is not None else "not there unless given"
+            console.print(f"  forcing {name} [{drive.quantity.unit}]{place}{steps}: {drive.meaning} ({given})")
         for name, knob in model.knobs.items():
             console.print(f"  knob {name}: {knob.low:g} .. {knob.usual:g} .. {knob.high:g} {knob.unit}  {knob.meaning}")
-        console.print(f"  plans can act on it with: {', '.join(sorted(model.acts_on)) or 'nothing'}")
+        for name, verb in model.acts_on.items():
+            console.print(f"  plans act on it with {name} [{verb.unit}], on {' or '.join(verb.sorts)}: {verb.meaning}")
+        if not model.acts_on:
+            console.print("  plans can act on it with nothing")
+    if pack.facts:
+        console.print("\nFacts that triggers of plans may ask", style="bold")
+    for fact in pack.facts:
+        seen = f", observed as {fact.observed}" if fact.observed else ", known in simulations alone"
+        console.print(f"  {fact.name} [{fact.unit or 1}]{f', of a {fact.place}' if fact.place else ''}{seen}: {fact.meaning}")
+    if pack.questions:
+        console.print("\nQuestions, for `tocsin ask`", style="bold")
+    for question in pack.questions:
+        console.print(f"  {question.name}{' (of a twin)' if question.needs_twin else ''}: {question.meaning}")
+    console.print(
+        "\nOutlook: the running platform makes its scenario from what sensors said"
+        if pack.outlook is not None
+        else "\nOutlook: none; a person gives the running platform its scenario"
+    )
     harm = pack.harm
     console.print("\nNumbers that decide", style="bold")
     console.print(f"  danger: {harm.told()}")

@@ -12,6 +12,8 @@ from tocsin.interfaces.cli.desk import AsJson, desk
 from tocsin.interfaces.cli.scenario import Asked, scenario_of, takes_scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from tocsin.flows.information import ForecastReport
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
 WORDS = {
     "people_exposed": "people reached",
     "people_in_danger": "people in danger",
-    "people_cut_off": "people cut off (dry, no way out)",
+    "people_cut_off": "people cut off (not reached, no way out)",
     "buildings_affected": "buildings reached",
     "damage": "damage to buildings",
     "road_km_cut": "streets cut",
     "road_km_slowed": "streets slowed",
-    "hospitals_lost": "hospitals under water or cut off",
-    "shelters_lost": "shelters under water or cut off",
-    "schools_lost": "schools under water or cut off",
+    "hospitals_lost": "hospitals in danger or cut off",
+    "shelters_lost": "shelters in danger or cut off",
+    "schools_lost": "schools in danger or cut off",
     "ground_reached": "ground reached",
     "ground_in_danger": "ground in danger",
     "peak_mean_where_reached": "peak where reached, mean",
@@ -52,7 +54,7 @@ def simulate(
     frames_every: Annotated[
         str,
         typer.Option(
-            help="Keep the depth at every such moment in a saved .zarr, with a unit: 30min, 1h. Default: peaks only.",
+            help="Keep the intensity at every such moment in a saved .zarr, with a unit: 30min, 1h. Default: peaks only.",
             metavar="SPAN",
         ),
     ] = "",
@@ -116,9 +118,9 @@ def number(value: Estimate, several: bool) -> str:
     return f"{spell(value.mean)} ({spell(value.low)} to {spell(value.high)})" if several else spell(value.mean)
 
 
-def label(name: str, value: Estimate) -> str:
-    """A figure's name for people, with its unit where the name does not say it."""
-    words = WORDS.get(name, name.replace("_", " "))
+def label(name: str, value: Estimate, own: Mapping[str, str]) -> str:
+    """A figure's name for people, with its unit where the name does not say it; `own` is what the hazard's pack calls it."""
+    words = own.get(name) or WORDS.get(name) or name.replace("_", " ")
     return words if value.unit in ("persons", *words.split()) else f"{words}, {value.unit}"
 
 
@@ -136,11 +138,13 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, justify in (("", "left"), ("by night", "right"), ("by day", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for name, value in report.water.items():
-        table.add_row(label(name, value), number(value, several), "")
+    for name, value in report.ground.items():
+        table.add_row(label(name, value, report.words), number(value, several), "")
     for name, value in report.night.items():
         alike = value == report.day[name]
-        table.add_row(label(name, value), number(value, several), "" if alike else number(report.day[name], several))
+        table.add_row(
+            label(name, value, report.words), number(value, several), "" if alike else number(report.day[name], several)
+        )
     console.print(table)
     hit = [z for z in report.zones if max(z.in_danger_night.mean, z.in_danger_day.mean) >= 0.5]
     if hit:
@@ -151,7 +155,7 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
             "in danger\nby night",
             "in danger\nby day",
             "chance\nof any",
-            "first\nwater, h",
+            "first\narrival, h",
         ):
             zones.add_column(heading, justify="left" if "zone" in heading else "right")
         for z in hit[:ZONES_SHOWN]:
@@ -176,7 +180,7 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
     balance = (
         ""
         if report.balance_error_share_worst is None
-        else f"; water balance kept to {report.balance_error_share_worst:.0e} of the water"
+        else f"; balance kept to {report.balance_error_share_worst:.0e} of what it moves"
     )
     console.print(f"\nmodel {report.model}, {run_s:.1f} s{balance}")
     console.print(f"source: {report.source}\nlimits: {report.limits}")

@@ -63,6 +63,14 @@ def build(
             help="Things at risk or of use, e.g. hospitals=hospitals.geojson; several times. Default: none.", metavar="KIND=FILE"
         ),
     ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further raster that a hazard's pack reads by this name, e.g. fuel_model=fuel.tif: whole numbers by the nearest pixel, other "
+            "numbers between pixels; several times. Default: none.",
+            metavar="NAME=FILE.tif",
+        ),
+    ] = None,
     lifelines: Annotated[
         Path | None,
         typer.Option(
@@ -138,6 +146,7 @@ def build(
             assets={
                 kind: Path(file) for kind, file in pairs(assets or [], "--assets", example="hospitals=hospitals.geojson").items()
             },
+            extra={name: Path(file) for name, file in pairs(field or [], "--field", example="fuel_model=fuel.tif").items()},
             lifelines=lifelines,
             dependencies=dependencies,
             water=pairs(water, "--water", example="lake=auto") if water else None,

@@ -33,6 +33,7 @@ class Role(StrEnum):
     COMMANDER = "commander"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
+    HEALTH = "health"
     SENSOR = "sensor"
 
 
@@ -63,7 +64,7 @@ def add(
     role: Annotated[
         list[Role],
         typer.Option(
-            help="A post that the person holds: operator, planner, commander, administrator, auditor or sensor; several times. The first user needs administrator.",
+            help="A post that the person holds: operator, planner, commander, administrator, auditor, health or sensor; several times. The first user needs administrator.",
             metavar="ROLE",
         ),
     ],

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
+from tocsin.interfaces.http import exposure, forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
-from tocsin.interfaces.pictures import legend
+from tocsin.interfaces.pictures import classes_of, legend
 from tocsin.security.actor import Actor
 from tocsin.security.gate import acts_of
 from tocsin.vocabulary import Refused, TocsinError
@@ -65,7 +65,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         token = request.cookies.get(COOKIE, "")
         signed_in = bool(token) and await asyncio.to_thread(centre.session, token, None) is not None
         built = (console_folder() / "index.html").is_file()
-        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend()}
+        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend(classes_of(centre.pack.harm))}
         return answer(centre.status() | told)
 
     async def sign_in(request: Request) -> Response:
@@ -139,6 +139,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/jobs/{job}/cancel", "write comparison", jobs.cancel, "POST"),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),
+        route("/comparisons/{comparison}/courses/{plan}", "read situation", plans.course),
         route("/limits", "read situation", plans.limits),
         route("/limits", "write hardlimits", plans.set_limits, "POST"),
         route("/limits/undo", "write hardlimits", plans.undo_limits, "POST"),
@@ -159,6 +160,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/ranking", "read situation", record.ranking),
         route("/events", "read situation", record.events),
         *uplink.routes(centre),
+        *exposure.routes(centre),
         *more,
         *_console(),
     ]

@@ -13,7 +13,7 @@ from tocsin.flows.verify import WINDOW_H, Scores, level_of, score_ledger
 from tocsin.flows.views import ForecastView
 from tocsin.flows.words import verified_words
 from tocsin.interfaces.http.guard import number_of
-from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, paint, png
+from tocsin.interfaces.pictures import CHANCE_CLASSES, classes_of, paint, png
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError
 
@@ -58,9 +58,10 @@ def scores(centre: Centre, request: Request, actor: Actor) -> Scores:
 
 
 def depth_png(centre: Centre, request: Request, actor: Actor) -> Response:
-    """Water depth, or the chance of it, as a picture to be laid on the forecast's corners."""
-    which, field = _field(_view(centre, request), request)
-    picture = png(paint(field, CHANCE_CLASSES if which == "chance" else DEPTH_CLASSES))
+    """The hazard's intensity, or the chance of danger, as a picture to be laid on the forecast's corners."""
+    view = _view(centre, request)
+    which, field = _field(view, request)
+    picture = png(paint(field, CHANCE_CLASSES if which == "chance" else classes_of(view.pack.harm)))
     return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -81,7 +82,7 @@ def roads(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 
 
 def zones(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """People in the water's way, zone by zone."""
+    """People in the hazard's way, zone by zone."""
     return _view(centre, request).zones()
 
 

@@ -59,6 +59,7 @@ ROAD_SPEED = Curve(
 DANGER_FROM_M = 0.3
 
 HARM = Harm(
+    ramp="cool",
     danger=FLOOD_DEPTH,
     danger_from=DANGER_FROM_M,
     danger_source="Smith, Davey & Cox 2014, Flood hazard, WRL TR 2014/07 (Australian Rainfall and Runoff): above class H1, depth 0.3 m",
@@ -67,4 +68,11 @@ HARM = Harm(
     worth_per_m2={"residential": 867.03, "commercial": 935.34, "industrial": 633.37},
     worth_unit="EUR",
     worth_source=f"{JRC}, construction cost per m2 of floor, Brazil, 2010 prices; the structure alone",
+    words={
+        "people_cut_off": "people cut off (dry, no way out)",
+        "hospitals_lost": "hospitals under water or cut off",
+        "shelters_lost": "shelters under water or cut off",
+        "schools_lost": "schools under water or cut off",
+        "buildings_affected": "buildings flooded",
+    },
 )

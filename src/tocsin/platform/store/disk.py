@@ -110,28 +110,28 @@ def _release(lock: weakref.ref[WriterLock]) -> None:
         held.drop()
 
 
-def read_node_key(folder: Path) -> SigningKey | None:
-    """The node's key, or None where the folder has none. Raises InputError where others can read it."""
-    path = folder / KEY_NAME
+def read_secret(folder: Path, name: str) -> bytes | None:
+    """A file that only its owner may read, or None where the folder has none. Raises InputError where others can read it."""
+    path = folder / name
     try:
-        mode, pem = path.stat().st_mode, path.read_bytes()
+        mode, held = path.stat().st_mode, path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as fault:
         raise Unavailable(f"{path}: cannot be read: {fault}; the platform's user must own it") from fault
     if mode & 0o077:
         raise InputError(f"{path}: others may read it (mode {mode & 0o777:o}); wanted 600: chmod 600 {path}")
-    return SigningKey.from_pem(pem, where=str(path))
+    return held
 
 
-def write_node_key(folder: Path, key: SigningKey) -> None:
-    """Keep a new node key; it is on disk when this returns."""
-    path = folder / KEY_NAME
-    unfinished = folder / f".{KEY_NAME}.{os.getpid()}"
+def write_secret(folder: Path, name: str, held: bytes) -> None:
+    """Keep a file that only its owner may read; it is on disk when this returns."""
+    path = folder / name
+    unfinished = folder / f".{name}.{os.getpid()}"
     try:
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(handle, key.to_pem())
+            os.write(handle, held)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -140,3 +140,14 @@ def write_node_key(folder: Path, key: SigningKey) -> None:
     except OSError as fault:
         unfinished.unlink(missing_ok=True)
         raise Unavailable(f"{path}: was not written: {fault}; free some space or choose another folder") from fault
+
+
+def read_node_key(folder: Path) -> SigningKey | None:
+    """The node's key, or None where the folder has none. Raises InputError where others can read it."""
+    pem = read_secret(folder, KEY_NAME)
+    return None if pem is None else SigningKey.from_pem(pem, where=str(folder / KEY_NAME))
+
+
+def write_node_key(folder: Path, key: SigningKey) -> None:
+    """Keep a new node key; it is on disk when this returns."""
+    write_secret(folder, KEY_NAME, key.to_pem())

@@ -41,6 +41,22 @@ _EDGE_REACHED = (
     "CREATE TABLE edge_reached (name TEXT NOT NULL, series TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, series))"
 )
 
+# No column here says when something came, from whom, or together with what; WITHOUT ROWID, so that the order of arrival is not kept either.
+_EXPOSURE_KEY = """
+CREATE TABLE exposure_key (
+  key BLOB PRIMARY KEY, start INTEGER NOT NULL, period INTEGER NOT NULL, report INTEGER NOT NULL, onset INTEGER
+) WITHOUT ROWID
+"""
+_EXPOSURE = (
+    "CREATE TABLE exposure_code (digest TEXT PRIMARY KEY, purpose TEXT NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE exposure_issued (day TEXT NOT NULL, actor TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (day, actor)) WITHOUT ROWID",
+    _EXPOSURE_KEY,
+    "CREATE TABLE exposure_notice (name BLOB NOT NULL, nonce BLOB NOT NULL, closed BLOB NOT NULL, PRIMARY KEY (name, nonce)) WITHOUT ROWID",
+    "CREATE TABLE exposure_export (number INTEGER PRIMARY KEY, ends TEXT NOT NULL, keys BLOB NOT NULL, venues BLOB NOT NULL)",
+    "CREATE TABLE exposure_appeal (id TEXT PRIMARY KEY, form BLOB NOT NULL, due TEXT NOT NULL, ruling BLOB) WITHOUT ROWID",
+    "CREATE TABLE exposure_flow (day TEXT PRIMARY KEY, epsilon TEXT NOT NULL) WITHOUT ROWID",
+)
+
 
 def _never(table: str, change: str) -> str:
     """A trigger against our own mistakes; against an intruder stand the hashes."""
@@ -55,4 +71,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "users", (_USER, _USER_KEY, _never("user_key", "UPDATE"), _never("user_key", "DELETE"))),
     Migration(3, "sessions", (_SESSION,)),
     Migration(4, "edges", (_EDGE, _EDGE_REACHED)),
+    Migration(5, "exposure", _EXPOSURE),
 )

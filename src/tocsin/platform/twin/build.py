@@ -25,7 +25,7 @@ from tocsin.platform.twin.layers import (
 from tocsin.platform.twin.manifest import FORMAT, MANIFEST, Manifest, checksums
 from tocsin.platform.twin.notes import Notes
 from tocsin.platform.twin.people import Floors, read_people
-from tocsin.platform.twin.rasters import read_manning, read_terrain, write_field
+from tocsin.platform.twin.rasters import read_extra, read_manning, read_terrain, write_field
 from tocsin.platform.twin.waters import write_waters
 from tocsin.vocabulary.errors import InputError
 from tocsin.vocabulary.place import Grid
@@ -49,6 +49,9 @@ NOT_KINDS = frozenset(
         "landcover",
     ]
 )
+NOT_FIELDS = frozenset(
+    ["elevation", "elevation_m", "manning", "population_night", "population_day", "water_depth_m"]
+)  # what a twin, or a run that goes on from now, has under these names
 
 
 def build_twin(
@@ -67,6 +70,7 @@ def build_twin(
     lifelines: Path | None = None,
     dependencies: Path | None = None,
     water: Mapping[str, str] | None = None,
+    extra: Mapping[str, Path] | None = None,
     cell_m: float | None = None,
     crs: str | None = None,
     name: str | None = None,
@@ -84,7 +88,8 @@ def build_twin(
     existing twin stays as it was unless `overwrite` is set and the new one is complete. `water` names water bodies: {"lake": "auto"},
     {"lake": "lake.geojson"} or {"lake": "-51.24,-30.03"} (a point in it), each with ",zero=0.3" if the gauge's zero is not the terrain's;
     without it the twin has what the terrain shows. `lifelines` is an
-    OpenStreetMap file to take substations, pumps, masts and hospitals from, as far as it has them; `dependencies` is a CSV of which asset needs which: see `dependencies.py`. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
+    OpenStreetMap file to take substations, pumps, masts and hospitals from, as far as it has them; `dependencies` is a CSV of which asset needs which: see `dependencies.py`.
+    `extra` are further rasters by name, which a pack reads as the field of that name. `licences`, `attributions` and `titles` are by what ("elevation", "roads", a kind of
     assets, ...). The same files give the same layers, byte for byte. Raises InputError for what cannot be used, and says which file, what
     was wanted and what to do; Conflict where the folder is taken.
     """
@@ -95,6 +100,11 @@ def build_twin(
             raise InputError(f"--assets {kind[:40]!r}: wanted a kind such as hospitals, shelters, fire_stations")
         if kind in NOT_KINDS:
             raise InputError(f"--assets {kind}: is no kind of assets; give it as --{kind}")
+    for field in (extra := extra or {}):
+        if not (field.isascii() and field.replace("_", "").isalnum() and len(field) <= KIND_LONGEST):
+            raise InputError(f"--field {field[:40]!r}: wanted a name such as fuel_model, as the pack that reads it calls it")
+        if field.lower() in NOT_FIELDS:
+            raise InputError(f"--field {field}: the twin makes this field itself; wanted another name")
     if created.tzinfo is None:
         raise InputError(f"twin: created {created} has no zone; wanted UTC")
     _check_zone(time_zone)
@@ -102,7 +112,7 @@ def build_twin(
     given |= {"zones": zones, "lines": lines, "gauges": gauges, "lifelines": lifelines, "dependencies": dependencies}
     notes = Notes(licences or {}, attributions or {}, titles or {})
     known = {what for what, path in given.items() if path is not None} | assets.keys()
-    notes.check_known(known | {f"water {one}" for one in water or {}})
+    notes.check_known(known | {f"water {one}" for one in water or {}} | {f"field {one}" for one in extra})
 
     def step(what: str) -> None:
         if on_progress is not None:
@@ -122,6 +132,11 @@ def build_twin(
             notes.cite("landcover", landcover)
         notes.remark(remark)
         write_field(fields / "manning.tif", grid, manning, what="Manning's n, s/m^(1/3)")
+        for field, path in extra.items():
+            values, remark = read_extra(path, grid, what=f"field {field}")
+            notes.cite(f"field {field}", path)
+            notes.remark(remark)
+            write_field(fields / f"{field}.tif", grid, values, what=field)
         step("water")
         waters, dry = write_waters(unfinished, water, ground, grid, notes)
         step("roads")

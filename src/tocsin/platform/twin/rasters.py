@@ -260,6 +260,34 @@ def read_manning(path: Path | None, grid: Grid) -> tuple[NDArray[np.float32], st
     return manning, "Manning's n from ESA WorldCover classes, after Chow 1959, table 5-6; the match of classes is unverified"
 
 
+def read_extra(path: Path, grid: Grid, *, what: str) -> tuple[NDArray[np.float32], str]:
+    """Any raster's first band on the grid, NaN where it has no value; and a remark that says how it came there.
+
+    Whole numbers (classes, fuel models) keep their values: each cell takes the nearest pixel, or the most frequent of its pixels where it is
+    wider than 1.5 of them. Other numbers are bilinear between pixels, or the mean of a cell's pixels.
+    """
+    with _opened(path, what) as source:
+        if source.colorinterp[0] == ColorInterp.red:
+            raise InputError(f"{what} {path}: is a picture with {source.count} colours; wanted one band of numbers or classes")
+        coarser = grid.cell_m**2 > COARSER_FROM**2 * _pixel_area_m2(source, grid.crs)
+        classes = np.issubdtype(np.dtype(source.dtypes[0]), np.integer) and (source.scales[0], source.offsets[0]) == (1.0, 0.0)
+        if classes:
+            method, how = (Resampling.mode, "most frequent pixel") if coarser else (Resampling.nearest, "nearest pixel")
+        else:
+            method, how = (
+                (Resampling.average, "mean of its pixels")
+                if coarser
+                else (Resampling.bilinear, "value between pixels (bilinear)")
+            )
+        values = _warped(source, grid, method, path)
+    empty = ~np.isfinite(values)
+    if empty.all():
+        raise InputError(f"{what} {path}: has no value in the twin; wanted a raster that lies over it")
+    sort = "whole numbers" if classes else "numbers"
+    lacks = f"; {int(empty.sum()):,} cells ({empty.mean():.1%}) have none" if empty.any() else ""
+    return values, f"{what}: {sort}; each cell has the {how}{lacks}"
+
+
 def write_field(path: Path, grid: Grid, values: NDArray[Any], *, what: str) -> None:
     """A field as tiled, deflated GeoTIFF, in the precision that it comes in: float32 or float64. Raises OSError where there is no room.
 
