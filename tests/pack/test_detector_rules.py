@@ -92,7 +92,7 @@ def test_ears_finds_a_day_with_too_many_cases_and_is_blind_where_a_day_is_missin
     limits = Limits({Level.YELLOW: 3.0}, "1", "Hutwagner et al. 2003 (unverified)")
     verdict = judged(ears("more_cases", CASES, limits, max_age_s=2 * DAY_S), window(value, DAY_S, CASES))
     assert verdict.level.tolist() == [NONE, YELLOW, BLIND]
-    assert verdict.reason[1].startswith("site-2: 30.00 1, EARS C2 ")
+    assert verdict.reason[1].startswith("site-2: 30.00, EARS C2 ")
     assert verdict.reason[2] == "site-3: blind: the counts of the last 12 days are not complete"
 
 

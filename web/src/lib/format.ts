@@ -4,22 +4,24 @@ const whole = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 })
 const digits = (n: number): Intl.NumberFormat => new Intl.NumberFormat('en-GB', { minimumFractionDigits: n, maximumFractionDigits: n })
 const one = digits(1)
 const two = digits(2)
+const three = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 })
 const short = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
 
-const UNITS: Record<string, string> = { persons: '', m: 'm', km: 'km' }
+const UNITS: Record<string, string> = { persons: '', '1': '', m: 'm', km: 'km' }
 // What is measured has decimals; all else is counted.
-const MEASURED = new Set(['m', 'km', 'm/h', 'mm', 'mm/h', 'm/s', 'm3/s', 'h', '%'])
+const MEASURED = new Set(['m', 'km', 'm/h', 'mm', 'mm/h', 'm/s', 'm3/s', 'h', '%', 'deg', 'degC'])
+// A share or an index, a concentration, a power: what counts is its first digits.
+const SCALED = new Set(['1', 'ppm', 'mg/m3', 'ug/m3', 'MW', 'kW/m', 'kg/s'])
 
 /** A number in its unit's usual precision, without the unit. */
 export function number(value: number, unit = ''): string {
   if (!Number.isFinite(value)) return '–'
   if (Math.abs(value) >= 1e6) return short.format(value)
+  if (SCALED.has(unit)) return three.format(value)
   if (value === 0 || !MEASURED.has(unit)) return value > 0 && value < 1 ? '<1' : whole.format(value)
   if (Math.abs(value) >= 1000) return whole.format(value)
   return unit === 'm' ? two.format(value) : one.format(value)
 }
-
-const three = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 })
 
 /** How strong a hazard is: as is usual in units that are measured here, else in three digits. */
 export const intensity = (value: number, unit: string): string => (Number.isFinite(value) && !MEASURED.has(unit) ? three.format(value) : number(value, unit))

@@ -111,6 +111,8 @@ def few_words(window: Window, at: int, min_readings: int) -> str:
 
 
 def number_words(value: float, unit: str) -> str:
+    if unit == "1":
+        return f"{value:.2f}"
     return f"{value:.1f} {unit}" if unit.startswith("mm") else f"{value:.2f} {unit}"
 
 
