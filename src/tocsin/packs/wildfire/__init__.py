@@ -8,6 +8,7 @@ from tocsin.packs.wildfire.chain import CHAIN
 from tocsin.packs.wildfire.facts import FACTS
 from tocsin.packs.wildfire.harm import HARM
 from tocsin.packs.wildfire.model import FIRE_SPREADS
+from tocsin.packs.wildfire.outlook import outlook
 from tocsin.packs.wildfire.plans import options, plans
 from tocsin.packs.wildfire.quantities import (
     AIR_TEMPERATURE,
@@ -45,6 +46,7 @@ PACK = Pack(
     chain=CHAIN,
     options=options,
     facts=FACTS,
+    outlook=outlook,
     questions=(DANGER,),
     public=PublicWords(
         "Wildfire",
