@@ -318,15 +318,23 @@ def ours(service: Service, address: str) -> bytes:
     return answer.body
 
 
-async def measure(given: argparse.Namespace, folder: Path) -> None:
-    service, stored, per_s = filled(
-        folder, given.observations, given.streams, Clock("ours", given.observations, given.minutes_most)
-    )
+def opened(folder: Path, given: argparse.Namespace) -> tuple[Service, int]:
+    """A service over the store of that folder, which is filled if there is none."""
+    if (folder / "things.sqlite").exists():
+        service, told = Service(open_things(folder / "things.sqlite", clock=WallClock()), RoleGate()), "as it was left"
+        with service.things.reading() as reader:
+            (stored,) = reader.db.execute("SELECT sum(count) FROM stream_feature").fetchone()
+    else:
+        clock = Clock("ours", given.observations, given.minutes_most)
+        service, stored, per_s = filled(folder, given.observations, given.streams, clock)
+        told = f"{per_s:,.0f} filled in a second"
     size = (folder / "things.sqlite").stat().st_size / stored
-    print(
-        f"ours: {stored:,} observations in {given.streams} streams, {per_s:,.0f} written a second, {size:.0f} bytes each",
-        flush=True,
-    )
+    print(f"ours: {stored:,} observations in {given.streams} streams, {told}, {size:.0f} bytes each", flush=True)
+    return service, stored
+
+
+async def measure(given: argparse.Namespace, folder: Path) -> None:
+    service, stored = opened(folder, given)
     line, asked = None, {}
     if given.postgres_url:
         import asyncpg
@@ -384,7 +392,12 @@ def main() -> None:
     parser.add_argument(
         "--minutes-most", type=float, default=30, help="a filling stops after that, and the table says how many there are"
     )
+    parser.add_argument("--folder", type=Path, help="a store that is kept there, to ask it again on a quieter machine")
     given = parser.parse_args()
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
+        asyncio.run(measure(given, given.folder))
+        return
     with tempfile.TemporaryDirectory() as folder:
         free = shutil.disk_usage(folder).free
         if free < given.observations * BYTES_EACH * 2:

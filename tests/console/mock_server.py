@@ -888,6 +888,78 @@ CHAIN_TEXT = {
 }
 
 
+SCENARIO = 'duration = "24h"\nmembers = 20\n\n[series]\n"level@river" = { level = "4.2m" }\n'
+
+
+def course() -> dict[str, Any]:
+    """How the first plan went in one future: each action when what it waits for is done."""
+    ends = {"warn": (0, 900), "open_shelters": (0, 2_700), "raise_barrier": (0, 4_800), "close_roads": (600, 2_100)}
+    ends["evacuate_ferry_quay"] = (2_700, 8_400)
+    done = [
+        {"action": name, "start_s": start, "end_s": end, "failed": "", "skipped": "", "not_known": ""}
+        for name, (start, end) in ends.items()
+    ]
+    return {"done": done, "happenings": [], "future": 7, "futures": list(range(MEMBERS)), "harm": 120.0}
+
+
+def execution() -> dict[str, Any]:
+    """A plan that is carried out: a level asks for agreement, one action runs, the others wait for different things."""
+
+    def row(name: str, do: str, phase: str, **more: Any) -> dict[str, Any]:
+        usual = {
+            "role": "police",
+            "level": "",
+            "otherwise": "",
+            "began": None,
+            "ended": None,
+            "called": True,
+            "waits_for": [],
+            "when": "",
+            "not_known": "",
+            "why": "",
+            "order": None,
+            "overdue": False,
+        }
+        return {"name": name, "do": do, "phase": phase} | usual | more
+
+    return {
+        "decision": record_name("decision", "running"),
+        "plan": "barrier_then_evacuate",
+        "authority": "commander",
+        "began": iso(START - timedelta(minutes=20)),
+        "over": False,
+        "ended": "",
+        "broken": "",
+        "proposed": ["II"],
+        "levels": [
+            {
+                "name": "I",
+                "level": "orange",
+                "authority": "operator",
+                "phase": "in",
+                "since": iso(START - timedelta(minutes=18)),
+                "enter": "level_m@river >= 3 m",
+                "leave": "",
+            },
+            {
+                "name": "II",
+                "level": "red",
+                "authority": "commander",
+                "phase": "proposed",
+                "since": iso(START - timedelta(minutes=2)),
+                "enter": "level_m@river >= 3.3 m for 10 min",
+                "leave": "",
+            },
+        ],
+        "actions": [
+            row("warn", WARN.do, "done", began=iso(START - timedelta(minutes=18)), ended=iso(START - timedelta(minutes=4))),
+            row("open_shelters", SHELTER.do, "running", began=iso(START - timedelta(minutes=18)), role="welfare", overdue=True),
+            row("close_roads", CLOSE.do, "waiting", when="level_m@river >= 3.5 m"),
+            row("evacuate_ferry_quay", EVACUATE.do, "waiting", level="II", called=False, waits_for=["open_shelters"]),
+        ],
+    }
+
+
 class Mock:
     """The state of one mock platform, and what was asked of it. `requests` holds (method, path, body)."""
 
@@ -902,6 +974,10 @@ class Mock:
         self.requests: list[tuple[str, str, Any]] = []
         self.roles = ["commander", "operator"]
         self.gauges = gauges()
+        self.limits: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
+        self.executions: list[dict[str, Any]] = [execution()]
+        self.saved: list[dict[str, Any]] = []
         self.entries: list[dict[str, Any]] = []
         self._listeners: list[tuple[asyncio.AbstractEventLoop, asyncio.Queue[tuple[str, Any]]]] = []
         self._write(
@@ -1039,6 +1115,84 @@ class Mock:
             )
             self._write("order", order, target, NAME, do=what.do, role=what.role)
         return 200, {"id": name, "orders": ids}
+
+    def set_limits(self, texts: list[str], reason: str) -> tuple[int, Any]:
+        if any("frogs" in text for text in texts):
+            return 400, error("InputError", "limit frogs <= 0: no figure 'frogs'; there are: cost, people_in_danger")
+        name = record_name("hardlimits", f"{texts}{len(self.limits)}")
+        self.limits.insert(0, {"id": name, "time": iso(START), "by": NAME, "limits": texts, "reason": reason})
+        self._write("hardlimits", name, "twin", NAME, limits=texts, reason=reason)
+        return 200, {"id": name, "comparison": COMPARISON}
+
+    def undo_limits(self) -> tuple[int, Any]:
+        before = self.limits[1]["limits"] if len(self.limits) > 1 else []
+        return self.set_limits(before, "undo")
+
+    def limits_now(self) -> dict[str, Any]:
+        held = self.limits[0]["limits"] if self.limits else []
+        names = [name for name, _, _ in zones()]
+        return {"limits": held, "set": self.limits, "figures": ["people_in_danger", "cost"], "zones": names}
+
+    def start_job(self, kind: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if "lake" in body.get("scenario", ""):
+            return 400, error("InputError", "no water 'lake'; there are: river")
+        job: dict[str, Any] = {
+            "id": str(len(self.jobs) + 1),
+            "kind": kind,
+            "asked": "20 futures: level@river 4.2m",
+            "by": NAME,
+            "began": iso(START),
+            "state": "running",
+            "task": "trying plans",
+            "done": 4,
+            "total": 20,
+            "ended": None,
+            "why": "",
+            "result": {},
+        }
+        self.jobs.insert(0, job)
+        self.tell("job", job)
+        return 200, job
+
+    def finish_job(self, result: dict[str, Any]) -> None:
+        """The newest job comes to its end."""
+        self.jobs[0] |= {"state": "done", "result": result}
+        self.tell("job", self.jobs[0])
+
+    def cancel_job(self, job: str) -> tuple[int, Any]:
+        found = next(j for j in self.jobs if j["id"] == job)
+        found["state"] = "cancelled"
+        self.tell("job", found)
+        return 200, found
+
+    def check_plan(self, body: dict[str, Any]) -> dict[str, Any]:
+        faults = [
+            {"path": ["actions", k, "when"], "message": f"action {a['name']!r}: no fact 'frogs'; there are: level_m@WATER, hours"}
+            for k, a in enumerate(body["plan"]["actions"])
+            if "frogs" in a["when"]
+        ]
+        return {"ok": not faults, "faults": faults, "toml": f'name = "{body["plan"]["name"]}"\n', "digest": "d" * 64}
+
+    def save_plan(self, body: dict[str, Any]) -> tuple[int, Any]:
+        self.saved.append(body["plan"] | {"digest": "d" * 64, "saved_by": NAME, "basis": []})
+        self._write("libraryplan", record_name("libraryplan", body["plan"]["name"]), "plan", NAME, plan=body["plan"]["name"])
+        return 200, {"id": "x", "plan": body["plan"]["name"], "digest": "d" * 64}
+
+    def agree(self, level: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["password"] != PASSWORD:
+            return 403, error("Refused", "the password is wrong; nothing was signed")
+        running = self.executions[0]
+        running["proposed"] = []
+        found = next(one for one in running["levels"] if one["name"] == level)
+        found["phase"] = "in" if body["agrees"] else "refused"
+        self._write("planevent", record_name("planevent", level), level, NAME, plan=running["plan"], what="entered", reason="")
+        return 200, {"id": "x"}
+
+    def end_plan(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["password"] != PASSWORD:
+            return 403, error("Refused", "the password is wrong; nothing was signed")
+        self.executions[0] |= {"over": True, "ended": body["reason"], "proposed": []}
+        return 200, {"id": "x"}
 
     def report(self, order_id: str, body: dict[str, Any]) -> tuple[int, Any]:
         order = next(o for o in self.orders if o["id"] == order_id)
@@ -1256,7 +1410,35 @@ def make_app(mock: Mock) -> Starlette:
         route("/forecasts/{forecast}/roads", lambda r, b: roads_cut(*(r.query_params[k] for k in q))),
         route("/forecasts/{forecast}/zones", lambda r, b: ZONE_RISKS),
         route("/forecasts/{forecast}/chains", lambda r, b: CHAINS),
-        route("/plans", lambda r, b: [msgspec.to_builtins(p) | {"digest": p.digest()} for p in PLANS]),
+        route("/plans", lambda r, b: [*(msgspec.to_builtins(p) | {"digest": p.digest()} for p in PLANS), *mock.saved]),
+        route("/plans", lambda r, b: mock.save_plan(b), "POST"),
+        route(
+            "/plans/options",
+            lambda r, b: {
+                "plan": msgspec.to_builtins(PLANS[0]) | {"resources": {"crews": 6, "buses": 12}},
+                "roles": ["police"],
+                "zones": [name for name, _, _ in zones()],
+            },
+        ),
+        route("/plans/check", lambda r, b: mock.check_plan(b), "POST"),
+        route(
+            "/scenario",
+            lambda r, b: {"toml": SCENARIO, "why_not_now": "", "drives": {}, "waters": [], "knobs": {}, "members_most": 500},
+        ),
+        route("/futures", lambda r, b: []),
+        route("/jobs", lambda r, b: mock.jobs),
+        route("/jobs/{job}/cancel", lambda r, b: mock.cancel_job(r.path_params["job"]), "POST"),
+        route("/jobs/{kind}", lambda r, b: mock.start_job(r.path_params["kind"], b), "POST"),
+        route("/limits", lambda r, b: mock.limits_now()),
+        route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"]), "POST"),
+        route("/limits/undo", lambda r, b: mock.undo_limits(), "POST"),
+        route("/executions", lambda r, b: mock.executions),
+        route("/executions/{decision}/levels/{level}", lambda r, b: mock.agree(r.path_params["level"], b), "POST"),
+        route("/executions/{decision}/end", lambda r, b: mock.end_plan(b), "POST"),
+        route(
+            "/comparisons/{comparison}/courses/{plan}",
+            lambda r, b: course() if r.path_params["plan"] == PLANS[0].name else (404, error("NotFound", "no courses are kept")),
+        ),
         route("/comparisons", lambda r, b: [mock.comparison]),
         route("/decisions", lambda r, b: mock.decide(b), "POST"),
         route("/decisions", lambda r, b: mock.decisions),

@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tocsin.interfaces.pictures import CHANCE_CLASSES, DEPTH_CLASSES, PAPER_CLASSES, Classes, classes_of, legend
+from tocsin.interfaces.pictures import (
+    CHANCE_CLASSES,
+    DEPTH_CLASSES,
+    PAPER_CLASSES,
+    PAPER_WARM_COLOURS,
+    WARM_COLOURS,
+    Classes,
+    classes_of,
+    legend,
+)
 from tocsin.pack import Harm, find_pack
-from tocsin.vocabulary import Curve, Quantity
+from tocsin.vocabulary import Curve, InputError, Quantity
 
 STYLE = (Path(__file__).resolve().parents[2] / "web" / "src" / "lib" / "mapstyle.ts").read_text()
 Colour = tuple[float, ...]
@@ -47,12 +56,15 @@ def over(colour: tuple[int, int, int, int], ground: Colour) -> Colour:
     return tuple(share * c + (1.0 - share) * g for c, g in zip(colour, ground, strict=False))
 
 
+WARM_CLASSES: Classes = tuple((low, colour) for (low, _), colour in zip(DEPTH_CLASSES, WARM_COLOURS, strict=True))
+
+
 def test_black_on_white_is_21_to_1() -> None:
     assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21.0)
     assert lightness((255, 255, 255)) == pytest.approx(100.0)
 
 
-@pytest.mark.parametrize("classes", [DEPTH_CLASSES, CHANCE_CLASSES], ids=["depth", "chance"])
+@pytest.mark.parametrize("classes", [DEPTH_CLASSES, WARM_CLASSES, CHANCE_CLASSES], ids=["depth", "warm", "chance"])
 def test_each_class_stands_out_from_the_ground_and_from_the_class_before(classes: Classes) -> None:
     """3:1 is WCAG 2.2, 1.4.11, for graphics; the first class is a film of water, or a chance of 5 %, and may be fainter."""
     ground = of_layer("ground", "background-color")
@@ -62,7 +74,7 @@ def test_each_class_stands_out_from_the_ground_and_from_the_class_before(classes
     assert all(lightness(more) - lightness(less) >= 8.0 for less, more in pairwise(seen))
 
 
-@pytest.mark.parametrize("classes", [DEPTH_CLASSES, CHANCE_CLASSES], ids=["depth", "chance"])
+@pytest.mark.parametrize("classes", [DEPTH_CLASSES, WARM_CLASSES, CHANCE_CLASSES], ids=["depth", "warm", "chance"])
 def test_the_flood_stands_out_from_the_river_that_is_always_there(classes: Classes) -> None:
     water = of_layer("water", "fill-color")
     assert [contrast(over(colour, water), water) >= (1.7 if k == 0 else 2.5) for k, (_, colour) in enumerate(classes)] == [
@@ -72,8 +84,9 @@ def test_the_flood_stands_out_from_the_river_that_is_always_there(classes: Class
 
 def test_on_paper_deeper_water_is_darker_in_the_same_classes() -> None:
     assert [low for low, _ in PAPER_CLASSES] == [low for low, _ in DEPTH_CLASSES]
-    seen = [lightness(over(colour, (200, 200, 200))) for _, colour in PAPER_CLASSES]
-    assert all(less > more for less, more in pairwise(seen))
+    for colours in ([colour for _, colour in PAPER_CLASSES], PAPER_WARM_COLOURS):
+        seen = [lightness(over(colour, (200, 200, 200))) for colour in colours]
+        assert all(less > more for less, more in pairwise(seen))
 
 
 def test_the_legend_that_is_served_is_the_table_that_is_painted_with() -> None:
@@ -88,13 +101,13 @@ FLAME = Quantity("flame_length", "m", 0.0, 200.0)
 
 def test_water_has_the_classes_of_the_table() -> None:
     assert classes_of(find_pack("flood").harm) == DEPTH_CLASSES
-    assert classes_of(find_pack("flood").harm, PAPER_CLASSES) == PAPER_CLASSES
+    assert classes_of(find_pack("flood").harm, on_paper=True) == PAPER_CLASSES
 
 
 def test_the_second_class_of_any_hazard_begins_where_it_is_dangerous() -> None:
     classes = classes_of(Harm(FLAME, 1.2, "a test"))
     assert [low for low, _ in classes] == [0.4, 1.2, 2.0, 4.0, 8.0, 16.0]
-    assert [colour for _, colour in classes] == [colour for _, colour in DEPTH_CLASSES]
+    assert [colour for _, colour in classes] == list(WARM_COLOURS)
 
 
 def test_where_a_share_of_the_people_is_harmed_each_class_begins_at_a_share() -> None:
@@ -104,6 +117,13 @@ def test_where_a_share_of_the_people_is_harmed_each_class_begins_at_a_share() ->
     # 1, 5 and 10 % lie on the first line; 25, 50 and 75 % on the second: 10 + (share - 0.1) / 0.9 * 100, in two digits
     assert [low for low, _ in classes] == [1.0, 5.0, 10.0, 27.0, 54.0, 82.0]
     assert [row["from"] for row in legend(classes)["depth"]] == [low for low, _ in classes]
+
+
+def test_a_pack_may_say_its_own_classes() -> None:
+    own = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    assert [low for low, _ in classes_of(Harm(FLAME, 1.2, "a test", shown_from=own))] == list(own)
+    with pytest.raises(InputError, match="wanted six numbers that rise"):
+        Harm(FLAME, 1.2, "a test", shown_from=(1.0, 2.0))
 
 
 def test_a_curve_with_a_step_still_gives_classes_that_rise() -> None:

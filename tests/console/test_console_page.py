@@ -848,6 +848,10 @@ VIEWS = [
     f"#/plan/{mock.COMPARISON}/{PLAN}",
     f"#/comparison/{mock.COMPARISON}",
     "#/orders",
+    "#/carried",
+    "#/limits",
+    "#/ask",
+    "#/compose",
     "#/log",
     "#/ledger",
 ]

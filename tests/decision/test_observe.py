@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
 from tocsin.decision.futures import Foreseen, draw, foresee
@@ -15,9 +14,10 @@ from tocsin.decision.observe import (
     CONTRADICTS_SD,
     NARROWEST,
     TAIL_DEGREES,
+    Moved,
     Sighting,
     expected,
-    gone_on,
+    going_on,
     look,
     moved_state,
     refit,
@@ -160,29 +160,70 @@ def test_water_is_moved_towards_the_gauge_near_it_and_none_is_below_zero(flooded
     world = TinyWorld()
     before = flooded.frames[2]
     deep = float(before[:, 8].max())
-    at_s, state = moved_state(
+    moved = moved_state(
         world, flooded, [Sighting("post", "", 7200.0, deep, 0.02, place=8)], np.random.default_rng(1), reach_m=200.0
     )
-    assert at_s == 7200.0
+    state = moved.state
+    assert moved.at_s == 7200.0
     assert state.shape == before.shape
     assert (state >= 0).all()
     assert abs(state[:, 8].mean() - deep) < 0.2 * abs(before[:, 8].mean() - deep)
     assert state[:, 9].mean() > before[:, 9].mean()  # the neighbour is correlated, and moves too
+    assert (moved.gauges, moved.held_back, moved.is_better) == (1, 0, False)  # nothing was held back, so nobody knows
 
 
-def test_a_future_goes_on_from_its_own_state_with_what_is_still_to_come(flooded: Foreseen) -> None:
-    class Overlaid(TinyWorld):
-        def __init__(self, fields: Mapping[str, NDArray[np.float32]]) -> None:
-            super().__init__()
-            self._fields = dict(self._fields) | dict(fields)
-
+def test_gauges_that_are_held_back_say_whether_moving_the_water_helps(flooded: Foreseen) -> None:
     assert flooded.frames is not None
-    runs = gone_on(MODEL, flooded.futures, 3600.0, flooded.frames[1], (4, 6), Overlaid)
-    world, future = runs[5]
-    assert future.duration_s == 3600.0
-    assert MODEL.forcing(future, "level@lake", 0.0) == pytest.approx(MODEL.forcing(flooded.futures[5], "level@lake", 3600.0))
-    assert MODEL.starts_from is not None
-    np.testing.assert_array_equal(world.field(MODEL.starts_from).reshape(-1), flooded.frames[1, 5])
+    truth = int(np.argsort(flooded.frames[2, :, 8])[-3])
+    rest = msgspec.structs.replace(
+        flooded,
+        futures=tuple(f for n, f in enumerate(flooded.futures) if n != truth),
+        frames=np.delete(flooded.frames, truth, axis=1),
+    )
+
+    def tell(values: Mapping[int, float]) -> Moved:
+        seen = [Sighting(f"g{place}", "", 7200.0, value, 0.02, place=place) for place, value in values.items()]
+        return moved_state(TinyWorld(), rest, seen, np.random.default_rng(2), reach_m=400.0)
+
+    right = tell({place: float(flooded.frames[2, truth, place]) for place in (7, 8, 9)})
+    assert (right.gauges, right.held_back, right.is_better) == (3, 3, True)
+    assert rest.frames is not None
+    wrong, before = (
+        np.abs(right.state - flooded.frames[2, truth]).mean(),
+        np.abs(rest.frames[2] - flooded.frames[2, truth]).mean(),
+    )
+    assert wrong < before  # everywhere, and not at the gauges alone
+    # gauges that contradict each other: each would move the other away from what it reads
+    assert not tell({8: float(rest.frames[2, :, 8].max()), 9: 0.0}).is_better
+
+
+def test_a_state_between_two_frames_lies_on_the_line_between_them(flooded: Foreseen) -> None:
+    assert flooded.frames is not None
+    blind = [Sighting("post", "", 7200.0, 1.0, 1e6, place=8)]  # a gauge that says nothing moves nothing
+    moved = moved_state(TinyWorld(), flooded, blind, np.random.default_rng(1), reach_m=200.0, at_s=5400.0)
+    np.testing.assert_allclose(moved.state, (flooded.frames[1] + flooded.frames[2]) / 2, atol=1e-3)
+
+
+def test_each_future_goes_on_from_its_own_state_and_one_without_from_the_median(flooded: Foreseen) -> None:
+    assert flooded.frames is not None
+    states = {f.number: flooded.frames[1, n] for n, f in enumerate(flooded.futures)}
+    model, world = going_on(MODEL, states), TinyWorld()
+    dry = {"level@lake": Series.constant(-1.0)}
+    late = [msgspec.structs.replace(f, duration_s=60.0, series=dry) for f in flooded.futures[:6]]
+    for future in late:
+        begun = model.play(world, future, (), (0.0,))
+        assert begun.frames is not None
+        land = np.setdiff1d(np.arange(world.grid.cells), world.water("lake").place)
+        np.testing.assert_allclose(begun.frames[0][land], states[future.number][land], atol=1e-6)
+    bare = going_on(MODEL, {n: s for n, s in states.items() if n != late[0].number})
+    begun = bare.play(world, late[0], (), (0.0,))
+    middle = np.median([s for n, s in states.items() if n != late[0].number], axis=0)
+    assert begun.frames is not None
+    np.testing.assert_allclose(begun.frames[0][land], middle[land], atol=1e-6)
+    with pytest.raises(InputError, match="cannot go on from a state"):
+        going_on(msgspec.structs.replace(MODEL, starts_from=None), states)
+    with pytest.raises(InputError, match="no future has a state"):
+        going_on(MODEL, {})
 
 
 @pytest.mark.parametrize(

@@ -553,6 +553,13 @@ def test_a_platform_reads_how_far_its_gauges_are_to_be_trusted_and_a_node_does_n
     told = read_sensing(path, kinds={}).errors
     assert told is not None
     assert (told.level_m, told.rain_share) == (0.05, 0.3)
+    path.write_text("[state_update]\non = true\nreach_m = 400.0\n")
+    update = read_sensing(path, kinds={}).state_update
+    assert update is not None
+    assert (update.on, update.reach_m) == (True, 400.0)
+    path.write_text("[state_update]\nreach_m = 0\n")
+    with pytest.raises(InputError, match="reach_m = 0.*wanted more than 0"):
+        read_sensing(path, kinds={})
     path.write_text("[errors]\nlevel_m = 0.0\n")
     with pytest.raises(InputError, match="line 1.*level_m = 0.0; wanted more than 0"):
         read_sensing(path, kinds={})

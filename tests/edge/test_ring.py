@@ -56,7 +56,8 @@ FULL = changed(
     neighbour_apart_s=400.0,
     location=Location(box=(-52.0, -31.0, -51.0, -29.0), moved_m=500.0, apart_s=900.0),
 )
-CHECKS = {"none": (), "plain": (PLAIN,), "usual": (USUAL,), "full": (FULL,)}
+NO_WHOLE = changed(FULL, attenuated_suspect=None, attenuated_fail=0.0)
+CHECKS = {"none": (), "plain": (PLAIN,), "usual": (USUAL,), "full": (FULL,), "no whole": (NO_WHOLE,)}
 VALUES = [1.0, 1.0, 1.0, 1.0004, 1.1, 2.5, 2.6, 4.4, 9.0, 99.0, float("nan")]
 
 Reading = tuple[int, int, float, int]  # site, step, value, flag
@@ -137,6 +138,24 @@ def test_readings_in_order_are_appended_and_only_a_stream_that_is_not_is_merged(
     checked = latest.check(columns([(0, 6, 1.0, 2), (1, 4, 1.0, 2), (0, 7, 1.0, 2)], LEVEL))
     assert [new.count.tolist() for new in checked.appended] == [[2]]
     assert [rows.row.tolist() for rows in checked.rows] == [[1]]
+
+
+def test_what_is_near_says_all_of_a_stream_that_moves_and_not_of_one_that_rests_or_lacks_a_number() -> None:
+    latest = Latest((USUAL,), depth=40)
+    for step, values in enumerate([(1.0, 1.0, 1.0), (1.2, 1.0, float("nan"))]):
+        latest.take(columns([(site, step, value, 2) for site, value in enumerate(values)], LEVEL))
+    ring, one = latest._ring(LEVEL), np.ones(3, np.int64)
+
+    def near(*values: float, each: int = 1) -> list[bool]:
+        return incoming.rests_on_near(ring, USUAL, np.array(values), np.arange(3), one * each).tolist()
+
+    assert near(1.5, 1.5, 1.5) == [True, True, False]
+    assert near(1.2, 1.0, 1.5) == [False, False, False]
+    assert near(1.2 + 2 * USUAL.flat_tolerance, 99.0, float("nan")) == [True, True, False]  # 99 m is no number to the tests
+    assert near(1.5, 1.7, 1.5, 1.5, 1.5, 1.7, each=2) == [True, False, False]
+    assert near(1.5, 1.7, 99.0, 1.0, 1.5, 1.7, each=2) == [True, False, False]  # the tests look past 99 m, and find 1 m again
+    whole = changed(USUAL, attenuated_suspect=0.1, attenuated_s=600.0)
+    assert not incoming.rests_on_near(ring, whole, np.array([1.5, 1.5, 1.5]), np.arange(3), one).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -214,6 +214,7 @@ def test_a_scenario_file_gives_any_forcing_with_its_unit(world: World, tmp_path:
     [
         ({"level@lake": {"level": "3m"}}, "storm.toml: series: level@lake: fire_spreads: no forcing 'level@lake'"),
         ({"wind_from": {"level": "30deg"}}, "has no usual value to rise from"),
+        ({"spark@quay wall": {"level": "50%"}}, "has no usual value to rise from"),
         ({"wind_speed": {"value": "8"}}, "storm.toml: series: wind_speed: value '8': it has no unit"),
         ({"wind_speed": {"value": [1.0], "time_h": [0.0], "unit": "degC"}}, "unit 'degC'; wanted one of m/s"),
         ({"wind_speed": {"value": [1.0], "time_h": [0.0]}}, "unit ''; wanted one of m/s"),

@@ -314,6 +314,17 @@ def test_an_assessment_that_a_stop_cut_off_is_taken_up_by_the_next_run(serve: Ca
     assert [a["warning"] for a in again.get("/alerts")] == [red["id"]]
 
 
+def test_anybody_gets_what_is_published_of_health_codes_and_issues_none(serve: Callable[..., Served], tmp_path: Path) -> None:
+    add_ada(tmp_path / "data", "--purpose", "exercise")
+    served = serve(tmp_path / "data", "--purpose", "exercise").is_up()
+    told = served.get("/exposure/exports")
+    assert told["files"] == []
+    assert told["public_key"].startswith("-----BEGIN PUBLIC KEY-----")
+    assert served.ask("/exposure/codes", {})[0] == 401
+    assert (tmp_path / "data" / "exposure.key").stat().st_mode & 0o777 == 0o600
+    assert served.stop() == 0
+
+
 def test_a_listener_of_events_does_not_keep_the_platform_from_stopping(serve: Callable[..., Served], tmp_path: Path) -> None:
     data = tmp_path / "centre"
     add_ada(data, "--purpose", "exercise")
@@ -438,7 +449,7 @@ class Stage:
     def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
         return None
 
-    def assess(self, causes: tuple[str, ...], scenario: object = None) -> None:
+    def assess(self, causes: tuple[str, ...], scenario: object = None, *, lost: object = None) -> None:
         self.assessed.append(causes)
         self.scenarios.append(scenario)
         self.began.release()

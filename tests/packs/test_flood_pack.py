@@ -22,7 +22,7 @@ PACK = find_pack("flood")
 
 def test_a_pack_is_found_by_its_hazard_and_another_is_named_as_missing() -> None:
     assert find_packs()["flood"] is PACK
-    with pytest.raises(NotFound, match="no pack for 'dragon'; installed: flood"):
+    with pytest.raises(NotFound, match="no pack for 'dragon'; installed: .*flood"):
         find_pack("dragon")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.science.covasim_twin import EQUAL, covasim_run, people_of
+
 from tocsin.science.agents import Steps, spread_among
 from tocsin.science.agents_steps import NEW_IMPORTED, NEW_INFECTED, NEW_SEVERE
 from tocsin.science.diseases import COVID_2020

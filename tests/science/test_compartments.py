@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tocsin.science.compartments import D, E, H, I, INFECTED, R, S, SEVERE, Stages, final_size, spread_in_groups
+from tocsin.science.compartments import INFECTED, SEVERE, D, E, H, I, R, S, Stages, final_size, spread_in_groups
 from tocsin.vocabulary import InputError
 
 STAGES = Stages(latent_d=4.5, infectious_d=8.0, hospital_d=12.0, severe=np.array([0.01, 0.1]), dying=np.array([0.1, 0.3]))

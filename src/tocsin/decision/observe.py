@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen
-from tocsin.pack import Future, Model, Scenario, Spread
+from tocsin.pack import Effect, Future, Model, Scenario, Spread
 from tocsin.science import assimilate
 from tocsin.science.sampling import keyed_uniform
 from tocsin.science.score import crps, positions
-from tocsin.vocabulary import InputError, NotFound, Series, World
+from tocsin.vocabulary import InputError, Member, NotFound, Quantity, World
 
 Floats = NDArray[np.float64]
 
@@ -179,6 +180,25 @@ def refit(scenario: Scenario, model: Model, looked: Looked) -> Scenario:
     return msgspec.structs.replace(scenario, knobs=knobs)
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """The hazard's state in each future, (future, place), moved by gauges on the ground at `at_s`, and what that did at gauges that were held back.
+
+    `crps_before` and `crps_after` are the mean scores at each gauge as the others alone move the water there; NaN where no gauge is near another.
+    """
+
+    at_s: float
+    state: Floats
+    gauges: int
+    held_back: int
+    crps_before: float
+    crps_after: float
+
+    @property
+    def is_better(self) -> bool:
+        """True where the held-back gauges were told better by the moved state: else nobody knows that it helps."""
+        return self.held_back > 0 and self.crps_after < self.crps_before
+
+
 def moved_state(
     world: World,
     foreseen: Foreseen,
@@ -186,11 +206,12 @@ def moved_state(
     rng: np.random.Generator,
     *,
     reach_m: float,
-) -> tuple[float, Floats]:
-    """When the last frame before the readings is, s, and the hazard's state then in each future, (future, place), moved by the gauges on the ground.
+    at_s: float | None = None,
+) -> Moved:
+    """The state at `at_s` (usual: of the last reading), between the frames, moved by the gauges on the ground; each place's last reading counts.
 
-    Ensemble Kalman update with a taper of `reach_m`; what comes out below zero is cut to zero. Only sightings of the hazard itself are used, each
-    place's last one. Raises InputError where there are no frames, or no such sighting.
+    Ensemble Kalman update with a taper of `reach_m`; what comes out below zero is cut to zero. Raises InputError where there are no frames, or
+    no such sighting.
     """
     last = {s.place: s for s in sorted(sightings, key=lambda s: s.time_s) if not s.what}
     if foreseen.frames is None or not last:
@@ -198,43 +219,81 @@ def moved_state(
             "observe: no frames or no gauge on the ground; ask the forecast for frames, and give readings with a place"
         )
     seen = tuple(last.values())
-    frame = max(0, int(np.searchsorted(foreseen.frame_s, max(s.time_s for s in seen), side="right")) - 1)
-    state = foreseen.frames[frame].astype(np.float64)
+    moment = max(s.time_s for s in seen) if at_s is None else at_s
+    state = _between(foreseen, moment, "observe").astype(np.float64)
+    shown = np.column_stack([_of_frames(foreseen, s) for s in seen])
     places = np.array([s.place for s in seen])
     x_m, y_m = world.grid.centre(np.arange(world.grid.cells))
     near = assimilate.taper(np.hypot(x_m[:, None] - x_m[places], y_m[:, None] - y_m[places]), reach_m)
-    mine = np.flatnonzero(near.any(axis=1) & (state > 0).any(axis=0))  # where no future has water, no correlation can put any
     value, error = (np.array([getattr(s, name) for s in seen]) for name in ("value", "error_sd"))
-    state[:, mine] = assimilate.kalman_update(state[:, mine], state[:, places], value, error, rng, localisation=near[mine])
-    return foreseen.frame_s[frame], np.maximum(state, 0.0)
+    before, after = _held_back(shown, value, error, near[places], rng)
+    mine = np.flatnonzero(near.any(axis=1) & (state > 0).any(axis=0))  # where no future has water, no correlation can put any
+    state[:, mine] = assimilate.kalman_update(state[:, mine], shown, value, error, rng, localisation=near[mine])
+    nothing = float("nan")
+    return Moved(
+        moment,
+        np.maximum(state, 0.0),
+        len(seen),
+        before.size,
+        float(before.mean()) if before.size else nothing,
+        float(after.mean()) if after.size else nothing,
+    )
 
 
-def gone_on(
-    model: Model,
-    futures: Sequence[Future],
-    from_s: float,
-    state: Floats,
-    shape: tuple[int, int],
-    world_with: Callable[[Mapping[str, NDArray[np.float32]]], World],
-) -> list[tuple[World, Future]]:
-    """Each future from a moment on, with its own state (future, place) on a grid of `shape`: what to run to go on. Velocities begin at rest.
+def _held_back(shown: Floats, value: Floats, error: Floats, near: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """The score at each gauge before, and after the other gauges alone have moved it; only of those that one of the others is near."""
+    scores: list[tuple[float, float]] = []
+    for k in range(value.size):
+        others = np.flatnonzero((np.arange(value.size) != k) & (near[k] > 0))
+        if others.size:
+            here = shown[:, [k]]
+            told = assimilate.kalman_update(
+                here, shown[:, others], value[others], error[others], rng, localisation=near[[k]][:, others]
+            )
+            both = (crps(m, value[[k]])[0] for m in (here, np.maximum(told, 0.0)))
+            scores.append((float(next(both)), float(next(both))))
+    table = np.array(scores).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
 
-    `world_with` gives the world with fields that hold now. Raises InputError where the model cannot go on from a state.
+
+def going_on(model: Model, state_of: Mapping[int, NDArray[np.float32]]) -> Model:
+    """The model, but each future begins from its own state, (place,), by the future's number; one that has none from the median of all.
+
+    So plans that act on the hazard are tried from there too, wherever it is computed. Velocities begin at rest. Raises InputError where the
+    model cannot go on from a state.
     """
     if model.starts_from is None:
         raise InputError(f"{model.name}: cannot go on from a state; draw its futures anew instead")
-    runs = []
-    for future, field in zip(futures, state, strict=True):
-        if not from_s < future.duration_s:
-            raise InputError(f"future {future.number}: ends at {future.duration_s:g} s; wanted a moment before, got {from_s:g} s")
-        series = {name: Series.of(s.time_s - from_s, s.value) for name, s in future.series.items()}
-        runs.append(
-            (
-                world_with({model.starts_from.name: field.reshape(shape).astype(np.float32)}),
-                msgspec.structs.replace(future, duration_s=future.duration_s - from_s, series=series),
-            )
-        )
-    return runs
+    if not state_of:
+        raise InputError(f"{model.name}: no future has a state to go on from; draw its futures anew instead")
+    usual = np.median(np.stack(list(state_of.values())), axis=0).astype(np.float32)
+    return msgspec.structs.replace(model, run=_GoesOn(model.run, model.starts_from.name, dict(state_of), usual))
+
+
+class _GoesOn:
+    """A model's run from a state of each future."""
+
+    def __init__(
+        self, run: Callable[..., Member], field: str, state_of: Mapping[int, NDArray[np.float32]], usual: NDArray[np.float32]
+    ) -> None:
+        self._run, self._field, self._state_of, self._usual = run, field, state_of, usual
+
+    def __call__(self, world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
+        state = self._state_of.get(future.number, self._usual).reshape(world.grid.shape)
+        return self._run(_With(world, self._field, state), future, effects, frame_s)
+
+
+class _With:
+    """A world in which one field is as it is told here."""
+
+    def __init__(self, world: World, field: str, values: NDArray[np.float32]) -> None:
+        self._world, self._field, self._values = world, field, values
+
+    def field(self, quantity: Quantity) -> NDArray[np.float32]:
+        return self._values if quantity.name == self._field else self._world.field(quantity)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
 
 
 def _of_forcing(model: Model, futures: Sequence[Future], sighting: Sighting) -> Floats:
@@ -251,17 +310,22 @@ def _of_frames(foreseen: Foreseen, sighting: Sighting) -> Floats:
         raise InputError(
             f"sighting {sighting.site}: place {sighting.place} is in no frame; ask the forecast for frames, or leave the reading out"
         )
+    here = msgspec.structs.replace(foreseen, frames=foreseen.frames[:, :, [sighting.place]])
+    return _between(here, sighting.time_s, f"sighting {sighting.site}")[:, 0]
+
+
+def _between(foreseen: Foreseen, time_s: float, what: str) -> Floats:
+    """The hazard at a moment, (future, place), on a line between the frames before and after it."""
+    if foreseen.frames is None:
+        raise InputError(f"{what}: there are no frames; ask the forecast for them")
     frame_s = np.asarray(foreseen.frame_s)
-    if not frame_s[0] <= sighting.time_s <= frame_s[-1]:
-        raise InputError(
-            f"sighting {sighting.site}: at {sighting.time_s:g} s; the frames go from {frame_s[0]:g} to {frame_s[-1]:g} s"
-        )
-    after = min(int(np.searchsorted(frame_s, sighting.time_s)), frame_s.size - 1)
+    if not frame_s[0] <= time_s <= frame_s[-1]:
+        raise InputError(f"{what}: at {time_s:g} s; the frames go from {frame_s[0]:g} to {frame_s[-1]:g} s")
+    after = min(int(np.searchsorted(frame_s, time_s)), frame_s.size - 1)
     before = max(after - 1, 0)
     step = frame_s[after] - frame_s[before]
-    share = 0.0 if step == 0 else (sighting.time_s - frame_s[before]) / step
-    here = foreseen.frames[:, :, sighting.place].astype(np.float64)
-    return np.asarray((1.0 - share) * here[before] + share * here[after])
+    share = 0.0 if step == 0 else (time_s - frame_s[before]) / step
+    return np.asarray((1.0 - share) * foreseen.frames[before].astype(np.float64) + share * foreseen.frames[after])
 
 
 def _learned(futures: Sequence[Future], before: Floats, after: Floats) -> dict[str, Learned]:

@@ -207,7 +207,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
                 tolerance=self.flat_tolerance,
                 suspect_s=self.flat_suspect_s,
                 fail_s=self.flat_fail_s,
-                context=self.context,
+                context=min(self.context, value.shape[1]),
             )
         if self.climates:
             tested[Test.CLIMATOLOGY] = quality.climatology(time_us[:, fresh:], possible[:, fresh:], depth_m, self.climates)

@@ -6,6 +6,7 @@ come twice or out of order are merged with all that is remembered of their strea
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from tocsin.science import quality
 from tocsin.vocabulary import Flag, Observations, column
 
 CELLS_AT_ONCE = 250_000  # numbers of a step: small enough for the cache, and for an edge node
+NEAR = 2  # cells back that a reading's verdict rests on where its stream moves and lacks no number
 SPIKE_BITS = np.uint32(3 << 2 * Test.SPIKE)
 
 Mask = NDArray[np.bool_]
@@ -123,21 +125,50 @@ def in_order_rows(
 def _append(
     ring: Ring, batch: Observations, told: _Told, order: NDArray[np.int64], row: NDArray[np.int64], count: NDArray[np.int64]
 ) -> Iterator[Appended]:
-    """Readings newer than all of their streams, sorted by stream; writes their flags. Streams with as many new ones are one part."""
+    """Readings newer than all of their streams, sorted by stream; writes their flags. Streams with as many new ones are one part.
+
+    A part looks back as far as the tests may have to. Most streams move with each reading and have told numbers before: for them two
+    cells say the same, and a tenth of the work is enough.
+    """
     if not row.size:
         return
     if ring.check is None:
         yield _appended(batch, told, order, row, count, np.zeros(order.size, np.uint32), None)
         return
-    for each in np.unique(count).tolist():
-        which = np.flatnonzero(count == each)
-        most = max(1, CELLS_AT_ONCE // (ring.check.context + 2 * quality.REACH + each))
+    near = rests_on_near(ring, ring.check, batch.value[order], row, count)
+    for each, is_near in itertools.product(np.unique(count).tolist(), (True, False)):
+        which = np.flatnonzero((count == each) & (near == is_near))
+        again = 1 if is_near else quality.REACH
+        back = NEAR if is_near else ring.check.context + quality.REACH
+        most = max(1, CELLS_AT_ONCE // (back + quality.REACH + each))
         for begin in range(0, which.size, most):
             mine = np.zeros(row.size, bool)
             mine[which[begin : begin + most]] = True
             cells = order[np.repeat(mine, count)]
-            packed, before = _codes(ring, ring.check, batch, cells, row[mine])
+            packed, before = _codes(ring, ring.check, batch, cells, row[mine], back, again)
             yield _appended(batch, told, cells, row[mine], count[mine], packed, before)
+
+
+def rests_on_near(ring: Ring, check: Check, value: NDArray[np.float64], row: NDArray[np.int64], count: NDArray[np.int64]) -> Mask:
+    """Of which streams the `NEAR` cells before new readings say all that the tests of one stream ask; `value` is sorted by stream.
+
+    Both are numbers that the sensor can measure, so that no test looks past them; and each new reading has left the one before it by
+    as much as ends a flat line, so that nothing further back can be a part of one. A test of the whole signal asks more.
+    """
+    if check.attenuated_suspect is not None:
+        return np.zeros(row.size, bool)
+    low, high = ring.spans[row, 0], ring.spans[row, 1]
+    known = ring.take("value", ring.cells(row, NEAR))
+    near = np.asarray(((known >= low[:, None]) & (known <= high[:, None])).all(axis=1), np.bool_)
+    if check.flat_suspect_s is not None:
+        possible = (value >= np.repeat(low, count)) & (value <= np.repeat(high, count))
+        starts = np.cumsum(count) - count
+        before, was_possible = np.roll(value, 1), np.roll(possible, 1)
+        before[starts], was_possible[starts] = known[:, -1], near
+        with np.errstate(invalid="ignore"):
+            left = was_possible & ~(np.abs(before - value) < check.flat_tolerance)
+        near &= np.logical_and.reduceat(left | ~possible, starts)
+    return near
 
 
 def _appended(
@@ -155,16 +186,18 @@ def _appended(
 
 
 def _codes(
-    ring: Ring, check: Check, batch: Observations, order: NDArray[np.int64], row: NDArray[np.int64]
+    ring: Ring, check: Check, batch: Observations, order: NDArray[np.int64], row: NDArray[np.int64], back: int, again: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """What the tests of one stream say of new readings, as many for each row, and now of the `REACH` cells before, (row, REACH)."""
-    back = check.context + quality.REACH
+    """What the tests of one stream say of new readings, as many for each row, from what they are and the `back` cells before.
+
+    And what is now said of the last `again` of these, (row, again): a new reading is the follower that their spike test waits for.
+    """
     cells, shape = ring.cells(row, back), (row.size, order.size // row.size)
     time_us = np.concatenate([ring.take("time_us", cells), batch.time_us[order].reshape(shape)], axis=1)
     value = np.concatenate([ring.take("value", cells), batch.value[order].reshape(shape)], axis=1)
-    codes = check.judge(time_us, value, ring.spans[row], first=back - quality.REACH, fresh_from=back)
-    known = ring.take("packed", cells[:, -quality.REACH :])
-    return codes[:, quality.REACH :].reshape(-1), (known & ~SPIKE_BITS) | (codes[:, : quality.REACH] & SPIKE_BITS)
+    codes = check.judge(time_us, value, ring.spans[row], first=back - again, fresh_from=back)
+    known = ring.take("packed", cells[:, -again:])
+    return codes[:, again:].reshape(-1), (known & ~SPIKE_BITS) | (codes[:, :again] & SPIKE_BITS)
 
 
 def _merge(ring: Ring, batch: Observations, told: _Told, part: NDArray[np.int64]) -> Rows:

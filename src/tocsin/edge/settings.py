@@ -18,7 +18,7 @@ from tocsin.edge.bulletin_settings import BULLETIN_KINDS
 from tocsin.edge.check import Check
 from tocsin.edge.collect import Collector
 from tocsin.edge.collectors.files import Files
-from tocsin.edge.gauge_errors import Errors
+from tocsin.edge.gauge_errors import Errors, StateUpdate
 from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS, Compound, readings_least, rule_form, rule_of
 from tocsin.pack import Rule, find_pack
 from tocsin.pack.ready_rules.bulletin import BulletinRule
@@ -122,6 +122,7 @@ class Sensing(msgspec.Struct, frozen=True, kw_only=True):
     rules: Mapping[str, tuple[Rule, ...]]
     bulletin_rules: Mapping[str, tuple[BulletinRule, ...]]
     errors: Errors | None = None
+    state_update: StateUpdate | None = None
 
     @classmethod
     def nothing(cls) -> Sensing:
@@ -177,7 +178,7 @@ def read_sensing(
     rules: Sequence[Rule] = (),
     box: tuple[float, float, float, float] | None = None,
 ) -> Sensing:
-    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule, errors.
+    """Read and check those sections that a platform takes: quantity, expect, collector, check, rule, errors, state_update.
 
     `quantities` and `rules` are there already; `box` is that of the twin: west, south, east, north.
     """
@@ -251,11 +252,16 @@ class _File:
         box: tuple[float, float, float, float] | None,
     ) -> Sensing:
         """Those sections that a platform takes; it remembers as many readings as its rules look at."""
-        self._only((*SENSING, "errors"))
+        self._only((*SENSING, "errors", "state_update"))
         self._quantities.update({quantity.name: quantity for quantity in quantities})
         self._box, self._depth = box, DEPTH_MOST
         told = self._sensing(kinds, {}, {"": list(rules)})
-        return msgspec.structs.replace(told, depth=max(DEPTH_USUAL, self._depth_least), errors=self._one("errors", Errors))
+        return msgspec.structs.replace(
+            told,
+            depth=max(DEPTH_USUAL, self._depth_least),
+            errors=self._one("errors", Errors),
+            state_update=self._one("state_update", StateUpdate),
+        )
 
     def _only(self, sections: Sequence[str]) -> None:
         for section in self._table:

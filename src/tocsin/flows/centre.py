@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from tocsin.decision.compare import Compared, relimited, sharpen
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.impact import impact
+from tocsin.decision.interpret import Course
 from tocsin.decision.limits import Limit, figures_of
+from tocsin.decision.observe import going_on, moved_state
 from tocsin.decision.score import PlanResult
 from tocsin.decision.services import service_names
-from tocsin.edge.gauge_errors import Errors
+from tocsin.edge.gauge_errors import Errors, StateUpdate
 from tocsin.edge.latest import Latest, Readings
 from tocsin.edge.status import CollectorStatus, Copy, Source
 from tocsin.flows import at_rest
@@ -41,7 +43,7 @@ from tocsin.flows.library import library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
-from tocsin.pack import Pack, Plan, Scenario, find_pack
+from tocsin.pack import Model, Pack, Plan, Scenario, find_pack
 from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
@@ -72,6 +74,7 @@ from tocsin.vocabulary import (
     PlanEvent,
     Quantity,
     Report,
+    StateMoved,
     TocsinError,
     Unavailable,
     Warning,
@@ -156,17 +159,20 @@ class Centre:
         speed: float = 1.0,
         frame_step_s: float = 1800.0,
         errors: Errors | None = None,
+        state_update: StateUpdate | None = None,
     ) -> None:
         self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
         self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
         self._scenarios, self._fields_now = scenarios, fields_now
         self._plans, self.frame_step_s = tuple(plans), frame_step_s
+        self.state_update = state_update or StateUpdate()
         self.bus, self.board = Bus(), Board(ledger.read())
         self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
         self.progress: Progress | None = None
         self.ranking: Sharpened | None = None
         self.harm_by_future: dict[str, dict[str, list[float]]] = {}
+        self._courses: dict[str, Mapping[str, Sequence[Course | None]]] = {}
         self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
         self.jobs = Jobs(folder / JOBS, host.clock, lambda job: self.bus.tell("job", job))
         self._following = Following(
@@ -310,23 +316,25 @@ class Centre:
 
     # -- simulate and compare ------------------------------------------------------------------------------------------
 
-    def assess(self, cause: Sequence[str], scenario: Scenario | None = None) -> tuple[str, str]:
+    def assess(self, cause: Sequence[str], scenario: Scenario | None = None, *, lost: Followed | None = None) -> tuple[str, str]:
         """Simulate the hazard on many futures, run every plan on all of them, and record both; returns the two ids.
 
-        `cause` are the records that asked for it; without a `scenario` it is the one of the moment. Raises Conflict while another assessment is running.
+        `cause` are the records that asked for it; without a `scenario` it is the one of the moment. `lost` are the futures that readings have left:
+        where that is turned on the new ones go on from their state. Raises Conflict while another assessment is running.
         """
         if not self._assessing.acquire(blocking=False):
             raise Conflict("assess: an assessment is running; wait for it")
         try:
-            return self._assess(tuple(cause), scenario)
+            return self._assess(tuple(cause), scenario, lost)
         finally:
             self.progress = self.ranking = None
             self.bus.tell("progress", None)
             self._assessing.release()
 
-    def _assess(self, cause: tuple[str, ...], scenario: Scenario | None) -> tuple[str, str]:
+    def _assess(self, cause: tuple[str, ...], scenario: Scenario | None, lost: Followed | None) -> tuple[str, str]:
         world = self.world(with_fields=True)
-        model, plans, hour = self.pack.models[0], self._fit_plans(world), local_hour(world, world.time)
+        plans, hour = self._fit_plans(world), local_hour(world, world.time)
+        model, moved = self._going_on(world, lost) if scenario is not None and lost is not None else (self.pack.models[0], None)
         scenario = scenario or self._scenarios(world, world.time)
         frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self.frame_step_s))
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
@@ -351,12 +359,53 @@ class Centre:
             for compared in rankings:
                 if compared.foreseen is not None and not forecast_id:
                     hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
-                    forecast_id = self.record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause)
+                    forecast_id = self.record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause, moved=moved)
                 self._sharpened(compared)
         with self._deciding:  # limits that somebody has set meanwhile hold too
             if (now_limits := self._limits_in(world)) != limits:
                 compared = relimited(compared, now_limits)
             return forecast_id, self._record_comparison(compared, forecast_id, world, scenario)
+
+    def _going_on(self, world: World, lost: Followed) -> tuple[Model, StateMoved | None]:
+        """The model from the state of the futures that are lost, moved towards gauges on the ground, if that is turned on and tells held-back gauges better.
+
+        Else the model from the start; why it is so is a line in the log.
+        """
+        model = self.pack.models[0]
+        if not self.state_update.on or model.starts_from is None or lost.kept is None or not lost.ground:
+            return model, None
+        record = self.board.forecasts[lost.forecast_id]
+        at_s = (world.time - record.time).total_seconds()
+        try:
+            stored = StoredForecast(self.folder / record.result)
+            frame_s = np.array(stored.meta.frame_s)
+            newest = {s.place: s for s in sorted(lost.ground, key=lambda s: s.time_s)}
+            first = max(0, int(np.searchsorted(frame_s, min(s.time_s for s in newest.values()), side="right")) - 1)
+            last = min(int(np.searchsorted(frame_s, at_s)), frame_s.size - 1)
+            frames = np.stack([stored.frame(k) for k in range(first, last + 1)])
+            foreseen = msgspec.structs.replace(lost.kept, frames=frames, frame_s=tuple(frame_s[first : last + 1].tolist()))
+            moved = moved_state(
+                world,
+                foreseen,
+                tuple(newest.values()),
+                self.host.chance("state update"),
+                reach_m=self.state_update.reach_m,
+                at_s=at_s,
+            )
+        except TocsinError as fault:
+            self.note(f"the state was not moved towards its gauges: {fault}")
+            return model, None
+        if not moved.is_better:
+            said = (
+                f"held-back gauges are told worse by it, CRPS {moved.crps_before:.3g} before and {moved.crps_after:.3g} after"
+                if moved.held_back
+                else f"no gauge is near another one, so nothing shows that it helps; reach_m is {self.state_update.reach_m:g}"
+            )
+            self.note(f"the state was not moved towards its {moved.gauges} gauges on the ground: {said}")
+            return model, None
+        states = {f.number: moved.state[k].astype(np.float32) for k, f in enumerate(lost.kept.futures)}
+        told = StateMoved(lost.forecast_id, moved.gauges, moved.held_back, moved.crps_before, moved.crps_after, model.makes.unit)
+        return going_on(model, states), told
 
     def _record_comparison(self, compared: Compared, forecast_id: str, world: World, scenario: Scenario) -> str:
         """Say in the ledger what the assessment came to, keep the table that it rests on, and follow it from now on."""
@@ -471,7 +520,28 @@ class Centre:
         figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))
         return {"limits": self.board.hard_limits, "set": rows[:LIMITS_MOST], "figures": figures, "zones": zones}
 
+    def course(self, comparison_id: str, plan: str, future: int | None) -> dict[str, Any]:
+        """How a plan went in one future of a comparison: the future that stands in the middle of its harm, where none is named.
+
+        Raises NotFound where that is not known any more: courses are kept of the newest comparisons only.
+        """
+        courses = self._courses.get(comparison_id, {}).get(plan)
+        if courses is None:
+            raise NotFound(f"no courses of {plan!r} in {comparison_id!r}; they are kept of the newest {VIEWS_KEPT} comparisons")
+        played = [n for n, course in enumerate(courses) if course is not None]
+        harm = self.harm_by_future[comparison_id][plan]
+        if future is None:
+            future = sorted(played, key=lambda n: (harm[n], n))[len(played) // 2]
+        course = courses[future] if 0 <= future < len(courses) else None
+        if course is None:
+            raise NotFound(f"{plan!r} was not tried in future {future}; it was in {len(played)} of {len(courses)}")
+        told: dict[str, Any] = msgspec.to_builtins(course)
+        return told | {"future": future, "futures": played, "harm": harm[future]}
+
     def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
+        self._courses[comparison_id] = compared.courses
+        while len(self._courses) > VIEWS_KEPT:
+            del self._courses[next(iter(self._courses))]
         self.harm_by_future[comparison_id] = {
             name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
         }
@@ -484,7 +554,7 @@ class Centre:
         with self._deciding:  # nobody decides on a ranking that is being replaced
             followed = self._following.step(self.host.clock.now())
         if followed is not None:
-            self.bus.tell("reweighed", msgspec.structs.replace(followed, anew=None))
+            self.bus.tell("reweighed", msgspec.structs.replace(followed, anew=None, ground=(), kept=None))
             if followed.is_lost and self.when_lost is not None and not self._assessing.locked():
                 self.when_lost(followed)
         return followed
@@ -512,6 +582,7 @@ class Centre:
         figures: dict[str, Any],
         cause: tuple[str, ...],
         *,
+        moved: StateMoved | None = None,
         asked_by: Actor | None = None,
         words: Mapping[str, str] | None = None,
     ) -> str:
@@ -550,6 +621,7 @@ class Centre:
             impact=figures,
             result=result,
             digest=stored.meta.digest,
+            moved=msgspec.UNSET if moved is None else moved,
             asked_by=msgspec.UNSET if asked_by is None else asked_by.name,
         )
         return self.host.ledger.append(asked_by or PLATFORM, [record])[0]

@@ -15,7 +15,7 @@ import numpy as np
 from tocsin.decision.compare import Compared, relimited, reweighed
 from tocsin.decision.futures import Foreseen
 from tocsin.decision.limits import Limit
-from tocsin.decision.observe import OUTSIDE_SD, Looked, look, refit
+from tocsin.decision.observe import OUTSIDE_SD, Looked, Sighting, look, refit
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import ALIKE
 from tocsin.edge.gauge_errors import Errors
@@ -54,7 +54,8 @@ class Followed(msgspec.Struct, frozen=True):
     """One look: how many futures are left, what the ranking is now, and which records were written (empty: none).
 
     `is_lost`: these futures do not serve any more, and it is time to draw them anew, from `anew`; None where a person's scenario or that of
-    the moment has to do, as too little of this one is left.
+    the moment has to do, as too little of this one is left. `ground` is what gauges on the ground have said by then, each at its cell of the
+    twin, and `kept` the futures that are lost, so that others can go on from where they are.
     """
 
     forecast_id: str
@@ -66,6 +67,8 @@ class Followed(msgspec.Struct, frozen=True):
     words: str
     is_lost: bool = False
     anew: Scenario | None = None
+    ground: tuple[Sighting, ...] = ()
+    kept: Foreseen | None = None
 
 
 def assessed(
@@ -258,6 +261,10 @@ class Following:
             verified_words(said),
             is_lost,
             anew(at, looked, now) if is_lost else None,
+            tuple(msgspec.structs.replace(s, place=at.ground[s.place].place) for s in heard.sightings if not s.what)
+            if is_lost
+            else (),
+            at.foreseen if is_lost else None,
         )
 
     def _write(self, records: Sequence[Record], comparison: Comparison | None, after: Compared) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tocsin.flows.words import verified_words
 from tocsin.host import Entry
 from tocsin.science.score import Contingency, brier, match, reliability
-from tocsin.vocabulary import Forecast, GaugeScore, InputError, Level, Verification, Warning
+from tocsin.vocabulary import Forecast, GaugeScore, InputError, Level, StateMoved, Verification, Warning
 
 WINDOW_H = 24.0
 FORECASTS_MOST = 200
@@ -19,7 +19,7 @@ WELL_TOLD = 0.9  # of the readings lie within 5 to 95 % of a forecast whose doub
 
 
 class ForecastScore(msgspec.Struct, frozen=True):
-    """The last verification of one forecast, and what it says in a line."""
+    """The last verification of one forecast, what it says in a line, and how gauges moved the state that it began from, if they did."""
 
     forecast: str
     begun: datetime
@@ -30,6 +30,7 @@ class ForecastScore(msgspec.Struct, frozen=True):
     effective: float
     gauges: tuple[GaugeScore, ...]
     words: str
+    moved: StateMoved | None = None
 
 
 class ChanceBin(msgspec.Struct, frozen=True):
@@ -162,6 +163,7 @@ def _forecast(forecast_id: str, forecast: Forecast, said: Verification) -> Forec
         said.effective,
         said.gauges,
         verified_words(said),
+        None if forecast.moved is msgspec.UNSET else forecast.moved,
     )
 
 

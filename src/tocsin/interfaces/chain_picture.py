@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.interfaces.pictures import PAPER_CLASSES, classes_of, hillshade, paint
+from tocsin.interfaces.pictures import classes_of, hillshade, paint
 
 if TYPE_CHECKING:
     from tocsin.flows.chains import ChainReport
@@ -27,7 +27,7 @@ def chain_picture(twin: Twin, report: ChainReport, peak: NDArray[Any], harm: Har
 
     grid = twin.grid
     base = Image.fromarray(hillshade(twin.field("elevation"), grid.cell_m)).convert("RGBA")
-    base.alpha_composite(Image.fromarray(paint(np.median(peak, axis=0).reshape(grid.shape), classes_of(harm, PAPER_CLASSES))))
+    base.alpha_composite(Image.fromarray(paint(np.median(peak, axis=0).reshape(grid.shape), classes_of(harm, on_paper=True))))
     scale = max(1, -(-900 // base.width))
     picture = base.resize((base.width * scale, base.height * scale), Image.Resampling.NEAREST).convert("RGB")
     sheet = Image.new("RGB", (picture.width, picture.height + 76), "white")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tocsin.interfaces.files import make_whole, write_whole
-from tocsin.interfaces.pictures import PAPER_CLASSES, classes_of, hillshade, map_picture
+from tocsin.interfaces.pictures import classes_of, hillshade, map_picture
 from tocsin.vocabulary.errors import Conflict, InputError
+from tocsin.vocabulary.quantity import Quantity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tocsin.flows.information import ForecastResult
     from tocsin.platform.twin import Twin
 
+GROUND = Quantity("elevation_m", "m")  # the relief under a picture, whatever the model reads
 FORMATS = ".zarr (a folder), .tif or .parquet"
 
 WATER, STREET, PEOPLE = (92, 150, 210), (60, 60, 60), (200, 60, 40)
@@ -199,7 +201,7 @@ def forecast_picture(result: ForecastResult) -> bytes:
         field.reshape(result.world.grid.shape),
         title=title,
         legend=made.name.replace("_", " "),
-        classes=classes_of(result.pack.harm, PAPER_CLASSES),
+        classes=classes_of(result.pack.harm, on_paper=True),
         unit=made.unit,
     )
 

@@ -23,6 +23,15 @@ DEPTH_CLASSES: Classes = (
     (2.0, (182, 234, 250, 250)),
     (4.0, (240, 251, 255, 255)),
 )
+# For every hazard but water, by the same rules.
+WARM_COLOURS = (
+    (206, 108, 74, 220),
+    (238, 130, 78, 235),
+    (248, 162, 84, 240),
+    (253, 194, 104, 245),
+    (255, 222, 148, 250),
+    (255, 246, 206, 255),
+)
 CHANCE_CLASSES: Classes = (
     (0.05, (190, 100, 62, 220)),
     (0.25, (232, 120, 60, 235)),
@@ -39,28 +48,37 @@ PAPER_COLOURS = (
     (22, 52, 140, 225),
     (40, 18, 96, 235),
 )
+PAPER_WARM_COLOURS = (
+    (255, 226, 140, 150),
+    (254, 190, 90, 180),
+    (248, 140, 50, 200),
+    (222, 80, 30, 215),
+    (170, 30, 24, 225),
+    (96, 8, 20, 235),
+)
 PAPER_CLASSES: Classes = tuple((low, colour) for (low, _), colour in zip(DEPTH_CLASSES, PAPER_COLOURS, strict=True))
 DANGER_M = 0.3  # the class of DEPTH_CLASSES from which water is dangerous
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)  # of the people harmed, one for each class, where no place is dangerous by itself
 
 
-def classes_of(harm: Harm, like: Classes = DEPTH_CLASSES) -> Classes:
-    """The classes of a hazard's intensity: their second begins where it is dangerous, as with water, whose classes all others have the
-    proportions of. Where it harms a share of the people, each begins where it harms one of SHARES; where it is dangerous from the first trace
-    on, where it costs one of SHARES of the first sort of building.
+def classes_of(harm: Harm, *, on_paper: bool = False) -> Classes:
+    """The classes of a hazard's intensity where the pack does not say them: their second begins where it is dangerous, as with water, whose classes all others have the
+    proportions of. Where it harms a share of the people, each begins where it harms one of SHARES.
     """
-    curve = (
-        harm.harmed if harm.danger_from is None else next(iter(harm.damage.values()), None) if harm.danger_from == 0.0 else None
-    )
-    if harm.danger_from is not None and harm.danger_from > 0.0:
+    like = PAPER_CLASSES if on_paper else DEPTH_CLASSES
+    if harm.shown_from:
+        bounds = list(harm.shown_from)
+    elif harm.danger_from is not None and harm.danger_from > 0.0:
         bounds = [_short(low / DANGER_M * harm.danger_from) for low, _ in like]
-    elif curve is not None:
-        x, y = np.array(curve.points, np.float64).T
+    elif harm.harmed is not None:
+        x, y = np.array(harm.harmed.points, np.float64).T
         # between 0 and all where the curve tells it, so that a share has one intensity; below the least and above the most it has none
         bounds = [_short(float(np.interp(share * y[-1], y + 1e-12 * np.arange(y.size), x))) for share in SHARES]
     else:
         bounds = [low for low, _ in like]
-    rising = {low: colour for low, (_, colour) in zip(bounds, like, strict=True)}
+    warm = PAPER_WARM_COLOURS if on_paper else WARM_COLOURS
+    colours = warm if harm.ramp == "warm" else tuple(colour for _, colour in like)
+    rising = dict(zip(bounds, colours, strict=True))
     return tuple(sorted(rising.items()))
 
 

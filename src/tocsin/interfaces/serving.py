@@ -181,6 +181,7 @@ def open_platform(
             speed=speed,
             frame_step_s=frame_step_s,
             errors=errors or own.errors,
+            state_update=own.state_update,
         )
         centre.sources = lambda: Sources(
             sources(latest, watch, rules, clock.now()), counts(node.counted), told_collectors(collectors, node.broken)
@@ -302,7 +303,7 @@ class Duty:
             if self._closed.is_set() or self._assessing is not None:
                 return
             self._assessed_at = self._centre.host.clock.now()
-            asked = ((followed.verification_id,), followed.anew)
+            asked = ((followed.verification_id,), followed.anew, followed)
             self._assessing = threading.Thread(target=self._assess, args=asked, name="tocsin-assess", daemon=True)
             self._assessing.start()
 
@@ -312,11 +313,11 @@ class Duty:
         except Exception as fault:  # whatever breaks, the operators read that there is no message, and why
             self._tell(f"no alert was drafted: {fault}")
 
-    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None) -> None:
+    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None, lost: Followed | None = None) -> None:
         while True:
             try:
                 cause = (*self._centre.board.active_warnings(), *more)
-                self._centre.assess(cause, scenario)
+                self._centre.assess(cause, scenario, lost=lost)
             except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
                 self._tell(f"the assessment failed: {fault}")
             with self._lock:
@@ -324,7 +325,7 @@ class Duty:
                     self._assessing = None
                     return
                 self._again = False
-            more, scenario = (), None
+            more, scenario, lost = (), None, None
 
     def _tell(self, words: str) -> None:
         if self._closed.is_set():

@@ -100,7 +100,9 @@ class Harm(msgspec.Struct, frozen=True):
     (verb `shelter_in_place`), judged like `danger`; None where walls help nothing.
 
     `road_speed` is None where the hazard closes no street. `damage` and `worth_per_m2` (of floor) are by sort of building; a sort that is
-    not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
+    not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. On maps,
+    `shown_from` are the lower bounds of six classes of intensity, rising, for the eye alone (empty: made from what is dangerous), and `ramp` is their colours.
+    `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
     """
 
     danger: Quantity
@@ -115,12 +117,16 @@ class Harm(msgspec.Struct, frozen=True):
     indoors: Quantity | None = None
     words: Mapping[str, str] = {}
     at_home: bool = False
+    shown_from: tuple[float, ...] = ()
+    ramp: Literal["cool", "warm"] = "warm"
 
     def __post_init__(self) -> None:
         if (self.danger_from is None) == (self.harmed is None):
             raise InputError(
                 f"harm by {self.danger.name}: danger_from = {self.danger_from}, harmed {'given' if self.harmed else 'not given'}; wanted one of the two"
             )
+        if self.shown_from and (len(self.shown_from) != 6 or list(self.shown_from) != sorted(set(self.shown_from))):
+            raise InputError(f"harm by {self.danger.name}: shown_from = {self.shown_from}; wanted six numbers that rise, or none")
 
     def dangerous(self, intensity: Floats) -> Bools:
         """Where a place is dangerous to all who are there; same shape as `intensity`."""

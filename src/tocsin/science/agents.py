@@ -244,7 +244,7 @@ def spread_among(
     """
     if not 1 <= days <= DAYS_OF_RUN_MOST:
         raise InputError(f"epidemic: {days} days; wanted 1..{DAYS_OF_RUN_MOST:,}")
-    if seeds.size and not (0 <= seeds.min() and seeds.max() < len(people)):
+    if seeds.size and not (seeds.min() >= 0 and seeds.max() < len(people)):
         raise InputError(f"epidemic: seeds outside 0..{len(people) - 1}")
     zones = int(max(people.near_zone.max(initial=0), people.place_zone.max(initial=0))) + 1
     factor = _or(doing.factor, (days, zones, LAYERS), 1.0)

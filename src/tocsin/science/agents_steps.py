@@ -244,7 +244,7 @@ def _go_on(
             who[person].severe_day = day
             out[day, NEW_SEVERE] += 1
             chance = ages[age, TURNS_CRITICAL]
-            if taken[WARD] < by_day[day, HAS_BEDS]:
+            if taken[WARD] + 1.0 <= by_day[day, HAS_BEDS]:
                 who[person].bed = WARD
                 taken[WARD] += 1
             else:
@@ -255,7 +255,7 @@ def _go_on(
         elif stage == SEVERE and worse:
             who[person].stage = CRITICAL
             chance = ages[age, DIES]
-            if taken[ICU] < by_day[day, HAS_ICU]:
+            if taken[ICU] + 1.0 <= by_day[day, HAS_ICU]:
                 taken[who[person].bed] -= 1
                 who[person].bed = ICU
                 taken[ICU] += 1
@@ -360,7 +360,8 @@ def _transmit(
         strength *= number[SILENT]
     first = four_words(seed, _TRANSMIT, key, today, _ZERO)
     for turn in range(4):
-        layer, word, zone = HOME, first[0], np.int64(who[person].zone)
+        layer: Any = HOME
+        word, zone = first[0], np.int64(who[person].zone)
         if turn == 1:
             g = who[person].place
             if g == NOBODY:
@@ -393,7 +394,7 @@ def _transmit(
             else:
                 q, shared = _meets(seed, layer, group, slot, day if layers[layer, DAILY] > 0.0 else 0, own, n)
                 if q != own and shared < layers[layer, REAL]:
-                    other = np.int64(member[start + q]) if layer == SCHOOL or layer == WORK else start + q
+                    other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
             if other != NOBODY:
                 _hit(who, ages, days, spread, layers, number, factor, head, out, seed, person, other, day, layer, left, zone, w0)
             slot += 1 + _gap(w1, p)
@@ -437,7 +438,7 @@ def _trace(
         chance = trace[day, layer]
         if chance <= 0.0:
             continue
-        if layer == SCHOOL or layer == WORK:
+        if layer in (SCHOOL, WORK):
             g = who[person].place
             if g == NOBODY or place[g].layer != layer:
                 continue
@@ -450,7 +451,7 @@ def _trace(
                     q, shared = _meets(seed, layer, group, slot, met if is_daily else 0, own, n)
                     if q == own or shared >= layers[layer, REAL]:
                         continue
-                    other = np.int64(member[start + q]) if layer == SCHOOL or layer == WORK else start + q
+                    other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
                 at = (np.uint64(layer) << _AT_LAYER) + np.uint64(slot)
                 word, _, _, _ = four_words(seed, _TRACE, np.uint64(person), np.uint64(met), at)
                 if share_of(word) < chance:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
-S, E, I, H, R, D, INFECTED, SEVERE = range(8)
+S, E, I, H, R, D, INFECTED, SEVERE = range(8)  # noqa: E741 (the field's own letters)
 ROWS = 8
 STEP_D = 0.25  # days; halving it changes the course of COVID-19 by less than 1e-6 of the people (a test holds it)
 

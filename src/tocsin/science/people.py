@@ -164,7 +164,7 @@ def _ages(total: int, home_start: Ints, habits: Habits, seed: int) -> Ints:
     shares = np.array(habits.age_shares) / sum(habits.age_shares)
     groups = np.arange(shares.size)
     adult = np.where(groups >= ADULT_FROM // 10, shares, 0.0)
-    homes_per_person = (home_start.size - 1) / total
+    homes_per_person = 1.0 / habits.home_mean
     others = np.maximum(shares - homes_per_person * adult / adult.sum(), 0.0)
     if others.sum() <= 0.0:
         others = shares
@@ -173,7 +173,7 @@ def _ages(total: int, home_start: Ints, habits: Habits, seed: int) -> Ints:
     head = home_start[:-1]
     pick[head] = np.searchsorted(np.cumsum(adult / adult.sum())[:-1], u[head], side="right")
     within = np.floor(10.0 * keyed_uniforms(seed, "year", np.arange(total))).astype(np.int64)
-    return np.minimum(10 * pick + within, AGES - 1)
+    return np.asarray(np.minimum(10 * pick + within, AGES - 1), np.int64)
 
 
 def _gravity(near: Ints, near_x: Floats, near_y: Floats, sites: Sites, reach_m: float, u: Floats) -> Ints:

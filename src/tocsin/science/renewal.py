@@ -108,7 +108,7 @@ def expected_cases(past: Floats, serial: Floats, r: Floats) -> Floats:
     for day in range(past.size, told.size):
         back = told[max(0, day - weight.size) : day][::-1]
         told[day] = r[day - past.size] * (back @ weight[: back.size])
-    return told[past.size :]
+    return np.asarray(told[past.size :])
 
 
 def forecast(
@@ -137,4 +137,4 @@ def forecast(
         if np.isfinite(spread):
             mean = mean * chance.gamma(spread, 1.0 / spread, draws)
         told[:, day] = chance.poisson(np.minimum(mean, 1e12))
-    return told[:, past.size :]
+    return np.asarray(told[:, past.size :])

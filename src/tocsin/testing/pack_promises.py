@@ -366,7 +366,8 @@ class PackPromises:
         curves = [*harm.damage.values(), *(c for c in (harm.road_speed, harm.harmed) if c is not None)]
         named = {harm.danger.name, *(c.quantity.name for c in curves), *({harm.indoors.name} if harm.indoors else ())}
         assert named <= own, f"{sorted(named - own)} are made by no model; it makes {sorted(own)}"
-        share = harm.share(member.peak if harm.danger.name == pack.models[0].makes.name else member.companions[harm.danger.name])
+        assert all(model.makes == harm.danger for model in pack.models), f"danger is {harm.danger}; wanted what every model makes"
+        share = harm.share(member.peak)
         assert ((share >= 0) & (share <= 1)).all()
 
     def test_its_chains_speak_in_the_units_of_what_is_made(self) -> None:
@@ -413,8 +414,10 @@ class PackPromises:
             assert first.figures or first.table, f"{question.name}: its answer is empty"
 
     def test_a_question_refuses_a_table_that_says_nothing(self) -> None:
+        tables = self.tables()
+        assert set(tables) == {q.name for q in self.pack().questions}, "override `tables` with one for each question"
         for question in self.pack().questions:
-            table = self.tables()[question.name]
+            table = tables[question.name]
             silent = {name: np.full(1, _nothing(values), values.dtype) for name, values in table.items()}
             for empty in ({name: values[:0] for name, values in table.items()}, silent):
                 with pytest.raises(InputError):

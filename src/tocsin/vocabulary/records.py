@@ -83,10 +83,24 @@ class Estimate(msgspec.Struct, frozen=True):
     unit: str
 
 
+class StateMoved(msgspec.Struct, frozen=True):
+    """That futures go on from the state of the forecast before, moved towards `gauges` on the ground, and what that did at gauges that were held back:
+    the mean continuous ranked probability score in `unit` before and after; less is better.
+    """
+
+    forecast: str
+    gauges: int
+    held_back: int
+    crps_before: float
+    crps_after: float
+    unit: str
+
+
 class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     """A hazard was simulated on many futures. `impact` says what stands in its way; `result` is where the fields are.
 
     `asked_by` is who asked for it, where it is no outlook of the platform's own but what somebody wanted to know.
+    `moved` says that it goes on from the state of an earlier one, and how well that was told.
     """
 
     hazard: str
@@ -99,6 +113,7 @@ class Forecast(Record, frozen=True, kw_only=True, tag=str.lower):
     impact: dict[str, Estimate]
     result: str = ""
     digest: str = ""
+    moved: StateMoved | msgspec.UnsetType = msgspec.UNSET
     asked_by: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
 
 

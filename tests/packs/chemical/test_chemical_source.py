@@ -26,10 +26,12 @@ def table(rate: float = 1.0) -> bytes:
 
 
 def test_the_source_lies_in_its_region_and_the_rate_in_its_span() -> None:
-    answer = ask("chemical", "source", table(2.0), settings={"reach_km": 1.0}).answer
+    answer = ask("chemical", "source", table(2.0), settings={"reach_km": 0.4})
     lon, lat, rate = (answer.figures[name] for name in ("longitude", "latitude", "rate"))
-    assert lon.low <= LON <= lon.high
-    assert lat.low <= LAT <= lat.high
+    off_m = np.hypot((answer.table["longitude"] - LON) * EAST_M, (answer.table["latitude"] - LAT) * 111_195.0)
+    assert off_m.min() <= answer.figures["cell"].mean  # its cell is one of those of the region of 90 %
+    assert abs(lon.mean - LON) * EAST_M < 100.0
+    assert abs(lat.mean - LAT) * 111_195.0 < 30.0
     assert rate.low <= 2.0 <= rate.high
     assert rate.unit == "kg/s"
     assert answer.figures["region_50"].mean < answer.figures["region_90"].mean
@@ -39,8 +41,8 @@ def test_the_source_lies_in_its_region_and_the_rate_in_its_span() -> None:
 
 def test_less_trust_in_model_and_wind_makes_the_region_larger() -> None:
     sure, unsure = (
-        ask("chemical", "source", table(), settings={"reach_km": 1.0, "scatter_factor": f, "wind_error_deg": w})
-        .answer.figures["region_90"]
+        ask("chemical", "source", table(), settings={"reach_km": 0.4, "scatter_factor": f, "wind_error_deg": w})
+        .figures["region_90"]
         .mean
         for f, w in ((1.3, 2.0), (4.0, 20.0))
     )
@@ -49,7 +51,7 @@ def test_less_trust_in_model_and_wind_makes_the_region_larger() -> None:
 
 def test_sensors_that_saw_nothing_say_so_and_a_table_without_wind_is_refused() -> None:
     heading = b"longitude,latitude,concentration [mg/m3],wind_speed [m/s],wind_from [deg]\n"
-    quiet = ask("chemical", "source", heading + b"-51.2,-30.03,0,3,270\n-51.19,-30.03,0,3,270\n").answer
+    quiet = ask("chemical", "source", heading + b"-51.2,-30.03,0,3,270\n-51.19,-30.03,0,3,270\n")
     assert quiet.figures["sensors_that_saw_gas"].mean == 0.0
     assert any("no sensor saw gas" in remark for remark in quiet.remarks)
     with pytest.raises(InputError, match="no row has a reading"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,14 +12,12 @@ from tocsin.decision.futures import draw
 from tocsin.flows.information import usual_spreads
 from tocsin.interfaces.pictures import classes_of
 from tocsin.pack import Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
-from tocsin.pack.places import places_of
-from tocsin.packs.wildfire.outlook import outlook
 from tocsin.packs.wildfire.plans import exposed_zones
-from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL, WIND_FROM, WIND_SPEED
+from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL
 from tocsin.packs.wildfire.questions import danger
 from tocsin.testing.pack_promises import PackPromises
 from tocsin.testing.tiny import Thing, TinyWorld
-from tocsin.vocabulary import InputError, Line, NotFound, Quantity, Series, Window
+from tocsin.vocabulary import InputError, Line, NotFound, Series, Window
 
 PACK = find_pack("wildfire")
 (MODEL,) = PACK.models
@@ -272,35 +269,3 @@ def test_the_rules_judge_fire_weather_and_satellite_detections() -> None:
 
     assert [level("fire_weather_dangerous", FIRE_WEATHER_INDEX, v) for v in (5.0, 12.0, 22.0, 39.0, 51.0)] == [0, 1, 2, 3, 4]
     assert [level("fire_seen_from_space", FIRE_CONFIDENCE, v) for v in (10.0, 50.0, 90.0)] == [0, 2, 3]
-
-
-def _now(**values: tuple[Quantity, float]) -> dict[str, Window]:
-    return {
-        q.name: Window(q, (site,), np.array([[600.0]]), np.array([[value]]), np.array([[True]]))
-        for site, (q, value) in values.items()
-    }
-
-
-class _Gauge(NamedTuple):
-    site: str
-    name: str = ""
-    quantity: str = ""
-    place: int = 8
-    water: str = ""
-
-
-def test_the_outlook_lets_it_burn_where_it_was_seen_in_the_weather_as_it_is() -> None:
-    readings = _now(pixel=(FIRE_CONFIDENCE, 85.0), mast=(WIND_SPEED, 7.0), vane=(WIND_FROM, 350.0))
-    given = outlook(TinyWorld(readings=readings), [_Gauge("pixel")])
-    assert given.series["wind_speed"].value.tolist() == [7.0]
-    assert given.series["wind_from"].value[0] == pytest.approx(350.0)
-    (start,) = [name for name in given.series if name.startswith("ignition@")]
-    assert places_of(TinyWorld(), ("point",), start.partition("@")[2]).tolist() == [8]
-    MODEL.check(given)
-
-
-def test_the_outlook_says_what_it_lacks() -> None:
-    with pytest.raises(InputError, match="no sensor with a place sees a fire"):
-        outlook(TinyWorld(readings=_now(pixel=(FIRE_CONFIDENCE, 10.0))), [_Gauge("pixel")])
-    with pytest.raises(InputError, match="no reading of wind_speed"):
-        outlook(TinyWorld(readings=_now(pixel=(FIRE_CONFIDENCE, 85.0))), [_Gauge("pixel")])

@@ -17,12 +17,15 @@ const KINDS_TO_LISTS: Record<string, List[]> = {
   forecast: ['forecasts'],
   verification: ['forecasts'],
   comparison: ['comparisons', 'plans'],
-  decision: ['decisions', 'comparisons', 'orders'],
-  order: ['orders'],
-  report: ['orders'],
+  decision: ['decisions', 'comparisons', 'orders', 'executions'],
+  order: ['orders', 'executions'],
+  report: ['orders', 'executions'],
+  planevent: ['executions', 'orders'],
+  hardlimits: ['limits', 'comparisons'],
+  libraryplan: ['plans'],
 }
 
-export type List = 'gauges' | 'warnings' | 'alerts' | 'forecasts' | 'comparisons' | 'plans' | 'decisions' | 'orders' | 'ledger' | 'records' | 'progress' | 'status'
+export type List = 'limits' | 'jobs' | 'executions' | 'gauges' | 'warnings' | 'alerts' | 'forecasts' | 'comparisons' | 'plans' | 'decisions' | 'orders' | 'ledger' | 'records' | 'progress' | 'status'
 
 const OF_LEDGER: List[] = ['ledger', 'records']
 
@@ -50,10 +53,14 @@ class Console {
   plans = $state.raw<T.Plan[]>([])
   decisions = $state.raw<T.Decision[]>([])
   orders = $state.raw<T.Order[]>([])
+  limits = $state.raw<T.Limits | null>(null)
+  jobs = $state.raw<T.Job[]>([])
+  executions = $state.raw<T.Execution[]>([])
   ledger = $state.raw<T.Ledger | null>(null)
   records = $state.raw<T.Entry[]>([])
   progress = $state.raw<T.Progress | null>(null)
   private progressHeard = 0
+  private jobsHeard = 0
   loaded = $state(false)
 
   contact = $state(true)
@@ -69,9 +76,12 @@ class Console {
   lostSince = $derived(this.platformTime(this.lastContact.getTime()))
   active = $derived(this.warnings.filter((w) => w.active).sort((a, b) => b.level - a.level || b.time.localeCompare(a.time)))
   worst = $derived(Math.max(0, ...this.active.map((w) => w.level)) as T.Level)
-  forecast = $derived(this.forecasts.find((f) => f.id === router.now.forecast) ?? this.forecasts[0] ?? null)
+  forecast = $derived(this.forecasts.find((f) => f.id === router.now.forecast) ?? this.forecasts.find((f) => !f.asked_by) ?? this.forecasts[0] ?? null)
   comparison = $derived(this.comparisons.find((c) => c.forecast === this.forecast?.id) ?? null)
   overdue = $derived(this.orders.filter((o) => this.isOverdue(o)).length)
+
+  runningPlans = $derived(this.executions.filter((e) => !e.over))
+  proposals = $derived(this.runningPlans.reduce((n, e) => n + e.proposed.length, 0))
 
   private stopListening: (() => void) | null = null
   private waiting = new Set<List>()
@@ -88,6 +98,14 @@ class Console {
     plans: async () => void (this.plans = await api.plans()),
     decisions: async () => void (this.decisions = await api.decisions()),
     orders: async () => void (this.orders = await api.orders()),
+    limits: async () => void (this.limits = await api.limits()),
+    jobs: async () => {
+      const heard = this.jobsHeard
+      const jobs = await api.jobs()
+      if (heard === this.jobsHeard) this.jobs = jobs
+      else this.want('jobs') // an answer that an event has overtaken is old
+    },
+    executions: async () => void (this.executions = await api.executions()),
     ledger: async () => void (this.ledger = await api.ledger()),
     records: () => this.fetchRecords(),
     progress: async () => {
@@ -223,6 +241,9 @@ class Console {
         this.progress = progress && progress.done < progress.total ? progress : null
         break
       }
+      case 'job':
+        this.takeJob(data as T.Job)
+        break
       case 'clock':
         this.setClock((data as { time: string }).time)
         break
@@ -230,6 +251,12 @@ class Console {
         void this.fetchAll()
         break
     }
+  }
+
+  private takeJob(job: T.Job): void {
+    this.jobsHeard++
+    const known = this.jobs.some((j) => j.id === job.id)
+    this.jobs = known ? this.jobs.map((j) => (j.id === job.id ? job : j)) : [job, ...this.jobs]
   }
 
   private takeStatus(status: T.Status): void {
@@ -256,6 +283,11 @@ class Console {
   /** Whether the server's gate would permit it; it decides again when it is asked to. */
   may(act: T.Act): boolean {
     return this.session?.may.includes(act) ?? false
+  }
+
+  /** Whether the person holds a role: some things ask for the very one. */
+  holds(role: string): boolean {
+    return this.session?.roles.includes(role) ?? false
   }
 
   isBlind(site: string): boolean {

@@ -25,7 +25,7 @@ export interface Swatch {
 }
 
 /** What the server's gate is asked; those that the console offers something for. */
-export type Act = 'release alert' | 'write decision' | 'write report' | 'write note' | 'read ledger'
+export type Act = 'release alert' | 'write hardlimits' | 'write libraryplan' | 'write comparison' | 'write planevent' | 'write decision' | 'write report' | 'write note' | 'read ledger'
 
 export interface Session {
   name: string
@@ -129,6 +129,7 @@ export interface Forecast {
   quantity: { name: string; unit: string }
   danger_from: number | null
   words: Record<string, string>
+  asked_by?: string
   verification?: { words: string; time: string; again: string; contradictions: string[] } | null
 }
 
@@ -166,13 +167,23 @@ export interface RiskChains {
   remarks: string[]
 }
 
+export interface Effect {
+  verb: string
+  target: string
+  amount: number
+}
+
 export interface Action {
   name: string
   do: string
   role: string
   duration: { low_min: number; usual_min: number; high_min: number }
+  effects: Effect[]
+  level: string
   after: string[]
   when: string
+  cancel: string
+  otherwise: string
   needs: Record<string, number>
   deadline_min: number
   cost: number
@@ -185,10 +196,120 @@ export interface Plan {
   digest: string
   level: Level
   authority: string
+  levels: PlanLevel[]
   actions: Action[]
   resources: Record<string, number>
   currency: string
   basis: string[]
+  saved_by?: string
+}
+
+export interface PlanLevel {
+  name: string
+  level: Level
+  enter: string
+  leave: string
+  authority: string
+}
+
+/** How a plan went in one future: what became of each action, in seconds after the decision. */
+export interface Course {
+  done: { action: string; start_s: number | null; end_s: number | null; failed: string; skipped: string; not_known: string }[]
+  happenings: { kind: string; name: string; time_s: number; why: string }[]
+  future: number
+  futures: number[]
+  harm: number
+}
+
+export interface Limits {
+  limits: string[]
+  set: { id: string; time: string; by: string; limits: string[]; reason: string }[]
+  figures: string[]
+  zones: string[]
+}
+
+export type JobState = 'running' | 'done' | 'failed' | 'cancelled'
+
+export interface Suggested {
+  plan: Plan
+  origin: 'search' | 'case' | 'library'
+  why: string
+  digest: string
+  toml: string
+}
+
+export interface Job {
+  id: string
+  kind: 'compare' | 'futures' | 'suggest'
+  asked: string
+  by: string
+  began: string
+  state: JobState
+  task: string
+  done: number
+  total: number
+  why: string
+  result: {
+    forecast?: string
+    comparison?: string
+    recommended?: string
+    reason?: string
+    tried?: number
+    futures?: number | string
+    plans?: { rank: number; plan: string; harm: Estimate }[]
+    suggested?: Suggested[]
+  }
+}
+
+export interface ScenarioStart {
+  toml: string
+  why_not_now: string
+  drives: Record<string, { unit: string; meaning: string }>
+  waters: string[]
+  knobs: Record<string, { unit: string; low: number; usual: number; high: number; meaning: string }>
+  members_most: number
+}
+
+export interface Options {
+  plan: Plan
+  roles: string[]
+  zones: string[]
+}
+
+export interface Checked {
+  ok: boolean
+  faults: { path: (string | number)[]; message: string }[]
+  toml: string
+  digest: string
+}
+
+export interface Execution {
+  decision: string
+  plan: string
+  authority: string
+  began: string
+  over: boolean
+  ended: string
+  broken: string
+  proposed: string[]
+  levels: { name: string; level: string; authority: string; phase: 'out' | 'proposed' | 'refused' | 'in' | 'left'; since: string | null; enter: string; leave: string }[]
+  actions: {
+    name: string
+    do: string
+    role: string
+    level: string
+    otherwise: string
+    phase: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'skipped'
+    began: string | null
+    ended: string | null
+    called: boolean
+    waits_for: string[]
+    when: string
+    not_known: string
+    why: string
+    order: string | null
+    overdue: boolean
+  }[]
 }
 
 export interface Breach {

@@ -32,6 +32,8 @@ export const KIND: Record<string, string> = {
   note: 'Note',
   bulletin: 'Bulletin',
   planevent: 'Plan',
+  hardlimits: 'Hard limits',
+  libraryplan: 'Library',
   verification: 'What came',
 }
 
@@ -284,6 +286,94 @@ export const t = {
   signatureBroken: 'SIGNATURE DOES NOT HOLD',
   mayNotDecide: 'Only a commander may decide.',
 
+  noLimits: 'no limit',
+  setLimits: 'Set hard limits…',
+  limitsWhy: 'What no plan may break in more than so many of the futures. The ranking follows at once; nothing is simulated anew.',
+  figure: 'Figure',
+  atZone: 'In zone',
+  everywhere: 'everywhere',
+  limitOp: 'Is',
+  permitted: 'May be broken in, %',
+  addLimit: 'Add',
+  removeLimit: (limit: string) => `Take out: ${limit}`,
+  reason: 'Reason (goes into the record)',
+  setThem: 'Set these limits',
+  undoLimits: 'Undo the last change',
+  setBy: (who: string, when: string) => `set by ${who}, ${when}`,
+  mayNotLimit: 'Only a commander may set limits.',
+  past: 'Before',
+
+  ask: 'Ask…',
+  askTitle: 'Ask the platform',
+  askWhy: 'What if? Computed in the background and shown beside the assessment, never in its place.',
+  scenarioText: 'Scenario (TOML)',
+  onFutures: 'On',
+  aScenario: 'this scenario',
+  keptFutures: (name: string, n: number) => `futures “${name}” (${n})`,
+  plansToCompare: 'Plans (none chosen: all)',
+  compareThem: 'Compare',
+  suggestThem: 'Look for plans',
+  runAndKeep: 'Run and keep as',
+  mayNotAsk: 'Only a planner may ask for computations.',
+  jobs: 'What was asked',
+  noJobs: 'Nothing was asked yet.',
+  openComparison: 'Open the comparison',
+  savePlan: 'Save into the library',
+  removePlan: 'Take out of the library',
+  savedBy: (who: string) => `library, by ${who}`,
+  askedBy: (who: string) => `ASKED BY ${who.toUpperCase()}`,
+  askedByWhy: 'Not the assessment: what somebody wanted to know.',
+  showAssessment: 'Show the assessment',
+  bestSoFar: (plan: string, tried: number, of: string) => `${plan} leads after ${tried} of ${of} futures`,
+
+  carried: 'Carried out',
+  noExecutions: 'No plan is being carried out. One begins when it is approved.',
+  asksFor: (level: string, who: string) => `Level ${level} asks for the agreement of the ${who}`,
+  agree: 'Agree…',
+  refuse: 'Refuse…',
+  agreeTo: (level: string, plan: string) => `Agree to level ${level} of “${plan}”`,
+  refuseThis: (level: string, plan: string) => `Refuse level ${level} of “${plan}”`,
+  endThis: (plan: string) => `End “${plan}”`,
+  endPlan: 'End the plan…',
+  endWarn: 'No order follows any more. Orders that are out stay out.',
+  agreeWarn: 'The orders of this level go out at once, as far as nothing else holds them.',
+  refuseWarn: 'The level stays out until its trigger has gone and come again.',
+  signIt: 'Sign',
+  mayNotAgree: (who: string) => `Only the ${who} may agree to it.`,
+  waitsFor: 'waits for',
+  waitsLevel: (level: string) => `waits for level ${level}`,
+  waitsTrigger: 'waits until',
+  waitsResources: 'waits for what it needs',
+  notKnownNow: 'not known now',
+  insteadOf: (name: string) => `only if “${name}” fails`,
+  isOver: 'over',
+
+  pictureOf: 'How it goes',
+  pictureFuture: (n: number, harm: string) => `Future ${n + 1}: ${harm} persons stay in danger`,
+  pictureNone: 'The courses of this comparison are not kept any more; the earliest schedule stands in their place.',
+  pictureMiddle: 'Middle future',
+  skipped: 'not called for',
+
+  compose: 'Compose a plan…',
+  composeTitle: 'Compose a plan',
+  composeWhy: 'Choose from all that may be done here. It is checked as you write; faults stand beside their fields.',
+  planName: 'Name',
+  summary: 'What it is for',
+  chooseActions: 'All that may be done here',
+  inThePlan: 'In the plan, in this order',
+  addAction: (name: string) => `Add: ${name}`,
+  takeOut: (name: string) => `Take out: ${name}`,
+  earlier1: (name: string) => `Earlier: ${name}`,
+  startFrom: 'Start from',
+  nothingYet: 'an empty plan',
+  triggerHint: 'e.g. level_m@lake >= 2 m for 30 min',
+  resources: 'What there is',
+  checkedOk: 'It can be carried out here.',
+  checkedFaults: (n: number) => `${n} ${n === 1 ? 'fault' : 'faults'}`,
+  asToml: 'As TOML',
+  compareIt: 'Compare it now',
+  fromLevel: 'From level',
+
   noOrders: 'No orders yet. They go out when a plan is approved.',
   due: 'due',
   overdue: 'OVERDUE',
@@ -368,6 +458,12 @@ export function sentence(record: LedgerRecord): string {
       return `${f('state')}${record.text ? `: ${f('text')}` : ''}`
     case 'note':
       return f('text')
+    case 'planevent':
+      return `${f('plan')}: ${f('name')} ${f('what')}${record.reason ? `: ${f('reason')}` : ''}`
+    case 'hardlimits':
+      return `${(record.limits as string[]).map(limitWords).join('; ') || t.noLimits}${record.reason ? ` (${f('reason')})` : ''}`
+    case 'libraryplan':
+      return `“${f('plan')}” ${record.removed ? 'out of' : 'into'} the library`
     default:
       return words(record.kind)
   }

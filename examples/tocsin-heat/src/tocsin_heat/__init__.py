@@ -146,13 +146,11 @@ HARM = Harm(
 
 
 def plans(world: World) -> tuple[Plan, ...]:
-    """Wait, warn, or open cooled rooms and bring those who cannot come by themselves."""
+    """Wait, warn, or open cooled halls and bring those who cannot come by themselves, from where most people are."""
     basis = ("durations, shares and costs: planning assumptions (unverified)",)
     watch = Action("watch", "Look at the forecast again in an hour", "operator", Duration(60.0, 60.0, 60.0))
-    warn = Action(
-        "warn", "Tell everybody to drink, to rest, and to look after neighbours", "commander", Duration(10.0, 20.0, 40.0)
-    )
-    halls = world.assets("shelters")
+    warn = Action("warn", "Tell all to drink, to rest, to look after neighbours", "commander", Duration(10.0, 20.0, 40.0))
+    halls, people = world.assets("shelters"), world.people(15.0)
     open_halls = tuple(
         Action(
             f"cool {name}",
@@ -172,15 +170,17 @@ def plans(world: World) -> tuple[Plan, ...]:
             (Effect("move_population", zone, 0.05),),
             cost=1_000.0,
         )
-        for zone in world.zones.name[:20]
+        for zone in sorted(world.zones.name, key=lambda zone: -people[world.zones.places(zone)].sum())[:20]
     )
     found = [
         Plan("wait and watch", "heat", "Do nothing but watch", (watch,), basis=basis),
         Plan("warn", "heat", "Warn the public and leave it to them", (warn,), basis=basis),
-        Plan("open cooled halls", "heat", "Warn, and open cooled halls", (warn, *open_halls), basis=basis),
-        Plan("bring people", "heat", "Warn, open cooled halls and bring people", (warn, *open_halls, *bring), basis=basis),
     ]
-    return tuple(found if len(halls) else found[:2])
+    if len(halls):
+        found.append(Plan("open cooled halls", "heat", "Warn, and open cooled halls", (warn, *open_halls), basis=basis))
+    if bring:
+        found.append(Plan("bring people", "heat", "Warn, and bring people to the cool", (warn, *open_halls, *bring), basis=basis))
+    return tuple(found)
 
 
 PACK = Pack(

@@ -122,18 +122,19 @@ def _tell(console: Console, asked: Asked) -> None:
     for name, value in asked.figures.items():
         unit = "" if value.unit == "1" else f" {value.unit}"
         sure = value.low == value.high
-        doubt = "" if sure else f" ({_spell(value.low)} to {_spell(value.high)})"
-        console.print(f"{name.replace('_', ' ')}: {_spell(value.mean)}{unit}{doubt}")
+        doubt = "" if sure else f" ({_spell(value.low, value.unit)} to {_spell(value.high, value.unit)})"
+        console.print(f"{name.replace('_', ' ')}: {_spell(value.mean, value.unit)}{unit}{doubt}")
     if asked.table:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name, values in asked.table.items():
             table.add_column(heading(asked, name), justify="right" if values.dtype.kind in "fiu" else "left")
         columns = [values if asked.table_rows <= 2 * ROWS_SHOWN else _ends(values) for values in asked.table.values()]
+        units = [asked.units.get(name, "") for name in asked.table]
         rows = list(zip(*(plain_values(values) for values in columns), strict=True))
         for k, row in enumerate(rows):
             if asked.table_rows > 2 * ROWS_SHOWN and k == ROWS_SHOWN:
                 table.add_row(*["..."] * len(columns))
-            table.add_row(*(_spell(value) for value in row))
+            table.add_row(*(_spell(value, unit) for value, unit in zip(row, units, strict=True)))
         console.print()
         console.print(table)
         if asked.table_rows > 2 * ROWS_SHOWN:
@@ -151,9 +152,13 @@ def _ends(values: Any) -> Any:
     return np.concatenate([values[:ROWS_SHOWN], values[-ROWS_SHOWN:]])
 
 
-def _spell(value: Any) -> str:
+def _spell(value: Any, unit: str = "") -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+        if unit == "deg":
+            return f"{value:.4f}"  # of a place: to about ten metres
+        return (
+            f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.{6 if abs(value) >= 10 else 4}g}"
+        )  # -51.2053: a place to ten metres
     return str(value).removesuffix("T00:00:00Z")

@@ -47,6 +47,11 @@ def _print(console: Console, scores: Scores) -> None:
         console.print("No forecast has been held against readings yet.")
     for forecast in scores.forecasts[:10]:
         console.print(f"{forecast.begun:%Y-%m-%d %H:%M}  {forecast.forecast}  {forecast.words}")
+        if (m := forecast.moved) is not None:
+            console.print(
+                f"    went on from {m.forecast}, moved towards {m.gauges} gauges on the ground: CRPS at the {m.held_back} held back "
+                f"from {m.crps_before:.3g} to {m.crps_after:.3g} {m.unit}"
+            )
         for g in forecast.gauges:
             console.print(
                 f"    {g.site:<16} {g.what:<16} {g.readings:>5} readings, {g.inside_share:4.0%} inside 5..95 %, "

@@ -85,7 +85,7 @@ def _tell(console: Console, pack: Pack) -> None:
         console.print("\nFacts that triggers of plans may ask", style="bold")
     for fact in pack.facts:
         seen = f", observed as {fact.observed}" if fact.observed else ", known in simulations alone"
-        console.print(f"  {fact.name} [{fact.unit}]{f', of a {fact.place}' if fact.place else ''}{seen}: {fact.meaning}")
+        console.print(f"  {fact.name} [{fact.unit or 1}]{f', of a {fact.place}' if fact.place else ''}{seen}: {fact.meaning}")
     if pack.questions:
         console.print("\nQuestions, for `tocsin ask`", style="bold")
     for question in pack.questions:

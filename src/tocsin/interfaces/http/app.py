@@ -139,6 +139,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/jobs/{job}/cancel", "write comparison", jobs.cancel, "POST"),
         route("/comparisons", "read situation", plans.comparisons),
         route("/comparisons/{comparison}", "read situation", plans.comparison),
+        route("/comparisons/{comparison}/courses/{plan}", "read situation", plans.course),
         route("/limits", "read situation", plans.limits),
         route("/limits", "write hardlimits", plans.set_limits, "POST"),
         route("/limits/undo", "write hardlimits", plans.undo_limits, "POST"),

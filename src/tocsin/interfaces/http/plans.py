@@ -12,7 +12,7 @@ from tocsin.decision.check_plan import faults_of_plan
 from tocsin.flows.centre import Centre
 from tocsin.flows.plan_files import PLAN_BYTES_MAX, plan_from_toml, plan_to_toml
 from tocsin.flows.suggest import options_of
-from tocsin.interfaces.http.guard import body_of, text_of
+from tocsin.interfaces.http.guard import body_of, number_of, text_of
 from tocsin.pack import Plan
 from tocsin.security.actor import Actor
 from tocsin.security.gate import ROLES
@@ -86,6 +86,14 @@ def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str
 def comparison(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """One comparison, with the harm of each plan in each future."""
     return _comparison(centre, request.path_params["comparison"])
+
+
+def course(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
+    """How a plan went in one future of a comparison, or in the one in the middle of its harm."""
+    future = None
+    if "future" in request.query_params:
+        future = int(number_of(request, "future", usual=0, low=0, high=100_000))
+    return centre.course(request.path_params["comparison"], request.path_params["plan"], future)
 
 
 def _comparison(centre: Centre, comparison_id: str) -> dict[str, Any]:

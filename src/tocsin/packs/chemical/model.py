@@ -50,8 +50,10 @@ def gas_spreads(world: World, future: Future, effects: Sequence[Effect], frame_s
     dense = 0
     for name, series in sources.items():
         place = name.partition("@")[2]
-        rate = _stopped(series, effects, place, future.duration_s, knobs["release_factor"])
-        x_m, y_m = grid.centre(places_of(world, GIVEN_AT, place))
+        cells = places_of(world, GIVEN_AT, place)
+        done = [e for e in effects if e.target in (place, "all") or np.array_equal(places_of(world, GIVEN_AT, e.target), cells)]
+        rate = _stopped(series, done, future.duration_s, knobs["release_factor"])
+        x_m, y_m = grid.centre(cells)
         widths_of, is_dense = _widths(gas, float(rate.value.max(initial=0.0)), _speed(future), air_k, knobs)
         dense += is_dense
         releases += [
@@ -153,9 +155,9 @@ def _wind(future: Future) -> Wind:
     return Wind(np.zeros(1), np.zeros(1), time, east[:, None], north[:, None])
 
 
-def _stopped(series: Series, effects: Sequence[Effect], place: str, duration_s: float, factor: float) -> Series:
-    """A release's rate from 0 s to the end of the run, after what is done at its place: stopped from then on, or a share kept back from then on."""
-    mine = sorted((e for e in effects if e.target in (place, "all")), key=lambda e: e.start_s)
+def _stopped(series: Series, effects: Sequence[Effect], duration_s: float, factor: float) -> Series:
+    """A release's rate from 0 s to the end of the run, after what is done to it: stopped from then on, or a share kept back from then on."""
+    mine = sorted(effects, key=lambda e: e.start_s)
     time = {0.0, duration_s, *(t for t in series.time_s.tolist() if 0.0 < t < duration_s)}
     for effect in mine:
         time |= {t for t in (max(effect.start_s, 1e-3) - 1e-3, max(effect.start_s, 1e-3)) if t < duration_s}
@@ -185,9 +187,9 @@ def _widths(
 
 
 def _total(releases: Sequence[Release], duration_s: float) -> Series:
-    time = np.unique(np.concatenate([r.time_s for r in releases]))
-    time = time[(time >= 0) & (time <= duration_s)]
-    return Series.of(time, np.sum([np.interp(time, r.time_s, r.rate_kg_per_s) for r in releases], axis=0))
+    """What is let go in all, kg/s, minute by minute."""
+    time = np.append(np.arange(0.0, duration_s, STEP_S), duration_s)
+    return Series.of(time, np.round(np.sum([np.interp(time, r.time_s, r.rate_kg_per_s) for r in releases], axis=0), 9))
 
 
 def _at_most(share: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -248,7 +250,7 @@ GAS_SPREADS = Model(
     source="Briggs 1973, doi:10.2172/5118833; AIChE/CCPS 1999, Guidelines for Consequence Analysis; Britter & McQuaid 1988, HSE 17/1988; puffs: Ludwig et al. 1977, Atmos. Environ. 11:431-436",
     limits=(
         "flat ground without buildings, valleys or slopes; wind of 1 m/s or more, one wind for the whole place; no jets, aerosol, rain-out, reactions or deposits; "
-        "means of about ten minutes: single breaths meet more; a cell tells its mean, so the axis close to the source is higher than told; dense gas does not spread upwind"
+        "means of about ten minutes: single breaths meet more; a cell tells its mean, so the axis close to the source is higher than told; dense gas does not spread upwind, and its edge, sharp in truth, is a normal curve here: too broad where it is far above a level"
     ),
     forcing=forcing,
 )

@@ -52,7 +52,10 @@ PACK = Pack(
             "WHO; Wuhan Municipal Headquarters, notice of 2020-04-17 (revised figures)",
             {},
             {"cases": 50_333.0, "deaths": 3_869.0},
-            ("temporary hospitals separated mild cases", "health codes joined travel, clinic and test records: they need rules on privacy and appeal"),
+            (
+                "temporary hospitals separated mild cases",
+                "health codes joined travel, clinic and test records: they need rules on privacy and appeal",
+            ),
             strategies=("everything",),
         ),
     ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tocsin.pack import Effect, Future, Model
+from tocsin.pack.places import places_of
 from tocsin.packs.epidemic.model import (
     CLOSURES,
     DAY_S,
@@ -21,10 +22,9 @@ from tocsin.packs.epidemic.model import (
 )
 from tocsin.packs.epidemic.populace import AGES_BRAZIL, NIGHT_H
 from tocsin.packs.epidemic.quantities import INFECTED_SHARE, SEVERE_SHARE
-from tocsin.pack.places import places_of
 from tocsin.science.agents import Disease, Mixing
 from tocsin.science.agents_steps import FAR, HOME, LAYERS, NEAR, SCHOOL, WORK
-from tocsin.science.compartments import D, H, INFECTED, SEVERE, Stages, spread_in_groups
+from tocsin.science.compartments import INFECTED, SEVERE, D, H, Stages, spread_in_groups
 from tocsin.vocabulary import InputError, Member, World
 
 SCHOOL_SHARE, WORK_SHARE = 0.19, 0.39  # of people, with Brazil's ages and the habits of `tocsin.science.people`
@@ -36,7 +36,7 @@ def compartments(world: World, future: Future, effects: Sequence[Effect], frame_
     night = np.asarray(world.people(NIGHT_H), np.float64)
     zone = world.zones.zone_of.astype(np.int64) + 1
     groups = len(world.zones.name) + 1
-    people = np.bincount(zone, night, groups)
+    people = np.bincount(zone, night, groups).astype(np.float64)
     if people.sum() < 2.0:
         raise InputError("epidemic: nobody lives in this twin; build it with --population, since people infect each other")
     disease = disease_of(knobs)
@@ -78,7 +78,9 @@ def compartments(world: World, future: Future, effects: Sequence[Effect], frame_
 
     def at_time(time_s: float) -> np.ndarray:
         day = min(days, int(time_s // DAY_S))
-        return np.where(lived & (arrival <= time_s), np.minimum(severe[day - 1], peak)[zone] if day else 0.0, 0.0).astype(np.float32)
+        return np.where(lived & (arrival <= time_s), np.minimum(severe[day - 1], peak)[zone] if day else 0.0, 0.0).astype(
+            np.float32
+        )
 
     cases = flow.daily(INFECTED).sum(axis=1) * _reported(disease, knobs["tested_per_d"])
     dead = np.diff(flow.state[:, D].sum(axis=1), prepend=0.0)
@@ -118,9 +120,7 @@ def _rates(disease: Disease, home_mean: float, near: float, far: float) -> np.nd
     At home contacts are few and the same each day: of home_mean others at most so many can be infected, each with 1 - (1 - p)^days.
     """
     mixing, days = Mixing(), _infectious_d(disease)
-    contacts = np.array(
-        [home_mean - 1.0, mixing.contacts[0] * SCHOOL_SHARE, mixing.contacts[1] * WORK_SHARE, near, far]
-    )
+    contacts = np.array([home_mean - 1.0, mixing.contacts[0] * SCHOOL_SHARE, mixing.contacts[1] * WORK_SHARE, near, far])
     p = np.minimum(1.0, disease.transmission * np.array(disease.layer_weight) * _by_age(disease.susceptible))
     rate = contacts * p
     rate[HOME] = contacts[HOME] * (1.0 - (1.0 - p[HOME]) ** days) / days
@@ -142,7 +142,7 @@ def _stages(disease: Disease) -> Stages:
 def _reported(disease: Disease, tested_per_d: float) -> float:
     """The share of the infected who are ever reported: those with symptoms who are tested in time, and all who fall severely ill."""
     ill, severe = _by_age(disease.symptoms), _by_age(disease.severe)
-    return severe + (ill - severe) * (1.0 - (1.0 - tested_per_d) ** disease.end_mild.mean_d)
+    return float(severe + (ill - severe) * (1.0 - (1.0 - tested_per_d) ** disease.end_mild.mean_d))
 
 
 COMPARTMENTS = Model(

@@ -17,4 +17,6 @@ HARM = Harm(
         valid="severe courses alone; who is ill at home, loses work or school is not in it",
     ),
     words={"people_in_danger": "people severely ill"},
+    at_home=True,
+    shown_from=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1),  # for the eye
 )

@@ -202,22 +202,34 @@ def _member(world: World, future: Future, town: Town, disease: Disease, course: 
     severe_day = course.who["severe_day"].astype(np.int64)
     fell = severe_day >= 0
 
-    def on_grid(by_near: Floats, otherwise: float) -> NDArray[np.float32]:
+    lived, cell = town.place.size, town.populace.cell
+    agents = np.bincount(cell, minlength=lived)
+
+    def on_grid(by_near: Floats, otherwise: float, *, mixed: bool = True) -> NDArray[np.float32]:
+        """A number of each neighbourhood in its cells; where a cell belongs to two, the mean over who lives there."""
+        here = by_near[town.populace.near_of_cell]
+        if mixed:
+            here = np.where(agents > 0, np.bincount(cell, by_near[near], lived) / np.maximum(agents, 1), here)
         told = np.full(world.grid.cells, otherwise, np.float32)
-        told[town.place] = by_near[town.populace.near_of_cell]
+        told[town.place] = here
         return told
 
     def severe_by(day: float) -> Floats:
         return np.bincount(near[fell & (severe_day * DAY_S <= day * DAY_S)], minlength=near_count) / near_size
 
     infected = np.bincount(near[course.who["infected_day"] >= 0], minlength=near_count) / near_size
-    arrival = np.full(near_count, np.inf)
-    np.minimum.at(arrival, near[fell], severe_day[fell] * DAY_S)
+    first = np.full(near_count, np.inf)
+    np.minimum.at(first, near[fell], severe_day[fell] * DAY_S)
+    peak = on_grid(severe_by(days), 0.0)
+    arrival = on_grid(first, np.inf, mixed=False)
+    by_cell = np.full(lived, np.inf)
+    np.minimum.at(by_cell, cell, first[near])  # where a cell belongs to two neighbourhoods it comes with the first of them
+    arrival[town.place] = np.where(agents > 0, by_cell, arrival[town.place])
     frames = np.stack([on_grid(severe_by(t / DAY_S), 0.0) for t in frame_s]) if len(frame_s) else None
     return Member(
-        on_grid(severe_by(days), 0.0),
-        on_grid(arrival, np.inf),
-        on_grid(np.where(np.isfinite(arrival), future.duration_s, np.inf), np.inf),
+        peak,
+        arrival,
+        np.where(np.isfinite(arrival), future.duration_s, np.inf).astype(np.float32),
         {INFECTED_SHARE.name: on_grid(infected, 0.0)},
         frames,
         {
@@ -227,7 +239,9 @@ def _member(world: World, future: Future, town: Town, disease: Disease, course: 
             "deaths": float(daily[:, NEW_DEAD].sum() * each),
             "without_bed": float(daily[:, NO_BED_FOUND].sum() * each),
         },
-        courses_of(daily[:, NEW_REPORTED] * each, daily[:, BEDS] * each, daily[:, ICU_BEDS] * each, daily[:, NEW_DEAD] * each, disease)
+        courses_of(
+            daily[:, NEW_REPORTED] * each, daily[:, BEDS] * each, daily[:, ICU_BEDS] * each, daily[:, NEW_DEAD] * each, disease
+        )
         | {"quarantined": by_day(daily[:, QUARANTINED] * each)},
     )
 
@@ -236,7 +250,9 @@ def courses_of(cases: Floats, beds: Floats, icu: Floats, dead: Floats, disease: 
     """What a run tells of the whole town at the end of each day. R_t is 0 where too few cases were reported to tell it."""
     r_t = np.zeros(cases.size)
     if cases.size > WINDOW_D:
-        told = reproduction(cases, serial_interval(disease.serial_mean_d, disease.serial_sd_d, cases.size + 1), window=WINDOW_D, quantiles=())
+        told = reproduction(
+            cases, serial_interval(disease.serial_mean_d, disease.serial_sd_d, cases.size + 1), window=WINDOW_D, quantiles=()
+        )
         r_t[told.last_day] = np.where(told.cases >= CASES_LEAST, told.mean, 0.0)
     return {
         "new_cases_per_d": by_day(cases),
@@ -256,23 +272,37 @@ KNOBS: Mapping[str, Knob] = {
     "disease": Knob("1", 0.0, 0.0, 1.0, "which: 0 is COVID-19 of early 2020, 1 is Ebola of 2014 (parts of it unverified)"),
     "transmission_factor": Knob("1", 0.0, 1.0, 5.0, "multiplies the chance that a contact infects"),
     "silent_factor": Knob("1", 0.0, 1.0, 1.0, "how infectious one is before and without symptoms (covasim: 1)"),
-    "home_mean": Knob("persons", 1.5, 3.311, 8.0, "people in a home; usual: Brazil, UN 2019"),
+    "home_mean": Knob("persons", 1.5, 3.311, 8.0, "people in a home, to a tenth; usual: Brazil, UN 2019"),
     "near_contacts": Knob("persons", 0.0, 10.0, 60.0, "neighbours met in a day; covasim has 20 in the community (estimate)"),
     "far_contacts": Knob("persons", 0.0, 10.0, 60.0, "people of the whole town met in a day"),
     "tested_per_d": Knob("1", 0.0, 0.1, 1.0, "chance to be tested on a day with symptoms: a planning assumption (unverified)"),
-    "beds_per_1000": Knob("1", 0.0, 0.5, 20.0, "hospital beds free for these ill, of 1,000 people: a planning assumption (unverified)"),
+    "beds_per_1000": Knob(
+        "1", 0.0, 0.5, 20.0, "hospital beds free for these ill, of 1,000 people: a planning assumption (unverified)"
+    ),
 }
 AGENT_KNOBS: Mapping[str, Knob] = {
     **KNOBS,
-    "people_per_agent": Knob("persons", 1.0, 4.0, 100.0, "how many people one agent stands for; never fewer than 1,000 agents"),
+    "people_per_agent": Knob(
+        "persons",
+        0.0,
+        0.0,
+        100.0,
+        "how many people one agent stands for; 0: as many as make 100,000 agents; never fewer than 1,000 agents",
+    ),
     "school_contacts": Knob("persons", 0.0, 20.0, 60.0, "pupils met in a day (Kerr et al. 2021)"),
     "work_contacts": Knob("persons", 0.0, 16.0, 60.0, "colleagues met in a day (Kerr et al. 2021)"),
     "test_sensitivity": Knob("1", 0.0, 1.0, 1.0, "chance that a test finds an infectious person"),
     "result_days": Knob("d", 0.0, 2.0, 10.0, "days from test to result: a planning assumption (unverified)"),
-    "other_ill": Knob("1", 0.0, 0.002, 0.1, "share of people with such symptoms from something else (unverified); makes tests, no cases"),
+    "other_ill": Knob(
+        "1", 0.0, 0.002, 0.1, "share of people with such symptoms from something else (unverified); makes tests, no cases"
+    ),
     "icu_per_1000": Knob("1", 0.0, 0.05, 5.0, "intensive care beds free, of 1,000 people: a planning assumption (unverified)"),
-    "vaccine_infection": Knob("1", 0.0, 0.6, 1.0, "share of infections that a vaccine prevents: a planning assumption (unverified)"),
-    "vaccine_severe": Knob("1", 0.0, 0.8, 1.0, "share of severe courses that it prevents in the others: a planning assumption (unverified)"),
+    "vaccine_infection": Knob(
+        "1", 0.0, 0.6, 1.0, "share of infections that a vaccine prevents: a planning assumption (unverified)"
+    ),
+    "vaccine_severe": Knob(
+        "1", 0.0, 0.8, 1.0, "share of severe courses that it prevents in the others: a planning assumption (unverified)"
+    ),
 }
 SERIES: Mapping[str, Drive] = {
     "seeds": Drive(INFECTED_AT_START, "people of the town who are infected at the start, by lot"),
@@ -297,7 +327,9 @@ PEOPLE_INFECT_EACH_OTHER = Model(
     acts_on={
         **CLOSURES,
         "test": Verb("all", "chance to be tested on a day with symptoms or in quarantine", "1", 0.0, 1.0),
-        "trace_contacts": Verb("all", "chance that a contact who can be named is found and waits at home for 14 days", "1", 0.0, 1.0),
+        "trace_contacts": Verb(
+            "all", "chance that a contact who can be named is found and waits at home for 14 days", "1", 0.0, 1.0
+        ),
         "vaccinate": Verb("all|zone", "persons vaccinated a day, the oldest first", "persons/d", 0.0, 1_000_000.0),
         "surge_beds": Verb("all", "hospital beds more, with intensive care in proportion", "persons", 0.0, 100_000.0),
     },

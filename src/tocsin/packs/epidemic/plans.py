@@ -5,6 +5,8 @@ How much each does, durations and costs are planning assumptions, marked `unveri
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tocsin.pack import Action, Duration, Effect, Plan, PlanLevel
 from tocsin.packs.epidemic.populace import NIGHT_H
 from tocsin.vocabulary import Level, World
@@ -13,16 +15,16 @@ UNVERIFIED = "how much each measure does, durations and costs: planning assumpti
 DAY_MIN = 24 * 60.0
 
 
-def _action(name: str, do: str, role: str, days: tuple[float, float, float], *effects: Effect, cost: float, level: str = "") -> Action:
+def _action(
+    name: str, do: str, role: str, days: tuple[float, float, float], *effects: Effect, cost: float, level: str = ""
+) -> Action:
     low, usual, high = (d * DAY_MIN for d in days)
-    return Action(
-        name, do, role, Duration(low, usual, high), effects, level=level, cost=cost, deadline_min=365 * DAY_MIN
-    )
+    return Action(name, do, role, Duration(low, usual, high), effects, level=level, cost=cost, deadline_min=365 * DAY_MIN)
 
 
 def _actions(world: World) -> dict[str, Action]:
     people = max(float(world.people(NIGHT_H).sum()), 1.0)
-    doses, beds = round(people * 0.002), max(1.0, round(people / 1000.0 * 0.5))
+    doses, beds = max(1.0, round(people * 0.002)), max(1.0, round(people / 1000.0 * 0.5))
     soon, week, month = (0.5, 1.0, 2.0), (3.0, 5.0, 10.0), (14.0, 21.0, 30.0)
     made = (
         _action("warn everybody", "Tell the public how it spreads, and to stay at home when ill", "commander", (0.1, 0.2, 0.5),
@@ -65,16 +67,39 @@ def plans(world: World) -> tuple[Plan, ...]:
         ),
         level=Level.YELLOW,
         levels=(
-            PlanLevel("alert", Level.YELLOW, enter=f"new_cases_per_d >= {few:g} persons/d", leave=f"new_cases_per_d < {few / 2:g} persons/d"),
-            PlanLevel("wave", Level.ORANGE, enter=f"new_cases_per_d >= {many:g} persons/d", leave=f"new_cases_per_d < {many / 2:g} persons/d"),
+            PlanLevel(
+                "alert",
+                Level.YELLOW,
+                enter=f"new_cases_per_d >= {few:g} persons/d",
+                leave=f"new_cases_per_d < {few / 2:g} persons/d",
+            ),
+            PlanLevel(
+                "wave",
+                Level.ORANGE,
+                enter=f"new_cases_per_d >= {many:g} persons/d",
+                leave=f"new_cases_per_d < {many / 2:g} persons/d",
+            ),
         ),
         basis=(UNVERIFIED,),
     )
     return (
-        Plan("wait and watch", "epidemic", "Do nothing but watch: what every other plan is measured against", (watch,), basis=(UNVERIFIED,)),
+        Plan(
+            "wait and watch",
+            "epidemic",
+            "Do nothing but watch: what every other plan is measured against",
+            (watch,),
+            basis=(UNVERIFIED,),
+        ),
         plan("warn", "Tell the public and leave it to them", "warn everybody", level=Level.BLUE),
         plan("close schools", "Warn, and close schools", "warn everybody", "close schools"),
-        plan("keep distance", "Warn, work from home, no gatherings", "warn everybody", "work from home", "keep distance", level=Level.ORANGE),
+        plan(
+            "keep distance",
+            "Warn, work from home, no gatherings",
+            "warn everybody",
+            "work from home",
+            "keep distance",
+            level=Level.ORANGE,
+        ),
         plan("test and trace", "Warn, test early and find contacts", "warn everybody", "test", "trace contacts"),
         plan("vaccinate", "Warn, and vaccinate the oldest first", "warn everybody", "vaccinate"),
         plan("surge beds", "Warn, and open more hospital beds", "warn everybody", "surge beds"),
@@ -89,8 +114,6 @@ def plans(world: World) -> tuple[Plan, ...]:
 
 
 def _at(action: Action, level: str) -> Action:
-    from msgspec.structs import replace
-
     return replace(action, level=level)
 
 
@@ -103,5 +126,10 @@ def options(world: World) -> Plan:
             name, f"No gatherings in {zone}", "police", (0.5, 1.0, 2.0), Effect("lower_contacts", zone, 0.5), cost=10_000.0
         )
     return Plan(
-        "all options", "epidemic", "Every measure that may be taken here", tuple(actions.values()), level=Level.ORANGE, basis=(UNVERIFIED,)
+        "all options",
+        "epidemic",
+        "Every measure that may be taken here",
+        tuple(actions.values()),
+        level=Level.ORANGE,
+        basis=(UNVERIFIED,),
     )

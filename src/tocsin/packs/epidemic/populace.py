@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 NIGHT_H, DAY_H = 3.0, 14.0
 BLOCK_M = 500.0  # jobs are put together in squares of this size
 AGENTS_LEAST = 1_000  # a small place is not thinned out below so many agents
+AGENTS_USUAL = 100_000  # how many there are where nobody says: a future of 120 days then takes about a second
 NEIGHBOURHOOD = 2_000  # persons
 # UN World Population Prospects for Brazil by ten years of age, the last 80 and older, as covasim 4.0.1 has them (covasim/data/country_age_data.py)
 AGES_BRAZIL = (29.076912, 31.160447, 34.104644, 34.476764, 29.462008, 24.421199, 16.896864, 8.801551, 4.159028)
@@ -40,8 +41,10 @@ def town_of(world: World, knobs: Mapping[str, float]) -> Town:
     night = np.asarray(world.people(NIGHT_H), np.float64)
     total = float(night.sum())
     if total < 2.0:
-        raise InputError(f"epidemic: {total:g} people live in this twin; build it with --population, since people infect each other")
-    per_agent = max(1.0, min(knobs["people_per_agent"], total / AGENTS_LEAST))
+        raise InputError(
+            f"epidemic: {total:g} people live in this twin; build it with --population, since people infect each other"
+        )
+    per_agent = max(1.0, min(knobs["people_per_agent"] or total / AGENTS_USUAL, total / AGENTS_LEAST))
     place = np.flatnonzero(night > 0)
     x_m, y_m = world.grid.centre(place)
     zone = world.zones.zone_of[place].astype(np.int64) + 1
@@ -56,7 +59,7 @@ def town_of(world: World, knobs: Mapping[str, float]) -> Town:
     else:
         remarks.append("no schools in the twin: one is taken for each neighbourhood")
     habits = Habits(
-        home_mean=knobs["home_mean"],
+        home_mean=round(knobs["home_mean"], 1),  # to a tenth, so that a few towns serve many futures
         age_shares=AGES_BRAZIL,
         neighbourhood=max(100, round(NEIGHBOURHOOD / per_agent)),
     )
@@ -73,7 +76,7 @@ def _jobs(world: World, day: Floats) -> Sites | None:
     west, south, _, _ = world.grid.bounds_m
     col, row = ((v - low) // BLOCK_M for v, low in ((x_m, west), (y_m, south)))
     _, first, block = np.unique(row * 1_000_000 + col, return_index=True, return_inverse=True)
-    weight = np.bincount(block, day[place])
+    weight = np.bincount(block, day[place]).astype(np.float64)
     x, y = (np.bincount(block, day[place] * v) / weight for v in (x_m, y_m))
     return Sites(x, y, weight, world.zones.zone_of[place[first]].astype(np.int64) + 1)
 
@@ -102,8 +105,15 @@ class _Recipe:
         return isinstance(other, _Recipe) and other.digest == self.digest
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _made(recipe: _Recipe) -> Populace:
     return make_people(
-        recipe.count, recipe.x_m, recipe.y_m, recipe.zone, habits=recipe.habits, schools=recipe.schools, works=recipe.works, seed=SEED
+        recipe.count,
+        recipe.x_m,
+        recipe.y_m,
+        recipe.zone,
+        habits=recipe.habits,
+        schools=recipe.schools,
+        works=recipe.works,
+        seed=SEED,
     )

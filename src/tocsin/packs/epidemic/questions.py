@@ -28,7 +28,9 @@ COLUMNS = (
     ),
 )  # fmt: skip
 SERIAL = {
-    "serial_mean_d": Knob("d", 1.1, 3.96, 60.0, "mean serial interval; COVID-19 3.96 (Du et al. 2020), Ebola 15.3 (WHO 2014), influenza 2.6"),
+    "serial_mean_d": Knob(
+        "d", 1.1, 3.96, 60.0, "mean serial interval; COVID-19 3.96 (Du et al. 2020), Ebola 15.3 (WHO 2014), influenza 2.6"
+    ),
     "serial_sd_d": Knob("d", 0.1, 4.75, 60.0, "its standard deviation; COVID-19 4.75, Ebola 9.3, influenza 1.5"),
     "window_d": Knob("d", 1.0, 7.0, 60.0, "days that are looked at together"),
     "left_out_d": Knob("d", 0.0, 0.0, 60.0, "last days to leave out because reports are still coming in"),
@@ -55,11 +57,11 @@ def _daily(table: Table, settings: Mapping[str, float]) -> tuple[NDArray[np.date
     if days > DAYS_MOST:
         raise InputError(f"epidemic: {days:,} days from {first} to {last}; wanted {DAYS_MOST:,} at most: a date may be wrong")
     at = ((onset[known] - first) / DAY).astype(np.int64)
-    cases = np.bincount(at, count[known], days)
+    cases = np.bincount(at, count[known], days).astype(np.float64)
     imported = np.zeros(days)
     if "imported" in table:
         told = np.nan_to_num(np.asarray(table["imported"], np.float64))
-        imported = np.bincount(at, told[known], days)
+        imported = np.bincount(at, told[known], days).astype(np.float64)
     if "reported" in table:
         late = (np.asarray(table["reported"]).astype("datetime64[D]") - onset) / DAY
         late = late[known & np.isfinite(late)]
@@ -85,7 +87,9 @@ def r_t(_world: World | None, table: Table, settings: Mapping[str, float]) -> An
     )
     thin = told.cases < CASES_LEAST
     if thin.any():
-        remarks.append(f"{int(thin.sum()):,} of {thin.size:,} windows have fewer than {CASES_LEAST:.0f} cases: there R_t is mostly the prior (mean 5)")
+        remarks.append(
+            f"{int(thin.sum()):,} of {thin.size:,} windows have fewer than {CASES_LEAST:.0f} cases: there R_t is mostly the prior (mean 5)"
+        )
     low, p05, middle, p95, high = told.quantile.T
     return Answer(
         {"r_t": Estimate(float(told.mean[-1]), float(p05[-1]), float(middle[-1]), float(p95[-1]), "1")},
@@ -98,7 +102,15 @@ def r_t(_world: World | None, table: Table, settings: Mapping[str, float]) -> An
             "r_t_middle": middle,
             "r_t_high": high,
         },
-        {"day": "time", "cases": "persons", "cases_in_window": "persons", "r_t": "1", "r_t_low": "1", "r_t_middle": "1", "r_t_high": "1"},
+        {
+            "day": "time",
+            "cases": "persons",
+            "cases_in_window": "persons",
+            "r_t": "1",
+            "r_t_low": "1",
+            "r_t_middle": "1",
+            "r_t_high": "1",
+        },
         (*remarks, "r_t_low and r_t_high hold 95 %; the figure's low and high 90 %; each stands at the last day of its window"),
     )
 

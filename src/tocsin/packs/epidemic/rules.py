@@ -20,7 +20,11 @@ LATE_S = 3 * DAY_S  # a site that has reported nothing for three days is blind
 CASES_UNUSUAL: Rule = ears(
     "cases_unusual",
     CASES,
-    Limits({Level.YELLOW: 3.0}, "1", "Hutwagner et al. 2003, J Urban Health 80, suppl. 1, i89-i96: C2 above 3 (unverified as a criterion to warn the public)"),
+    Limits(
+        {Level.YELLOW: 3.0},
+        "1",
+        "Hutwagner et al. 2003, J Urban Health 80, suppl. 1, i89-i96: C2 above 3 (unverified as a criterion to warn the public)",
+    ),
     max_age_s=LATE_S,
     meaning="more cases than in the week before",
 )
@@ -48,12 +52,16 @@ HOSPITALS_FILL: Rule = threshold(
 )
 
 
-def judge_growth(window: Window, before: NDArray[np.int8]) -> Verdict:
+def judge_growth(window: Window, _before: NDArray[np.int8]) -> Verdict:
     """R_t of the last week at each site: yellow where it is above 1 with 97.5 %, orange above 1.5; blind where days are missing."""
     count = on_grid(window.value, window.age_s, window.good, step_s=DAY_S, count=LOOK_BACK_D)
     sites = len(window.sites)
     newest_s = np.where(window.good, window.age_s, np.inf).min(axis=1, initial=np.inf) if sites else np.zeros(0)
-    level, value, reason = np.full(sites, Level.BLIND, np.int8), np.full(sites, np.nan), ["no complete counts of two weeks"] * sites
+    level, value, reason = (
+        np.full(sites, Level.BLIND, np.int8),
+        np.full(sites, np.nan),
+        ["no complete counts of two weeks"] * sites,
+    )
     serial = serial_interval(COVID_2020.serial_mean_d, COVID_2020.serial_sd_d, LOOK_BACK_D)
     for k in range(sites):
         known = np.isfinite(count[k])

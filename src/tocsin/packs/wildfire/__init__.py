@@ -45,8 +45,8 @@ PACK = Pack(
     plans=plans,
     chain=CHAIN,
     options=options,
-    facts=FACTS,
     outlook=outlook,
+    facts=FACTS,
     questions=(DANGER,),
     public=PublicWords(
         "Wildfire",

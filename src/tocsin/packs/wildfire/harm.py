@@ -33,4 +33,6 @@ HARM = Harm(
     worth_unit="EUR",
     worth_source="Huizinga, de Moel & Szewczyk 2017, JRC105688, construction cost per m2 of floor, Brazil, 2010 prices; the structure alone",
     words={"people_in_danger": "people whom the fire reaches"},
+    # 346, 1,730 and 3,459 kW/m are the 100, 500 and 1,000 Btu/ft/s of the fire characteristics chart (Andrews & Rothermel 1982, INT-131); the others are for the eye
+    shown_from=(1.0, 346.0, 1_730.0, 3_459.0, 10_000.0, 30_000.0),
 )
