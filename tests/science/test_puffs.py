@@ -168,13 +168,13 @@ def test_nonsense_is_refused() -> None:
         Wind.of(np.zeros(3), np.zeros(3), np.zeros(2))
     with pytest.raises(InputError, match="GB; wanted at most"):
         breathed(
-            [steady(x_m=500_000.0)],
+            [steady(x_m=100_000.0)],
             Wind.of(3.0, 270.0),
             grows(1),
             windows_s=(28_800.0,),
             x_min_m=0.0,
-            y_max_m=500_000.0,
-            cell_m=200.0,
+            y_max_m=250_000.0,
+            cell_m=100.0,
             shape=(5_000, 5_000),
             duration_s=36_000.0,
         )
