@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -69,13 +68,14 @@ def ours(populace: Populace, days: int) -> tuple[float, float]:
 def on_their_people(people: int, days: int) -> tuple[Callable[[], tuple[float, float]], Callable[[], tuple[float, float]]]:
     """Runs of covasim and of ours on the same people."""
     import covasim
-
     from tests.science.covasim_twin import EQUAL, covasim_run, people_of
 
     def sim() -> object:
         measures = [
             covasim.test_prob(symp_prob=TESTED, asymp_prob=0.0),
-            covasim.contact_tracing(trace_probs=dict(h=TRACED, s=TRACED, w=TRACED, c=0.0), trace_time=dict(h=1, s=1, w=1, c=1)),
+            covasim.contact_tracing(
+                trace_probs={"h": TRACED, "s": TRACED, "w": TRACED, "c": 0.0}, trace_time={"h": 1, "s": 1, "w": 1, "c": 1}
+            ),
         ]
         return covasim_run(people, SEEDS, days, 1, interventions=measures)
 
@@ -96,13 +96,18 @@ def on_their_people(people: int, days: int) -> tuple[Callable[[], tuple[float, f
     return theirs, mine
 
 
+def resident_most_mb() -> float:
+    """The most memory that this process has held (Linux). Not ru_maxrss, in which a child begins with its parent's."""
+    row = next(line for line in Path("/proc/self/status").read_text("ascii").splitlines() if line.startswith("VmHWM"))
+    return float(row.split()[1]) / 1024.0
+
+
 def peak_mb(people: int) -> tuple[float, float, float, float]:
     """Of a process of its own: MB before anything was made and at its peak, infections, and seconds of its run."""
     code = (
-        "import resource, sys; sys.argv=['x']; from benchmarks.epidemic import *\n"
-        "ours(town(2_000), 2); a = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"t = town({people}); s, n = ours(t, {DAYS})\n"
-        "print(a / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, n, s)"
+        "import sys; sys.argv=['x']; from benchmarks.epidemic import *\n"
+        f"ours(town(2_000), 2); a = resident_most_mb(); t = town({people}); s, n = ours(t, {DAYS})\n"
+        "print(a, resident_most_mb(), n, s)"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]

@@ -172,7 +172,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(
 def test_an_unknown_hazard_is_told_with_those_that_there_are(twin: Path) -> None:
     code, _, err = run("simulate", "plague", twin, "--level", "2m@lake")
     assert code == 1
-    assert "no pack for 'plague'; installed: flood" in err
+    assert "no pack for 'plague'; installed: " in err
 
 
 def test_a_folder_that_holds_something_else_is_not_replaced(twin: Path, tmp_path: Path) -> None:

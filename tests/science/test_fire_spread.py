@@ -19,6 +19,7 @@ from tocsin.science.fire_spread import (
     crown_critical_intensity_kw_per_m,
     crown_length_to_width,
     crown_rate_m_per_min,
+    ember_distance_m,
     flame_length_m,
     head_fire,
     length_to_width,
@@ -205,3 +206,14 @@ def test_crown_rate_turns_passive_where_the_needles_are_too_thin():
 
 def test_flame_length_of_500_btu_per_foot_and_second_is_that_of_byram():
     assert flame_length_m(500 * KW_PER_M) / M_PER_FT == pytest.approx(0.45 * 500**0.46)
+
+
+def test_embers_fly_as_far_as_the_behave_tests_print(monkeypatch):
+    monkeypatch.setattr(fire_spread, "cured_share", lambda m: 1.333 - 1.11 * np.asarray(m))
+    intensity = _behave(124, 5, 0, 0.30, 0).intensity_kw_per_m
+    far = ember_distance_m(intensity, 5 * fire_spread.MPH * 1.15, 30 * M_PER_FT)
+    assert float(far) / 1609.344 == pytest.approx(0.132964, abs=1e-6)  # miles, over level ground
+
+
+def test_embers_fly_nowhere_without_wind_or_fire():
+    assert ember_distance_m([0.0, 500.0, 500.0], [5.0, 0.0, 5.0])[:2].tolist() == [0.0, 0.0]

@@ -68,6 +68,13 @@ def there_are(world: World, sorts: tuple[str, ...], most: int = 12) -> str:
     return (", ".join(names[:most]) + more) or "none"
 
 
+def point_at(world: World, place: int) -> str:
+    """The middle of a cell as a point's name: "lon,lat", to a tenth of a metre."""
+    x_m, y_m = world.grid.centre(place)
+    lon, lat = _to_lonlat(world.grid.crs).transform(float(x_m), float(y_m))
+    return f"{lon:.6f},{lat:.6f}"
+
+
 def stands_in(site: str, gauges: Sequence[GaugeAt], water: str, waters: int) -> bool:
     """True where a gauge is one of a water's: by the water that it is said to stand in, its name, its site, or as there is one water only."""
     gauge = next((g for g in gauges if g.site == site), None)

@@ -44,7 +44,7 @@ EBOLA_2014 = Disease(
         "70.8 % of cases died; shape of the incubation: King et al. 2015, Proc R Soc B 282:20150347 (gamma, shape 3); unverified: 4.2 d (sd 6.4) in "
         "hospital to death, 11.8 d (sd 6.1) to discharge, transmission and the weights of its layers"
     ),
-    transmission=0.12,
+    transmission=0.11,
     layer_weight=(1.0, 0.05, 0.05, 0.05, 0.02),
     latent=Wait(11.4, 6.58, "gamma"),
     to_symptoms=Wait(0.0, 0.0),

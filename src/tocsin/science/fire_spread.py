@@ -222,6 +222,23 @@ def flame_length_m(intensity_kw_per_m: ArrayLike) -> Floats:
     return 0.45 * M_PER_FT * (np.asarray(intensity_kw_per_m, np.float64) / KW_PER_M) ** 0.46
 
 
+def ember_distance_m(intensity_kw_per_m: ArrayLike, wind_m_per_s: ArrayLike, cover_height_m: ArrayLike = 0.0) -> Floats:
+    """How far at most the wind carries embers that can still light something, from a surface fire over level ground.
+
+    Albini 1983 (INT-309) with the embers' drift before they rise, as `behave` has it; wind at 10 m over open ground, `cover_height_m` of what stands downwind. For one
+    front without trees that torch; not for crown fires, whose embers fly farther. It tells how far and never how many.
+    """
+    wind = np.asarray(wind_m_per_s, np.float64) * WIND_10M_TO_20FT / MPH
+    heat = np.asarray(intensity_kw_per_m, np.float64) / KW_PER_M
+    flies = (wind > 0.0) & (heat > 0.0)
+    u, i = np.where(flies, wind, 1.0), np.where(flies, heat, 1.0)
+    height_ft = 1.055 * np.sqrt(322.0 * (0.474 * u) ** -1.01 * i)
+    cover_ft = np.maximum(np.maximum(np.asarray(cover_height_m, np.float64) / M_PER_FT, 2.2 * height_ft**0.337 - 4.0), 1e-7)
+    up = height_ft / cover_ft
+    miles = 0.000718 * u * np.sqrt(cover_ft) * (0.362 + np.sqrt(up) / 2.0 * np.log(up)) + 0.000278 * u * height_ft**0.643
+    return np.asarray(np.where(flies, np.maximum(miles, 0.0), 0.0) * 5_280.0 * M_PER_FT)
+
+
 def wind_adjustment(depth_ft: ArrayLike, canopy: Canopy | None = None) -> Floats:
     """Wind at midflame over wind 20 ft above the vegetation. Andrews 2012, RMRS-GTR-266: sheltered where crowns fill more than 5 % of the space.
 

@@ -10,6 +10,7 @@ import pytest
 from tocsin.decision.check_plan import check_plan
 from tocsin.decision.futures import draw
 from tocsin.flows.information import usual_spreads
+from tocsin.interfaces.pictures import classes_of
 from tocsin.pack import Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
 from tocsin.packs.wildfire.plans import exposed_zones
 from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL
@@ -99,6 +100,7 @@ def test_a_fire_comes_to_the_lee_side_later_and_burns_where_it_started_from_the_
     assert (np.diff(at[1, 2:]) > 0).all()
     assert member.peak.max() > 0
     assert member.companions["flame_length_m"].max() > 0
+    assert ((member.companions["ember_distance_m"] > 0) == (member.peak > 0)).all()
     assert member.courses["burnt_ha"].value[-1] == pytest.approx(member.notes["burnt_ha"])
     assert (np.diff(member.courses["burnt_ha"].value) >= 0).all()
 
@@ -248,6 +250,14 @@ def test_danger_of_the_published_days_and_of_a_day_that_lacks_a_number() -> None
     assert any("1 of 3 days" in remark for remark in answer.remarks)
     with pytest.raises(InputError, match="twice"):
         danger(None, {**table, "time": table["time"][[0, 0, 1]]}, settings)
+
+
+def test_its_colours_part_a_creeping_fire_from_one_that_nobody_can_stop() -> None:
+    bounds = [low for low, _ in classes_of(PACK.harm)]
+    assert bounds == sorted(bounds)
+    assert len(bounds) == 6
+    assert bounds[0] < 100.0
+    assert bounds[-1] > 1_730.0
 
 
 def test_the_rules_judge_fire_weather_and_satellite_detections() -> None:

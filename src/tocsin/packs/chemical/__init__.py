@@ -7,6 +7,7 @@ from tocsin.packs.chemical.cases import CASES
 from tocsin.packs.chemical.chain import CHAIN
 from tocsin.packs.chemical.harm import HARM
 from tocsin.packs.chemical.model import GAS_SPREADS
+from tocsin.packs.chemical.outlook import outlook
 from tocsin.packs.chemical.plans import options, plans
 from tocsin.packs.chemical.quantities import GASES, LEL_SHARE, TEMPERATURE, WIND_FROM, WIND_SPEED
 from tocsin.packs.chemical.questions import SOURCE
@@ -21,6 +22,7 @@ PACK = Pack(
     plans=plans,
     chain=CHAIN,
     options=options,
+    outlook=outlook,
     facts=(FactKind("wind_m_per_s", "m/s", "", 0.0, 120.0, "the wind", drive="wind_speed", observed="wind_speed"),),
     questions=(SOURCE,),
     knowledge=(

@@ -31,7 +31,7 @@ def source(world: World | None, table: Table, settings: Mapping[str, float]) -> 
     names, lon, lat, reading, sees = _by_sensor(table, kept, settings)
     to_metres, to_lonlat = _frame(world, lon, lat)
     sensor_x, sensor_y = to_metres(lon, lat)
-    x_m, y_m, cell_m = _candidates(world, sensor_x, sensor_y, settings["reach_km"] * 1000.0)
+    x_m, y_m, cell_m = candidates(world, sensor_x, sensor_y, settings["reach_km"] * 1000.0)
     east, north = going_to(table["wind_speed"][kept & windy], table["wind_from"][kept & windy])
     ground = next(name for name in GROUNDS if WIDE[name] == round(settings["ground"]))
     found = find_source(
@@ -116,7 +116,7 @@ def _frame(world: World | None, lon: NDArray[np.float64], lat: NDArray[np.float6
     )
 
 
-def _candidates(
+def candidates(
     world: World | None, x_m: NDArray[np.float64], y_m: NDArray[np.float64], reach_m: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Middles of the cells where it may be, and their side: those of a square about the sensors, within the twin where there is one."""

@@ -8,6 +8,7 @@ from tocsin.packs.wildfire.chain import CHAIN
 from tocsin.packs.wildfire.facts import FACTS
 from tocsin.packs.wildfire.harm import HARM
 from tocsin.packs.wildfire.model import FIRE_SPREADS
+from tocsin.packs.wildfire.outlook import outlook
 from tocsin.packs.wildfire.plans import options, plans
 from tocsin.packs.wildfire.quantities import (
     AIR_TEMPERATURE,
@@ -44,6 +45,7 @@ PACK = Pack(
     plans=plans,
     chain=CHAIN,
     options=options,
+    outlook=outlook,
     facts=FACTS,
     questions=(DANGER,),
     public=PublicWords(

@@ -13,6 +13,7 @@ from tocsin.pack.places import places_of
 from tocsin.packs.wildfire.quantities import (
     AIR_TEMPERATURE,
     ELEVATION,
+    EMBER_DISTANCE,
     FIRELINE_INTENSITY,
     FLAME_LENGTH,
     FUEL_MODEL,
@@ -23,7 +24,7 @@ from tocsin.packs.wildfire.quantities import (
     WIND_SPEED,
 )
 from tocsin.science.fire_growth import FireLine, FireProblem, FireRun, Weather, line_along, spread
-from tocsin.science.fire_spread import Canopy, Moisture
+from tocsin.science.fire_spread import Canopy, Moisture, ember_distance_m
 from tocsin.science.fire_weather import dead_fuel_moisture
 from tocsin.vocabulary import InputError, Member, NotFound, Series, World
 
@@ -66,6 +67,7 @@ def fire_spreads(world: World, future: Future, effects: Sequence[Effect], frame_
         {
             FLAME_LENGTH.name: run.flame_length_m.reshape(-1).astype(np.float32),
             SPREAD_RATE.name: run.rate_m_per_min.reshape(-1).astype(np.float32),
+            EMBER_DISTANCE.name: _embers(problem, arrival, heat),
         },
         np.stack([np.where(arrival <= t, heat, np.float32(0.0)) for t in frame_s]) if len(frame_s) else None,
         {
@@ -200,6 +202,16 @@ def _lines(world: World, effects: Sequence[Effect]) -> tuple[FireLine, ...]:
     return tuple(made)
 
 
+def _embers(problem: FireProblem, arrival_s: NDArray[np.float64], heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far embers of the front may fly in the wind that blows as it comes. Nothing is set alight by them here."""
+    burns = np.flatnonzero(np.isfinite(arrival_s))
+    begins = np.array([w.begin_s for w in problem.weather])
+    wind = np.array([w.wind_m_per_s for w in problem.weather])[np.searchsorted(begins, arrival_s[burns], side="right") - 1]
+    far = np.zeros(arrival_s.size, np.float32)
+    far[burns] = ember_distance_m(heat[burns], wind, problem.canopy.height_m)
+    return far
+
+
 def _burnt(run: FireRun, cell_ha: float, duration_s: float) -> Series:
     times = np.linspace(0.0, duration_s, COURSE_POINTS)
     order = np.sort(run.arrival_s[np.isfinite(run.arrival_s)])
@@ -259,6 +271,6 @@ FIRE_SPREADS = Model(
     },
     source="Rothermel 1972 (INT-115), Albini 1976 (INT-30), Andrews 2018 (RMRS-GTR-371); fuels: Anderson 1982 (INT-122), Scott & Burgan 2005 (RMRS-GTR-153); shape: Anderson 1983 (INT-305); "
     "crowns: Van Wagner 1977, Cruz et al. 2005; wind at midflame: Andrews 2012 (RMRS-GTR-266); dead fuel moisture: Cohen & Deeming 1985 (PSW-82)",
-    limits="no spotting, no houses that burn, no fire that makes its own wind, one wind for the whole place; rates of spread are wrong by half and more; fuel is as good as its map",
+    limits="embers start no fires (how far they may fly is told), no houses that burn, no fire that makes its own wind, one wind for the whole place; rates of spread are wrong by half and more; fuel is as good as its map",
     forcing=forcing,
 )

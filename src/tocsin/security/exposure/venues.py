@@ -5,7 +5,7 @@ code or the venue's name. When a person who was there tests positive, the venue 
 closes the exact times with the same key. The platform publishes both: it learns neither the venue nor who comes there.
 
 The names are derived as CrowdNotifier v3 does (Lueks et al. 2021, PoPETs 2021(4); technical specification, section "Computing identities and keys"), and
-held against its Android SDK's test vectors (which are from before the step "CN-TIMEKEY": that step alone rests on the text). What is NOT here is its identity-based encryption (pairings on BLS12-381): there, even a seized, unlocked
+held against its Android SDK's test vectors. What is NOT here is its identity-based encryption (pairings on BLS12-381): there, even a seized, unlocked
 phone and the venue's code together do not tell that the phone was there before the venue's key is published. Here they do, for 14 days.
 """
 
@@ -82,14 +82,10 @@ def venue_secrets(payload: bytes) -> VenueSecrets:
 
 def hour_name(payload: bytes, start_s: int, *, length_s: int = HOUR_S) -> bytes:
     """The name of the interval that begins at `start_s` (seconds since 1970, UTC) at the venue with this code."""
+    found = venue_secrets(payload)
     when = length_s.to_bytes(4, "big") + start_s.to_bytes(8, "big")
-    timekey = hashlib.sha256(b"CN-TIMEKEY" + when + venue_secrets(payload).nonce_timekey).digest()
-    return name_from(payload, when, timekey)
-
-
-def name_from(payload: bytes, when: bytes, timekey: bytes) -> bytes:
-    """The last two steps of an hour's name: `when` is the length (4 bytes) and the start (8 bytes), big-endian."""
-    preid = hashlib.sha256(b"CN-PREID" + payload + venue_secrets(payload).nonce_preid).digest()
+    preid = hashlib.sha256(b"CN-PREID" + payload + found.nonce_preid).digest()
+    timekey = hashlib.sha256(b"CN-TIMEKEY" + when + found.nonce_timekey).digest()
     return hashlib.sha256(b"CN-ID" + preid + when + timekey).digest()
 
 

@@ -1,0 +1,131 @@
+"""What comes next by the sensors alone: the running platform asks each pack for a scenario, and says so where the sensors tell nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from tocsin.pack import find_pack
+from tocsin.pack.places import places_of
+from tocsin.pack.weather import wind_now
+from tocsin.science.dispersion import plume
+from tocsin.testing.tiny import TinyWorld
+from tocsin.vocabulary import InputError, Quantity, Window, World
+
+WILDFIRE, CHEMICAL = find_pack("wildfire"), find_pack("chemical")
+
+
+class At(NamedTuple):
+    site: str
+    quantity: str
+    place: int
+    name: str = ""
+    water: str = ""
+
+
+def said(pack_quantities: tuple[Quantity, ...], name: str, values: dict[str, float], age_s: float = 60.0) -> Window:
+    quantity = next(q for q in pack_quantities if q.name == name)
+    column = np.array([[value] for value in values.values()])
+    return Window(quantity, tuple(values), np.full(column.shape, age_s), column, np.isfinite(column))
+
+
+def smoke(**more: dict[str, float]) -> TinyWorld:
+    told: dict[str, dict[str, float]] = {"wind_speed": {"mast": 6.0}, "wind_from": {"mast": 280.0}, **more}
+    return TinyWorld(readings={name: said(WILDFIRE.observes, name, values) for name, values in told.items()})
+
+
+CAMERAS = (At("north", "smoke_probability", 2), At("south", "smoke_probability", 20))
+
+
+def test_a_fire_starts_where_a_sensor_sees_it_in_the_wind_that_blows() -> None:
+    world = smoke(smoke_probability={"north": 0.9, "south": 0.1})
+    assert WILDFIRE.outlook is not None
+    scenario = WILDFIRE.outlook(world, CAMERAS)
+    (ignition,) = (name for name in scenario.series if name.startswith("ignition@"))
+    assert places_of(world, ("point",), ignition.partition("@")[2]).tolist() == [2]
+    assert scenario.series["wind_speed"].at(3600.0) == 6.0
+    assert scenario.series["wind_from"].at(3600.0) == pytest.approx(280.0)
+    assert "air_temperature" not in scenario.series  # the model wants both of the air, or none
+    WILDFIRE.models[0].check(scenario)
+
+
+def test_the_air_is_told_where_both_its_numbers_are_known() -> None:
+    world = smoke(smoke_probability={"north": 0.9}, air_temperature={"mast": 31.0}, relative_humidity={"mast": 20.0})
+    assert WILDFIRE.outlook is not None
+    scenario = WILDFIRE.outlook(world, CAMERAS)
+    assert (scenario.series["air_temperature"].at(0.0), scenario.series["relative_humidity"].at(0.0)) == (31.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("world", "says"),
+    [
+        (smoke(smoke_probability={"north": 0.2}), "no sensor in the twin sees a fire"),
+        (smoke(smoke_probability={"nowhere": 0.9}), "no sensor in the twin sees a fire"),
+        (smoke(smoke_probability={"north": 0.9}, wind_from={}), "no sensor told wind_from"),
+        (smoke(smoke_probability={"north": 0.9}, wind_from={"a": 90.0, "b": 270.0}), "disagree"),
+    ],
+)
+def test_without_a_fire_or_a_wind_a_person_has_to_say(world: World, says: str) -> None:
+    assert WILDFIRE.outlook is not None
+    with pytest.raises(InputError, match=says):
+        WILDFIRE.outlook(world, CAMERAS)
+
+
+def test_the_wind_of_350_and_10_degrees_is_north() -> None:
+    speed, comes_from = (next(q for q in WILDFIRE.observes if q.name == name) for name in ("wind_speed", "wind_from"))
+    world = smoke(wind_from={"a": 350.0, "b": 10.0}, wind_speed={"a": 4.0, "b": 6.0})
+    blows, from_deg = wind_now(world, speed, comes_from, 3600.0)
+    assert blows == pytest.approx(5.0)
+    assert min(from_deg, 360.0 - from_deg) == pytest.approx(0.0, abs=1e-6)
+
+
+# -- gas ---------------------------------------------------------------------------------------------------------------
+
+# sensors east of a source in the westernmost cell of row 1, cells of 100 m, wind from the west; ppm by the plume's own formula
+SOURCE, RATE_KG_PER_S, SPEED = 6, 0.5, 3.0
+SENSORS = {"b": 8, "c": 9, "d": 10, "off": 22}
+PPM_OF_CHLORINE = 8.314462618 * 298.15 / (101_325.0 * 70.906e-3) * 1e6  # ppm of one kg/m3 at 25 degC: the ideal gas
+
+
+def gas_world(readings: dict[str, float]) -> TinyWorld:
+    told = {"chlorine": readings, "wind_speed": {"mast": SPEED}, "wind_from": {"mast": 270.0}}
+    return TinyWorld(cell_m=100.0, readings={name: said(CHEMICAL.observes, name, values) for name, values in told.items()})
+
+
+def read_by_sensors() -> dict[str, float]:
+    grid = TinyWorld(cell_m=100.0).grid
+    x0, y0 = grid.centre(SOURCE)
+    told = {}
+    for name, place in SENSORS.items():
+        x, y = grid.centre(place)
+        kg_per_m3 = float(plume(RATE_KG_PER_S, float(x - x0), float(y - y0), wind_m_per_s=SPEED, stability=4))
+        told[name] = kg_per_m3 * PPM_OF_CHLORINE
+    return told
+
+
+GAS_AT = tuple(At(site, "chlorine", place) for site, place in SENSORS.items())
+
+
+def test_gas_goes_on_from_the_place_and_at_the_rate_that_explain_what_was_smelt() -> None:
+    world = gas_world(read_by_sensors())
+    assert CHEMICAL.outlook is not None
+    scenario = CHEMICAL.outlook(world, GAS_AT)
+    (release,) = (name for name in scenario.series if name.startswith("release@"))
+    (place,) = places_of(world, ("point",), release.partition("@")[2])
+    assert place in (SOURCE, SOURCE + 1)  # on the wind's line; how far upwind the rate and the place share among them
+    rate = scenario.series[release].at(0.0)
+    factor = scenario.knobs["release_factor"]
+    assert rate * factor.low <= RATE_KG_PER_S <= rate * factor.high
+    assert scenario.knobs["substance"].usual == 1.0  # chlorine
+    assert scenario.knobs["wind_turn_deg"].high > 0.0
+    CHEMICAL.models[0].check(scenario)
+
+
+def test_without_a_smell_a_person_has_to_say() -> None:
+    assert CHEMICAL.outlook is not None
+    with pytest.raises(InputError, match="no sensor in the twin smells gas"):
+        CHEMICAL.outlook(gas_world({"b": 0.0}), GAS_AT)
+    with pytest.raises(InputError, match="no sensor in the twin smells gas"):
+        CHEMICAL.outlook(gas_world({"elsewhere": 5.0}), GAS_AT)
