@@ -40,6 +40,7 @@ def test_the_ammonia_tank_of_potchefstroom_comes_out() -> None:
         (-0.40, [1.784, 2.016, 2.21, 2.394, 2.564, 2.714]),
         (-0.20, [1.832, 2.06, 2.25, 2.45, 2.63, 2.77]),
         (0.0, [1.78, 1.96, 2.16, 2.35, 2.56, 2.71]),
+        (0.5, [1.53, 1.68, 1.89, 2.09, 2.32, 2.46]),
     ],
 )
 def test_the_lines_of_the_plume_are_those_of_tscreen(alpha: float, logs: list[float]) -> None:
@@ -56,6 +57,12 @@ def test_the_lines_of_the_plume_are_those_of_tscreen(alpha: float, logs: list[fl
 )
 def test_the_lines_of_the_puff_are_those_of_ccps(alpha: float, logs: list[float]) -> None:
     np.testing.assert_allclose(_along(_PUFF, alpha)[1], logs, rtol=1e-12)
+
+
+def test_the_lines_of_the_plume_end_where_ccps_draws_their_last_corner() -> None:
+    # another transcription of the same curves, by their corners: rounded to two digits there
+    np.testing.assert_allclose(_along(_PLUME, 1.0)[1], [1.28, 1.40, 1.62, 1.83, 2.07, 2.21], atol=0.0101)
+    np.testing.assert_allclose(_along(_PLUME, 3.0)[1], _along(_PLUME, 1.0)[1])  # beyond the trials it stays there
 
 
 def test_light_gas_is_not_dense_and_a_strong_wind_makes_dense_gas_passive() -> None:

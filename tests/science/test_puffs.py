@@ -166,5 +166,17 @@ def test_nonsense_is_refused() -> None:
         Release(0.0, 0.0, np.zeros(1), np.full(1, -1.0))
     with pytest.raises(InputError, match="wind"):
         Wind.of(np.zeros(3), np.zeros(3), np.zeros(2))
+    with pytest.raises(InputError, match="GB; wanted at most"):
+        breathed(
+            [steady(x_m=100_000.0)],
+            Wind.of(3.0, 270.0),
+            grows(1),
+            windows_s=(28_800.0,),
+            x_min_m=0.0,
+            y_max_m=250_000.0,
+            cell_m=100.0,
+            shape=(5_000, 5_000),
+            duration_s=36_000.0,
+        )
     with pytest.raises(InputError, match="no window below"):
         breathed([steady()], Wind.of(3.0, 270.0), grows(6), windows_s=(10.0,), **GRID)

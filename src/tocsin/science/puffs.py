@@ -27,6 +27,7 @@ GROWTH = 0.1  # a puff's way grows by at most so much of itself in one piece
 CALM_M_PER_S = 0.5  # slower wind counts as this: puffs are not for calm air
 TABLE_FROM_M, TABLE_TO_M, TABLE_ROWS = 0.1, 200_000.0, 400
 PUFFS_MOST = 2_000_000
+MEMORY_MOST = 2_000_000_000  # bytes of doses that are remembered for the running means
 LEFT_OUT = (
     0.01  # of the concentration at which gas counts as seen: less than this from one puff on a piece of its way is left out
 )
@@ -203,6 +204,10 @@ def breathed(
     )
     per_limit = 1.0 / (limit * window * step_s)
     most = int(window[window < steps].max(initial=1))
+    if most * 2 * cells * 4 > MEMORY_MOST:
+        raise InputError(
+            f"puffs: {cells:,} cells over {most} steps take {most * cells * 8 / 1e9:.1f} GB; wanted at most {MEMORY_MOST / 1e9:g}: a shorter run or larger cells"
+        )
     total, inside, ring = np.zeros((2, cells)), np.zeros(cells), np.zeros((most, 2, cells), np.float32)
     peak, load = np.zeros(cells), np.zeros(cells)
     arrival, end = np.full(cells, np.inf), np.full(cells, np.inf)
