@@ -254,3 +254,17 @@ def test_what_is_to_come_follows_from_r_t() -> None:
     assert told.table["cases_mean"][-1] > last
     assert told.figures["cases_to_come"].mean == pytest.approx(told.table["cases_mean"].sum(), rel=1e-9)
     assert len(told.table["day"]) == 7
+
+
+def test_the_scenario_for_now_begins_with_those_who_were_reported_and_those_who_were_not() -> None:
+    told = Window(
+        CASES,
+        ("a", "b"),
+        np.array([[DAY_S, 0.0], [DAY_S, 0.0]]),
+        np.array([[3.0, 4.0], [5.0, np.nan]]),
+        np.array([[True, True], [True, False]]),
+    )
+    assert PACK.outlook is not None
+    scenario = PACK.outlook(TinyWorld(readings={CASES.name: told}), ())
+    assert scenario.series["seeds"].at(0.0) == 3.0 * 12.0
+    AGENTS.check(scenario)

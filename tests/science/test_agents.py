@@ -253,3 +253,39 @@ def test_a_factor_above_one_needs_to_be_announced() -> None:
         crowd(100), plain(0.1), FAR_ONLY, Steps(factor=factor), days=10, seeds=np.arange(5), seed=1, factor_most=1.5
     )
     assert told.daily[:, NEW_INFECTED].sum() > 0
+
+
+def test_who_waits_at_home_is_not_infected_where_waiting_is_perfect() -> None:
+    """The first of each home is found on the day that it turns infectious; nothing isolates it, but the others wait apart."""
+    ill = plain(0.5, symptoms=ALWAYS, to_symptoms=Wait(0.0, 0.0))
+    nobody = (0.0,) * 5
+    apart = Mixing(contacts=(0.0,) * 4, isolated=(1.0,) * 5, quarantined=nobody)
+    steps = Steps(test=np.tile([1.0, 0.0, 0.0], (30, 1)), result_days=0, trace=np.ones((30, 5)), trace_days=0, quarantine_days=20)
+    people, first = crowd(3_000, home=3), np.arange(0, 3_000, 3)
+    told = spread_among(people, ill, apart, steps, days=30, seeds=first, seed=1).daily
+    assert told[:, NEW_INFECTED].sum() == 0
+    assert told[:, QUARANTINED].max() == 2_000
+    without = spread_among(people, ill, apart, msgspec.structs.replace(steps, trace=None), days=30, seeds=first, seed=1).daily
+    assert without[:, NEW_INFECTED].sum() > 1_900
+
+
+def test_of_several_who_infect_a_person_on_one_day_the_first_by_number_is_named() -> None:
+    """Whoever turned infectious first: homes of three with two infected, who may infect from one day on, and then surely."""
+    long = Wait(40.0, 0.0)
+    sure = plain(1.0, latent=Wait(4.0, 2.0), end_silent=long)
+    factor = np.zeros((19, 1, 5))
+    factor[18:] = 1.0
+    people = crowd(3_000, home=3)
+    first = np.setdiff1d(np.arange(3_000), np.arange(2, 3_000, 3))
+    who = spread_among(people, sure, Mixing(contacts=(0.0,) * 4), Steps(factor=factor), days=19, seeds=first, seed=1).who
+    both = ((who["infectious_day"][0::3] <= 18) & (who["infectious_day"][1::3] <= 18)).nonzero()[0]
+    assert (who["infectious_day"][1::3][both] < who["infectious_day"][0::3][both]).sum() > 100
+    np.testing.assert_array_equal(who["infector"][2::3][both], 3 * both)
+
+
+def test_nobody_is_vaccinated_twice_by_the_zones_doses_and_those_for_all() -> None:
+    people = msgspec.structs.replace(crowd(10_000, zones=2), age=np.arange(10_000) % 100)
+    doses = np.zeros((5, 3))
+    doses[0, 0] = doses[0, 2] = 1_000.0
+    told = spread_among(people, plain(0.0), FAR_ONLY, Steps(doses=doses), days=5, seeds=np.zeros(0, np.int64), seed=1)
+    assert (told.who["vaccinated_day"] != NEVER).sum() == told.daily[-1, VACCINATED] == 2_000
