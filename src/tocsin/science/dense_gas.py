@@ -93,7 +93,8 @@ class DensePlume(msgspec.Struct, frozen=True):
         return np.asarray(share * warm / (1.0 - share + share * warm))
 
     def half_width_m(self, distance_m: ArrayLike) -> Floats:
-        """Half the width of the cloud downwind: D + 8 l + 2.5 l^(1/3) x^(2/3), l the density length. Source: workbook, section 3."""
+        """Half the width of the cloud downwind: D + 8 l + 2.5 l^(1/3) x^(2/3), l the density length. Source: workbook, section 3
+        (the factors 8 and 2.5 are unverified: written down from memory)."""
         length = self.density_length_m
         return np.asarray(
             self.length_m + 8.0 * length + 2.5 * np.cbrt(length) * np.maximum(np.asarray(distance_m), 0.0) ** (2.0 / 3.0)

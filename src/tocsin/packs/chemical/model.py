@@ -30,7 +30,10 @@ from tocsin.science.puffs import CALM_M_PER_S, Release, Wind, breathed, going_to
 from tocsin.science.toxic import mg_per_m3
 from tocsin.vocabulary import InputError, Member, Series, World
 
-USUAL_WIND_M_PER_S, USUAL_CELSIUS = 3.0, 25.0  # 40 CFR 68.22: 3 m/s and class D, 25 degrees, for US alternative release scenarios
+USUAL_WIND_M_PER_S, USUAL_CELSIUS = (
+    3.0,
+    25.0,
+)  # unverified (written down from memory): 40 CFR 68.22: 3 m/s and class D, 25 degrees, for US alternative release scenarios
 STEP_S, PUFF_S = 60.0, 30.0
 ARRIVES_AT = 0.1  # of AEGL-2 for an hour (or of its fire limit): from this mean of a minute on the cloud is said to have come
 WIDE = {"rural": 0, "urban": 1, "open": 2, "puff": 3}  # the knob `ground`

@@ -30,6 +30,7 @@ ASSET_TAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "substations": (("power", "substation"),),
     "pumping_stations": (("man_made", "pumping_station"),),
     "water_works": (("man_made", "water_works"),),
+    "tanks": (("man_made", "storage_tank"), ("man_made", "gasometer")),
     "masts": (("man_made", "communications_tower"), ("tower:type", "communication")),
 }
 LIFELINES = ("substations", "pumping_stations", "water_works", "masts", "hospitals")
