@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
 
 from tocsin.vocabulary.errors import InputError
 from tocsin.vocabulary.place import Assets, Grid, Line
 from tocsin.vocabulary.world import World
+
+if TYPE_CHECKING:
+    from pyproj import Transformer
 
 
 class GaugeAt(Protocol):
@@ -140,9 +142,13 @@ def _extent(grid: Grid) -> str:
 
 @lru_cache(maxsize=16)
 def _to_grid(crs: str) -> Transformer:
+    from pyproj import Transformer  # a node at the edge has rules and no places
+
     return Transformer.from_crs("EPSG:4326", crs, always_xy=True)
 
 
 @lru_cache(maxsize=16)
 def _to_lonlat(crs: str) -> Transformer:
+    from pyproj import Transformer
+
     return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

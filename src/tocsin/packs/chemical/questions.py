@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
 
 from tocsin.pack import Answer, Column, Knob, Question, Table
 from tocsin.packs.chemical.model import WIDE
@@ -103,6 +102,8 @@ def _by_sensor(
 def _frame(world: World | None, lon: NDArray[np.float64], lat: NDArray[np.float64]):  # type: ignore[no-untyped-def]
     """Degrees to metres and back: the twin's, or a plane that touches the middle of the sensors."""
     if world is not None:
+        from pyproj import Transformer  # a node at the edge asks no questions
+
         there = Transformer.from_crs("EPSG:4326", world.grid.crs, always_xy=True)
         back = Transformer.from_crs(world.grid.crs, "EPSG:4326", always_xy=True)
         return (lambda a, b: tuple(np.asarray(v, np.float64) for v in there.transform(a, b))), (
