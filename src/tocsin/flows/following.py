@@ -30,7 +30,7 @@ from tocsin.science.assimilate import effective
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Comparison, HardLimits, InputError, Note, Record, Series, Verification, record_id
 
-LOOK_EVERY_S = 60.0
+LOOK_EVERY_S = 20.0
 VERIFY_EVERY_S = 1_800.0
 AGAIN_AFTER_S = 1_800.0  # an assessment lives at least so long before readings ask for another
 
@@ -206,7 +206,7 @@ class Following:
         self._is_new = True
 
     def step(self, now: datetime) -> Followed | None:
-        """Look at what came, if anything did and a minute is over since the last look; None where there is nothing to say."""
+        """Look at what came, if anything did and the last look was LOOK_EVERY_S ago; None where there is nothing to say."""
         with self._lock:
             at = self._now
             if at is None or not self._is_new or _younger(self._looked_at, now, LOOK_EVERY_S):
