@@ -50,18 +50,19 @@ def at(time: datetime) -> str:
 
 def test_from_a_meeting_to_a_ruling(tmp_path: Path, centre: Path) -> None:
     ill, near, door, out = tmp_path / "ill.phone", tmp_path / "near.phone", tmp_path / "door.json", tmp_path / "published"
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    # two days ago: a key is handed out from two hours after its own day on, so yesterday's is not between midnight and two o'clock
+    met = (datetime.now(UTC) - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
     told("venue", "new", "Café Lindgren", "--out", door)
     for minutes in (0, 10):
-        when = at(yesterday + timedelta(minutes=minutes))
+        when = at(met + timedelta(minutes=minutes))
         said = told("device", "say", ill, "--at", when)
         told("device", "hear", near, said["rpi"], said["aem"], "--rssi", "-70", "--seconds", "600", "--at", when)
-    stay = ("--entered", at(yesterday), "--left", at(yesterday + timedelta(minutes=40)))
-    assert told("device", "visit", near, door, *stay, "--at", at(yesterday + timedelta(hours=1))) == {"words": "Café Lindgren"}
+    stay = ("--entered", at(met), "--left", at(met + timedelta(minutes=40)))
+    assert told("device", "visit", near, door, *stay, "--at", at(met + timedelta(hours=1))) == {"words": "Café Lindgren"}
 
     (code,) = official("code", "issue", centre)["codes"]
     (venue_code,) = official("code", "issue", centre, "--for", "venue")["codes"]
-    told("device", "upload", ill, "--onset", f"{yesterday:%Y-%m-%d}", "--code", code, "--out", tmp_path / "up.json")
+    told("device", "upload", ill, "--onset", f"{met:%Y-%m-%d}", "--code", code, "--out", tmp_path / "up.json")
     told("venue", "notice", door, "--code", venue_code, *stay, "--out", tmp_path / "notice.json")
     for body in ("up.json", "notice.json"):
         assert told("keys", "upload", centre, tmp_path / body) == {"taken": True}
