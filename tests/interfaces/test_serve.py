@@ -142,6 +142,8 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "Point", lonlat(3.5, 8.5), site="quay", name="Quay", quantity="river_level", unit="m", water="lake", **limits
             ),
             feature("Point", lonlat(20.5, 4.5), site="hill", name="Hill", quantity="rain_amount", unit="mm"),
+            # for a platform of another hazard on the same twin: this one says that it is not watched, and shows the others
+            feature("Point", lonlat(20.5, 5.5), site="clinic", name="Clinic", quantity="cases_per_d", unit="persons/d"),
         ],
     )
     return build_place(folder, "--gauges", gauges, "--cell", "200")
@@ -186,6 +188,7 @@ def test_the_loop_from_a_reading_to_an_order_goes_through_a_served_platform_and_
     # nobody can sign in to a new platform, and it says what to do
     new = serve(data).is_up()
     assert f"tocsin user add {data} NAME --role administrator" in new.wait_for_line("nobody can sign in yet")["text"]
+    assert "clinic (cases_per_d)" in new.wait_for_line("not watched here")["text"]
     status = new.get("/status")
     assert (status["purpose"], status["made_up"], status["name"], status["signed_in"]) == ("actual", True, "Shoreham", False)
     assert new.ask("/gauges")[0] == 401

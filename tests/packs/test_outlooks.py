@@ -123,6 +123,13 @@ def test_gas_goes_on_from_the_place_and_at_the_rate_that_explain_what_was_smelt(
     CHEMICAL.models[0].check(scenario)
 
 
+def test_two_sensors_cannot_tell_the_place_from_the_rate_and_a_person_has_to_say() -> None:
+    assert CHEMICAL.outlook is not None
+    read = read_by_sensors()
+    with pytest.raises(InputError, match="2 sensors smell chlorine; wanted 3 or more"):
+        CHEMICAL.outlook(gas_world({**read, "d": 0.0}), GAS_AT)
+
+
 def test_without_a_smell_a_person_has_to_say() -> None:
     assert CHEMICAL.outlook is not None
     with pytest.raises(InputError, match="no sensor in the twin smells gas"):

@@ -32,7 +32,6 @@ from tocsin.vocabulary import AlertDraft, InputError, Level, NotFound, Warning
 
 HOLDS = timedelta(hours=6)  # how long a draft holds where nobody says: a planning choice of ours, without a source
 STATUS_BY_PURPOSE = {"actual": Status.ACTUAL, "exercise": Status.EXERCISE, "demo": Status.EXERCISE}
-NO_PACK = PublicWords("Emergency", "Safety", "Follow the instructions of the emergency services.")
 
 
 def identifier_of(sender: str, warning_id: str) -> str:
@@ -63,7 +62,7 @@ def draft_for(
             raise InputError(f"alert for {warning.subject}: level {warning.level.word} and no earlier message to cancel")
         return cancel(earlier, identifier=identifier, sent=now, reason=warning.reason)
     pack = find_packs().get(warning.hazard)
-    public = NO_PACK if pack is None else pack.public
+    public = PublicWords() if pack is None else pack.public
     fresh = draft_alert(
         identifier=identifier,
         sender=sender,

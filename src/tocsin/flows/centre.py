@@ -234,7 +234,9 @@ class Centre:
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        return self.twin.gauges
+        """The twin's gauges of what is measured here. One twin serves platforms of several hazards, so it may have others too."""
+        known = {quantity.name for quantity in (*self.latest.quantities(), *self.pack.observes)}
+        return tuple(gauge for gauge in self.twin.gauges if gauge.quantity in known)
 
     def scenario_now(self, world: World) -> Scenario:
         """The scenario of the moment, from what the sensors say; raises InputError where they say nothing."""

@@ -92,6 +92,9 @@ def serve(
             address = address_of(listener)
             words = f"{twin.manifest.name}: {address} (purpose: {purpose}); Ctrl-C stops it"
             show.line("console", words, address=address, purpose=purpose)
+            watched = {gauge.site for gauge in platform.centre.gauges}
+            if others := [f"{g.site} ({g.quantity})" for g in twin.gauges if g.site not in watched]:
+                show.line("console", f"not watched here, where the hazard is {pack.hazard}: {', '.join(others)}")
             if platform.centre.users.count() == 0:
                 add = f"tocsin user add {data} NAME --role administrator"
                 show.line("console", f"nobody can sign in yet: stop, and make a first user: {add}")

@@ -154,11 +154,11 @@ class Harm(msgspec.Struct, frozen=True):
 class PublicWords(msgspec.Struct, frozen=True):
     """What a CAP message of this hazard says where nobody says it otherwise: event, category (a code of CAP 1.2) and what to do."""
 
-    event: str
+    event: str = "Emergency"
     category: Literal[
         "Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE", "Other"
-    ]
-    instruction: str
+    ] = "Safety"
+    instruction: str = "Follow the instructions of the emergency services."
 
 
 Outlook = Callable[[World, Sequence[GaugeAt]], Scenario]
@@ -185,7 +185,7 @@ class Pack(msgspec.Struct, frozen=True):
     facts: tuple[FactKind, ...] = ()
     outlook: Outlook | None = None
     questions: tuple[Question, ...] = ()
-    public: PublicWords = PublicWords("Emergency", "Safety", "Follow the instructions of the emergency services.")
+    public: PublicWords = PublicWords()
 
 
 def find_packs() -> dict[str, Pack]:

@@ -21,6 +21,7 @@ SMELT_S, WEATHER_S = 1_800.0, 3 * 3600.0
 DURATION_S = 2 * 3600.0
 MEMBERS = 30
 REACH_M = 2_000.0  # how far beyond the outermost sensors it may be: as the question `source`
+SENSORS_LEAST = 3  # that smell it: with fewer, place and rate can hardly be told apart, and a far source of any size explains a single reading
 SEES_FROM_PPM = 0.1  # the least that a sensor can tell from nothing: a planning assumption (unverified)
 WIND_SPEED_SPREAD = Spread(0.7, 1.0, 1.4)  # a planning assumption (unverified)
 
@@ -29,7 +30,8 @@ def outlook(world: World, gauges: Sequence[GaugeAt]) -> Scenario:
     """The source that explains what the sensors smelt in the last half hour, as `tocsin ask chemical source` finds it, held for two hours.
 
     The rate is uncertain within its 5 to 95 %, the wind by the error that the search takes it to have; that the place is uncertain too is NOT in these
-    futures: ask the question for the region. Raises InputError where no sensor with a place in the twin smells gas, or none tells the wind.
+    futures: ask the question for the region. Raises InputError where fewer than three sensors with a place in the twin smell gas, or none
+    tells the wind.
     """
     gas, x_m, y_m, reading = _smelt(world, gauges)
     speed, comes_from = wind_now(world, WIND_SPEED, WIND_FROM, WEATHER_S)
@@ -88,6 +90,11 @@ def _smelt(
             smelt.append((int((mean >= SEES_FROM_PPM).sum()), gas, np.array([place for place, _ in rows]), mean))
     if not smelt:
         raise InputError("chemical: no sensor in the twin smells gas; give a scenario, e.g. --drive release@-51.2,-30.0=1kg/s")
-    _, gas, at, mean = max(smelt, key=lambda one: (one[0], one[1].key))
+    count, gas, at, mean = max(smelt, key=lambda one: (one[0], one[1].key))
+    if count < SENSORS_LEAST:
+        raise InputError(
+            f"chemical: {count} sensors smell {gas.key}; wanted {SENSORS_LEAST} or more, since with fewer the place and the rate can hardly be told "
+            "apart: ask `tocsin ask chemical source` for the region, and give a scenario, e.g. --drive release@-51.2,-30.0=1kg/s"
+        )
     x_m, y_m = world.grid.centre(at)
     return gas, x_m, y_m, mean

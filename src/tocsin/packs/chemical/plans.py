@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tocsin.pack import Action, Duration, Effect, Plan
+from tocsin.pack.templates import all_options
 from tocsin.packs.chemical.quantities import WIND_FROM
 from tocsin.vocabulary import Level, World
 
@@ -154,15 +155,4 @@ def plans(world: World) -> tuple[Plan, ...]:
 
 def options(world: World) -> Plan:
     """Every action of the templates, and the evacuation of every exposed zone: what a search puts plans together from."""
-    templates = plans(world)
-    actions = {action.name: action for plan in templates for action in plan.actions if action is not WATCH}
-    actions |= {f"evacuate {zone}": _evacuate(zone) for zone in exposed_zones(world, OPTION_ZONES_MOST)}
-    return Plan(
-        "all options",
-        "chemical",
-        "Every action that may be taken here",
-        tuple(actions.values()),
-        level=Level.ORANGE,
-        resources=templates[-1].resources,
-        basis=(UNVERIFIED,),
-    )
+    return all_options(plans(world), (_evacuate(zone) for zone in exposed_zones(world, OPTION_ZONES_MOST)))

@@ -11,6 +11,7 @@ from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 from tocsin.pack import Action, Duration, Effect, Plan
+from tocsin.pack.templates import all_options, opening_shelters
 from tocsin.packs.flood.quantities import ELEVATION
 from tocsin.vocabulary import Level, World
 
@@ -127,7 +128,7 @@ def plans(world: World) -> tuple[Plan, ...]:
 
     The one that closes roads also protects the lifeline that is needed first, where the twin has one on low ground.
     """
-    zones, shelters = exposed_zones(world), world.assets("shelters")
+    zones = exposed_zones(world)
     lines = [world.line(name) for name in world.lines()]
     barriers = [line for line in lines if line.sort == "barrier" and line.crest_m is not None]
     crews = max(4, int(world.assets("depots").amount.sum()))
@@ -137,18 +138,7 @@ def plans(world: World) -> tuple[Plan, ...]:
         Plan("wait and watch", "flood", "Do nothing but watch: what every other plan is measured against", (WATCH,), basis=basis),
         Plan("warn", "flood", "Warn the public and leave it to them", (_warn(),), basis=basis),
     ]
-    opening = tuple(
-        Action(
-            name=f"open {shelters.name[k] or shelters.id[k]}",
-            do=f"Open {shelters.name[k] or shelters.id[k]} as a shelter",
-            role="welfare",
-            duration=Duration(30.0, 45.0, 90.0),
-            effects=(Effect("open_shelter", shelters.id[k], float(shelters.amount[k])),),
-            needs={"crew": 1},
-            cost=2_000.0,
-        )
-        for k in range(len(shelters))
-    )
+    opening = opening_shelters(world)
     closing = Action(
         name="close flooded roads",
         do="Close the roads that the forecast shows under water, and keep them closed",
@@ -221,16 +211,4 @@ def plans(world: World) -> tuple[Plan, ...]:
 
 def options(world: World) -> Plan:
     """Every action of the templates, and the evacuation of every exposed zone: what a search puts plans together from."""
-    templates = plans(world)
-    actions = {action.name: action for plan in templates for action in plan.actions if action is not WATCH}
-    if exposed := exposed_zones(world, OPTION_ZONES_MOST):
-        actions |= {f"evacuate {zone}": _evacuate(zone) for zone in exposed}
-    return Plan(
-        "all options",
-        "flood",
-        "Every action that may be taken here",
-        tuple(actions.values()),
-        level=Level.ORANGE,
-        resources=max((plan.resources for plan in templates), key=len),
-        basis=(UNVERIFIED,),
-    )
+    return all_options(plans(world), (_evacuate(zone) for zone in exposed_zones(world, OPTION_ZONES_MOST)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tocsin.pack import Action, Duration, Effect, Plan
+from tocsin.pack.templates import all_options, opening_shelters
 from tocsin.packs.wildfire.quantities import WIND_FROM
 from tocsin.vocabulary import Level, World
 
@@ -69,22 +70,6 @@ def exposed_zones(world: World, most: int = ZONES_MOST) -> tuple[str, ...]:
     return tuple(worst[:most])
 
 
-def _opening(world: World) -> tuple[Action, ...]:
-    shelters = world.assets("shelters")
-    return tuple(
-        Action(
-            name=f"open {shelters.name[k] or shelters.id[k]}",
-            do=f"Open {shelters.name[k] or shelters.id[k]} as a shelter, with filtered air",
-            role="welfare",
-            duration=Duration(30.0, 45.0, 90.0),
-            effects=(Effect("open_shelter", shelters.id[k], float(shelters.amount[k])),),
-            needs={"crew": 1},
-            cost=2_000.0,
-        )
-        for k in range(len(shelters))
-    )
-
-
 def _break_lines(world: World) -> tuple[str, ...]:
     return tuple(name for name in world.lines() if world.line(name).sort == FIREBREAK)
 
@@ -117,7 +102,7 @@ def plans(world: World) -> tuple[Plan, ...]:
     """Wait, warn, evacuate, cut the firebreaks that the twin has, hold them with crews, and all of it together: each as a plan of its own."""
     zones, breaks = exposed_zones(world), _break_lines(world)
     resources = {"crew": max(4, int(world.assets("depots").amount.sum())), "bus": 12, "bulldozer": 2}
-    warn, opening = _warn(), _opening(world)
+    warn, opening = _warn(), opening_shelters(world, "as a shelter, with filtered air")
     evacuation = tuple(_evacuate(zone) for zone in zones)
     cutting, holding = tuple(_cut(name) for name in breaks), tuple(_hold(name) for name in breaks)
 
@@ -152,15 +137,4 @@ def plans(world: World) -> tuple[Plan, ...]:
 
 def options(world: World) -> Plan:
     """Every action of the templates, and the evacuation of every zone: what a search puts plans together from."""
-    templates = plans(world)
-    actions = {action.name: action for plan in templates for action in plan.actions if action is not WATCH}
-    actions |= {f"evacuate {zone}": _evacuate(zone) for zone in exposed_zones(world, OPTION_ZONES_MOST)}
-    return Plan(
-        "all options",
-        "wildfire",
-        "Every action that may be taken here",
-        tuple(actions.values()),
-        level=Level.ORANGE,
-        resources=max((plan.resources for plan in templates), key=len),
-        basis=(UNVERIFIED,),
-    )
+    return all_options(plans(world), (_evacuate(zone) for zone in exposed_zones(world, OPTION_ZONES_MOST)))
