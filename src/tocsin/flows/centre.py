@@ -38,6 +38,7 @@ from tocsin.flows.decision import check, limits_from
 from tocsin.flows.exposure import Exposure
 from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
+from tocsin.flows.information import frame_times_s
 from tocsin.flows.jobs import Jobs
 from tocsin.flows.library import library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
@@ -338,7 +339,7 @@ class Centre:
         plans, hour = self._fit_plans(world), local_hour(world, world.time)
         model, moved = self._going_on(world, lost) if scenario is not None and lost is not None else (self.pack.models[0], None)
         scenario = scenario or self._scenarios(world, world.time)
-        frame_s = tuple(float(t) for t in np.arange(0.0, scenario.duration_s + 1.0, self.frame_step_s))
+        frame_s = frame_times_s(scenario.duration_s, scenario.members, self.twin.grid.cells, self.frame_step_s)
         level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
         limits = self._limits_in(world)
         forecast_id = ""

@@ -110,6 +110,19 @@ def usual_spreads(model: Model) -> dict[str, Spread]:
     }
 
 
+def frame_times_s(duration_s: float, members: int, cells: int, step_s: float) -> tuple[float, ...]:
+    """The moments of which a run's futures are kept: every `step_s`, or at twice, four times, ... that where all of them together are too much
+    for the memory (a flood of a day keeps each half hour, twenty futures of two months of an epidemic each 16 h). Only the peaks where not even two fit.
+    """
+    while True:
+        times = np.arange(0.0, duration_s + 1.0, step_s)
+        if times.size < 2:
+            return ()
+        if times.size * members * cells * 4 <= FRAME_BYTES_MAX:
+            return tuple(times.tolist())
+        step_s *= 2.0
+
+
 def model_of(pack: Pack, name: str = "") -> Model:
     """A pack's model by name, or its first; raises NotFound with those that there are."""
     found = next((m for m in pack.models if name in ("", m.name)), None)
