@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tocsin.decision.compare import Compared, Racing
 from tocsin.decision.impact import impact
 from tocsin.flows.centre import Centre, RankedPlan
 from tocsin.flows.decision import check, limits_from, race_from_warning, race_plans
 from tocsin.flows.futures import kept_in, open_futures, run_futures
-from tocsin.flows.information import ForecastResult, foresee
+from tocsin.flows.information import ForecastResult, foresee, frame_times_s
 from tocsin.flows.jobs import Job, Work
 from tocsin.flows.plan_files import plan_to_toml
 from tocsin.flows.suggest import suggest
@@ -123,7 +122,7 @@ def start_comparison(
                 )
             )
         else:
-            frames = tuple(float(t) for t in np.arange(0.0, ask.scenario.duration_s + 1.0, centre.frame_step_s))
+            frames = frame_times_s(ask.scenario.duration_s, ask.scenario.members, centre.twin.grid.cells, centre.frame_step_s)
             both = race_from_warning(
                 centre.twin,
                 centre.pack.hazard,

@@ -330,11 +330,11 @@ class Duty:
     def _tell(self, words: str) -> None:
         if self._closed.is_set():
             return  # it was given up on purpose, and the next run takes it up
-        log.warning("duty_failed", extra={"reason": words})
+        log.warning("duty failed: %s", words)
         try:
             self._centre.note(words)
         except TocsinError as fault:
-            log.warning("duty_not_noted", extra={"reason": str(fault)})
+            log.warning("duty not noted: %s", fault)
         if self._on_fault is not None:
             self._on_fault(words)
 
