@@ -319,6 +319,8 @@ class Duty:
                 cause = (*self._centre.board.active_warnings(), *more)
                 self._centre.assess(cause, scenario, lost=lost)
             except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
+                with self._lock:  # it counts for none: the next warning, whatever its level, has it tried again
+                    self._assessed_at = None
                 self._tell(f"the assessment failed: {fault}")
             with self._lock:
                 if not self._again or self._closed.is_set():
