@@ -9,7 +9,7 @@ import pytest
 
 from tocsin.pack import find_pack
 from tocsin.pack.places import places_of
-from tocsin.pack.weather import wind_now
+from tocsin.pack.weather import latest, wind_now
 from tocsin.science.dispersion import plume
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import InputError, Quantity, Window, World
@@ -79,6 +79,18 @@ def test_the_wind_of_350_and_10_degrees_is_north() -> None:
     blows, from_deg = wind_now(world, speed, comes_from, 3600.0)
     assert blows == pytest.approx(5.0)
     assert min(from_deg, 360.0 - from_deg) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_of_several_readings_the_newest_good_one_counts() -> None:
+    speed = next(q for q in WILDFIRE.observes if q.name == "wind_speed")
+    told = Window(
+        speed,
+        ("mast", "silent"),
+        np.array([[900.0, 600.0, 60.0], [np.inf, np.inf, np.inf]]),
+        np.array([[3.0, 5.0, 99.0], [np.nan, np.nan, np.nan]]),
+        np.array([[True, True, False], [False, False, False]]),
+    )
+    assert latest(TinyWorld(readings={"wind_speed": told}), speed, 3600.0).tolist() == [5.0, pytest.approx(np.nan, nan_ok=True)]
 
 
 # -- gas ---------------------------------------------------------------------------------------------------------------
