@@ -96,6 +96,13 @@ def begun(platform: Platform) -> Any:
     return forecast, StoredForecast(platform.centre.folder / forecast.result).frame(0)
 
 
+def test_a_gauge_on_the_ground_is_shown_before_it_has_said_anything(twin: Twin, tmp_path: Path) -> None:
+    with platform_in(tmp_path, twin, StateUpdate()) as platform:
+        told = {gauge.site: platform.centre.gauge_status(gauge, points=3) for gauge in platform.centre.gauges}
+    assert set(told) == {"quay", *POSTS}
+    assert all(told[site]["value"] is None for site in POSTS)
+
+
 def test_it_goes_on_from_the_water_that_gauges_show_and_says_how_well_held_back_ones_were_told(
     twin: Twin, came: Any, tmp_path: Path
 ) -> None:

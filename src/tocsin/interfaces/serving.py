@@ -153,7 +153,7 @@ def open_platform(
         latest = Latest(checks, depth=own.depth)
         for expected in own.expected:
             latest.expect(expected.quantity, expected.sites)
-        for quantity in pack.observes:
+        for quantity in {q.name: q for q in (*(model.makes for model in pack.models), *pack.observes)}.values():
             sites = [g.site for g in twin.gauges if g.quantity == quantity.name]
             if sites:
                 latest.expect(quantity, sites)
