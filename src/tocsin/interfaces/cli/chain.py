@@ -222,7 +222,8 @@ def _tell_remarks(console: Console, remarks: tuple[str, ...]) -> None:
 
 
 def _number(value: Estimate) -> str:
-    return f"{value.mean:,.0f} ({value.low:,.0f} to {value.high:,.0f})"
+    mean = f"{value.mean:.2g}" if 0.0 < abs(value.mean) < 9.5 else f"{value.mean:,.0f}"  # a third of a hospital is not none
+    return f"{mean} ({value.low:,.0f} to {value.high:,.0f})"
 
 
 def _tell(console: Console, report: ChainReport, asked: dict[str, str], run_s: float) -> None:
