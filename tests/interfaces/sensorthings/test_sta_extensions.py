@@ -146,6 +146,7 @@ def test_many_observations_are_made_in_one_request_and_each_row_is_answered(full
         [{}],
         [{"Datastream": {"@iot.id": 1}}],
         [{"Datastream": {"@iot.id": 1}, "components": ["result", "result"], "dataArray": [[1, 2]]}],
+        [{"Datastream": {"@iot.id": 1}, "components": ["phenomenonTime"], "dataArray": [["2010-12-23T10:20:00-07:00"]]}],
         [{"Datastream": {"@iot.id": 1}, "MultiDatastream": {"@iot.id": 1}, "components": ["result"], "dataArray": [[1]]}],
     ],
 )

@@ -31,6 +31,8 @@ def _group(things: Things, group: object, where: str, root: str) -> list[str]:
         raise InputError(f"{where}: wanted exactly one of Datastream and MultiDatastream")
     if not isinstance(components, list) or not isinstance(rows, list) or len(set(map(str, components))) != len(components):
         raise InputError(f"{where}: wanted components, a list of different names, and dataArray, a list of rows")
+    if "result" not in components:  # then no row could be made at all
+        raise InputError(f"{where}/components: result is missing; wanted at least phenomenonTime and result")
     told = []
     for place, row in enumerate(rows):
         spot = f"{where}/dataArray/{place}"

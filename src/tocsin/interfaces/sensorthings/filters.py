@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tocsin.interfaces.sensorthings.words import Word, Words
-from tocsin.platform.things import Binary, Call, Literal, Node, Order, Path, Unary
+from tocsin.platform.things import Binary, Call, Lambda, Literal, Node, Order, Path, Unary
 from tocsin.platform.things.functions import read_wkt
 from tocsin.platform.things.times import date_us, parse_duration, parse_instant, parse_when, time_of_day_us
 from tocsin.vocabulary import InputError
@@ -86,7 +86,7 @@ class _Parser:
         if not words.is_mark("("):
             if words.next.kind != "name":
                 raise words.wrong("a bracket with values, or a property that holds a list")
-            return Binary("in", left, self._path(), at)
+            return Binary("in", left, self._path(depth), at)
         words.take()
         row: list[Node] = []
         while True:
@@ -131,7 +131,7 @@ class _Parser:
         if word.kind == "name":
             if words.after_next().kind == "mark" and words.after_next().text == "(":
                 return self._call(depth)
-            return self._path()
+            return self._path(depth)
         if word.kind in ("end", "mark"):
             raise words.wrong(VALUE)
         return self._literal(words.take())
@@ -149,7 +149,7 @@ class _Parser:
                 words.want(",", "or ) after an argument")
         return Call(name.text, tuple(args), words.at(name))
 
-    def _path(self) -> Node:
+    def _path(self, depth: int) -> Node:
         words = self.words
         first = words.next
         if first.text in ("true", "false"):
@@ -163,6 +163,8 @@ class _Parser:
         parts = [words.take().text]
         while words.is_mark("/") or words.is_mark("["):
             mark = words.take()
+            if mark.text == "/" and words.is_name("any", "all") and words.after_next().text == "(":
+                return self._lambda(Path(tuple(parts), words.at(first)), depth)
             word = words.take()
             if word.kind not in ("name", "number", "clock", "date", "string"):
                 raise InputError(f"{words.at(word)}: got {word.text[:40]!r}; wanted a name after {mark.text}")
@@ -172,6 +174,21 @@ class _Parser:
             if len(parts) > PARTS_MAX:
                 raise InputError(f"{words.at(word)}: a way of more than {PARTS_MAX} steps; wanted a shorter one")
         return Path(tuple(parts), words.at(first))
+
+    def _lambda(self, way: Path, depth: int) -> Node:
+        """`Datastreams/any(d: d/name eq 'level')`; without a condition any says whether there is one at all. OData 4.0, 5.1.1.5."""
+        words = self.words
+        op = words.take()
+        words.take()
+        if op.text == "any" and words.skip(")"):
+            return Lambda("any", way, "", None, words.at(op))
+        if words.next.kind != "name":
+            raise words.wrong("a variable, as in any(d: d/name eq 'x')")
+        variable = words.take()
+        words.want(":", "after the variable")
+        condition = self.expression(depth + 1)
+        words.want(")", f"that closes {op.text}")
+        return Lambda(op.text, way, variable.text, condition, words.at(op))
 
     def _literal(self, word: Word) -> Literal:
         at, text = self.words.at(word), word.text
@@ -194,7 +211,7 @@ class _Parser:
             case "duration":
                 return Literal("duration", parse_duration(text[9:-1], where=at), at)
             case _:
-                return Literal("shape", read_wkt(text[10:-1].replace("''", "'"), where=at), at)
+                return Literal("shape", read_wkt(text[text.index("'") + 1 : -1].replace("''", "'"), where=at), at)
 
 
 def _halved(operator: str, row: Sequence[Node], places: Sequence[str], begin: int, end: int) -> Node:

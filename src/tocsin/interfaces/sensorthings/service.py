@@ -10,6 +10,7 @@ import jsonpatch
 import msgspec
 
 from tocsin.host import Gate
+from tocsin.interfaces.sensorthings.conformance import CONFORMANCE, CONFORMANCE_BY_MQTT
 from tocsin.interfaces.sensorthings.data_array import create_observations
 from tocsin.interfaces.sensorthings.options import NotSupported, parse_options
 from tocsin.interfaces.sensorthings.paths import Target, resolve
@@ -24,31 +25,6 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 PATCHES_MAX = 1_000
 COPIED_BYTES_MAX = 1024 * 1024
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
-CONFORMANCE_BY_MQTT = tuple(
-    f"http://www.opengis.net/spec/iot_sensing/1.1/req/{name}"
-    for name in ("create-observations-via-mqtt/observations-creation", "receive-updates-via-mqtt/receive-updates")
-)
-CONFORMANCE = tuple(
-    f"http://www.opengis.net/spec/iot_sensing/1.1/req/{name}"
-    for name in (
-        "datamodel",
-        "resource-path/resource-path-to-entities",
-        "request-data",
-        "create-update-delete/create-entity",
-        "create-update-delete/link-to-existing-entities",
-        "create-update-delete/deep-insert",
-        "create-update-delete/deep-insert-status-code",
-        "create-update-delete/update-entity",
-        "create-update-delete/update-entity-put",
-        "create-update-delete/update-entity-jsonpatch",
-        "create-update-delete/delete-entity",
-        "create-update-delete/historical-location-auto-creation",
-        "create-update-delete/historical-location-manual-creation",
-        "batch-request/batch-request",
-        "multi-datastream",
-        "data-array/data-array",
-    )
-)
 
 
 class NotAllowed(TocsinError):

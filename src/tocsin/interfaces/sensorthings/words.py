@@ -13,7 +13,7 @@ LENGTH_MAX = 20_000
 _NAME = r"[^\W\d][\w.]*|@iot\.[A-Za-z]+|\$[A-Za-z]+"
 _WORD = re.compile(
     rf"""(?P<space>\s+)
-    |(?P<shape>geography'(?:[^']|'')*')
+    |(?P<shape>geo(?:graphy|metry)'(?:[^']|'')*')
     |(?P<duration>duration'[^']*')
     |(?P<interval>{INSTANT}/{INSTANT})
     |(?P<time>{INSTANT})
@@ -22,7 +22,7 @@ _WORD = re.compile(
     |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w]))
     |(?P<string>'(?:[^']|'')*')
     |(?P<name>{_NAME})
-    |(?P<mark>[()\[\],;/=-])""",
+    |(?P<mark>[()\[\],;/=:-])""",
     re.VERBOSE | re.IGNORECASE,
 )
 

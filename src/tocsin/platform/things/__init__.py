@@ -3,7 +3,7 @@
 from tocsin.platform.things.model import BY_NAME, BY_PLURAL, TYPES, Change, EntityType, Kind, Link, Property, named
 from tocsin.platform.things.plain import Plain
 from tocsin.platform.things.publish import Place
-from tocsin.platform.things.query import Binary, Call, Expand, Literal, Node, Order, Path, Query, Unary
+from tocsin.platform.things.query import Binary, Call, Expand, Lambda, Literal, Node, Order, Path, Query, Unary
 from tocsin.platform.things.read import Entity, Limits, Page, Reader, Within
 from tocsin.platform.things.store import FILE_NAME, Things, open_things
 from tocsin.platform.things.times import format_us
@@ -21,6 +21,7 @@ __all__ = [
     "EntityType",
     "Expand",
     "Kind",
+    "Lambda",
     "Limits",
     "Link",
     "Literal",

@@ -98,6 +98,8 @@ def _value(prop: Property, value: Any, encoding: object, *, where: str) -> dict[
                 raise _bad(where, value, "a JSON array")
             return {stem: encode(value)}
         case Kind.ANY:
+            if value is None:
+                raise _bad(where, value, "any JSON value but null")
             return {stem: encode(value)}
         case Kind.RESULT:
             return result_columns(value)

@@ -48,7 +48,17 @@ class Unary(msgspec.Struct, frozen=True):
     at: str
 
 
-Node = Literal | Path | Call | Binary | Unary
+class Lambda(msgspec.Struct, frozen=True):
+    """any or all of the entities at the end of a way to many: for each, `condition` is asked with the entity under the name `variable`."""
+
+    op: str
+    way: Path
+    variable: str
+    condition: Node | None
+    at: str
+
+
+Node = Literal | Path | Call | Binary | Unary | Lambda
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 Ways to one related entity are left joins. Ways to many mean "there is one such that": all conditions of one `and` chain that go
 over many are asked of the same related entity, as in Datastreams/name eq 'a' and Datastreams/unitOfMeasurement/symbol eq 'm'.
+`any` and `all` of OData 4.0, 5.1.1.5 are asked each by itself; a way that does not begin with their variable begins at the set.
 A comparison with what is missing is neither true nor false, and so is its denial: `eq null` asks for what is missing.
 """
 
@@ -13,10 +14,10 @@ from typing import Any
 
 from tocsin.platform.things.calls import call, clock_of
 from tocsin.platform.things.model import BY_NAME, EntityType, Kind, Link, Property
-from tocsin.platform.things.query import Binary, Call, Literal, Node, Path, Unary
+from tocsin.platform.things.query import Binary, Call, Lambda, Literal, Node, Path, Unary
 from tocsin.platform.things.spans import Span, both, less
 from tocsin.platform.things.sql import NULL, Sql, bad, boolean, number, text
-from tocsin.platform.things.times import When
+from tocsin.platform.things.times import When, parse_when
 from tocsin.vocabulary.errors import InputError
 
 COMPARISONS = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -62,6 +63,7 @@ class Translator:
         self.kind, self.alias, self.now_us = kind, alias, now_us
         self.one = Scope(f"{alias}_")  # ways to one: joined beside the set itself
         self._many = 0
+        self._variables: dict[str, tuple[EntityType, str]] = {}  # of any and all: the kind and the alias that each stands for
 
     def condition(self, node: Node) -> Sql:
         """A filter as a condition; its joins over one are in `self.one`."""
@@ -71,7 +73,7 @@ class Translator:
             if any(self._goes_over_many(path) for path in _paths(part)):
                 over_many.append(part)
             else:
-                plain.append(self._truth(part, self.one, self.alias, 0))
+                plain.append(self._truth(part, self.one, 0))
         if over_many:
             plain.append(self._exists(over_many))
         return boolean(" AND ".join(f"({part.text})" for part in plain), *(a for part in plain for a in part.args))
@@ -81,7 +83,7 @@ class Translator:
         for path in _paths(node):
             if self._goes_over_many(path):
                 raise InputError(f"{path.at}: {'/'.join(path.parts)} leads to many; wanted a way to one to sort by")
-        key = self._value(node, self.one, self.alias, 0)
+        key = self._value(node, self.one, 0)
         if key.kind == "interval":
             return [Sql("time", key.text, key.args), Sql("time", key.end, key.end_args)]
         if key.kind == "result":
@@ -91,10 +93,39 @@ class Translator:
     def _exists(self, parts: Sequence[Node]) -> Sql:
         self._many += 1
         scope = Scope(f"{self.alias}m{self._many}_")
-        told = [self._truth(part, scope, self.alias, 0) for part in parts]
+        told = [self._truth(part, scope, 0) for part in parts]
         words = " AND ".join(f"({part.text})" for part in told)
         sql = f"EXISTS (SELECT 1 FROM (SELECT 1) {' '.join(scope.joins)} WHERE {words})"
         return boolean(sql, *(a for part in told for a in part.args))
+
+    def _lambda(self, node: Lambda, depth: int) -> Sql:
+        """Whether there is one, or none that is otherwise. What is neither true nor false of one is not true of it."""
+        self._many += 1
+        scope = Scope(f"{self.alias}m{self._many}_")
+        kind, alias, steps = self._begin(node.way)
+        link: Link | None = None
+        for index in range(steps, len(node.way.parts)):
+            link = kind.way(node.way.parts[index])
+            if link is None:
+                raise InputError(f"{node.way.at}: {node.way.parts[index][:60]!r} is no relation of {kind.name}")
+            alias = scope.join(node.way.parts[: index + 1], link, alias, node.at)
+            kind = BY_NAME[link.target]
+        if link is None or not link.many:
+            raise InputError(f"{node.at}: {'/'.join(node.way.parts)} leads to one; {node.op} wants a way to many")
+        asked = Sql("bool", "1", ())
+        if node.condition is not None:
+            outer = self._variables
+            self._variables = outer | {node.variable: (kind, alias)}
+            asked = self._truth(node.condition, scope, depth + 1)
+            self._variables = outer
+        wanted = f"({asked.text})" if node.op == "any" else f"NOT coalesce(({asked.text}), 0)"
+        found = f"EXISTS (SELECT 1 FROM (SELECT 1) {' '.join(scope.joins)} WHERE {alias}.id IS NOT NULL AND {wanted})"
+        return boolean(found if node.op == "any" else f"NOT {found}", *asked.args)
+
+    def _begin(self, path: Path) -> tuple[EntityType, str, int]:
+        """Where a way begins, and how many of its parts say so: at the set, or at the variable of an any or all."""
+        known = self._variables.get(path.parts[0])
+        return (self.kind, self.alias, 0) if known is None else (*known, 1)
 
     def _goes_over_many(self, path: Path) -> bool:
         kind = self.kind
@@ -109,46 +140,49 @@ class Translator:
 
     # -- values --------------------------------------------------------------------------------------------------------
 
-    def _truth(self, node: Node, scope: Scope, alias: str, depth: int) -> Sql:
-        told = self._value(node, scope, alias, depth)
+    def _truth(self, node: Node, scope: Scope, depth: int) -> Sql:
+        told = self._value(node, scope, depth)
         if told.kind in ("bool", "json", "result", "null"):
             return told.as_bool()
         raise bad(node.at, f"a {told.kind}", "a condition that is true or false, such as name eq 'x'")
 
-    def _value(self, node: Node, scope: Scope, alias: str, depth: int) -> Sql:
+    def _value(self, node: Node, scope: Scope, depth: int) -> Sql:
         if depth > DEPTH_MAX:
             raise InputError(f"{node.at}: the expression is nested more than {DEPTH_MAX} deep")
         if isinstance(node, Literal):
             return _literal(node)
         if isinstance(node, Path):
-            return self._path(node, scope, alias)
+            return self._path(node, scope)
+        if isinstance(node, Lambda):
+            return self._lambda(node, depth)
         if isinstance(node, Unary):
             if node.op == "not":
-                inner = self._truth(node.operand, scope, alias, depth + 1)
+                inner = self._truth(node.operand, scope, depth + 1)
                 return boolean(f"NOT {inner.text}", *inner.args)
-            value = self._value(node.operand, scope, alias, depth + 1)
+            value = self._value(node.operand, scope, depth + 1)
             if value.kind == "duration":
                 return Sql("duration", f"(-{value.text})", value.args)
             value = value.as_number(node.at)
             return number(f"(-{value.text})", *value.args)
         if isinstance(node, Call):
-            args = [self._value(part, scope, alias, depth + 1) for part in node.args]
+            args = [self._value(part, scope, depth + 1) for part in node.args]
             return call(node, args, now_us=self.now_us)
         if node.op in ("and", "or"):
-            left = self._truth(node.left, scope, alias, depth + 1)
-            right = self._truth(node.right, scope, alias, depth + 1)
+            left = self._truth(node.left, scope, depth + 1)
+            right = self._truth(node.right, scope, depth + 1)
             return boolean(f"({left.text} {node.op.upper()} {right.text})", *left.args, *right.args)
-        left = self._value(node.left, scope, alias, depth + 1)
-        right = self._value(node.right, scope, alias, depth + 1)
+        left = self._value(node.left, scope, depth + 1)
+        right = self._value(node.right, scope, depth + 1)
         if node.op in COMPARISONS:
             return compare(node.op, left, right, node.at)
         if node.op == "in":
             return listed(left, right, node.at)
         return arithmetic(node.op, left, right, node.at)
 
-    def _path(self, path: Path, scope: Scope, alias: str) -> Sql:
-        kind = self.kind
-        for index, name in enumerate(path.parts):
+    def _path(self, path: Path, scope: Scope) -> Sql:
+        kind, alias, begin = self._begin(path)
+        index = begin
+        for index, name in enumerate(path.parts[begin:], start=begin):
             link = kind.way(name)
             if link is None:
                 break
@@ -234,6 +268,7 @@ def compare(op: str, left: Sql, right: Sql, at: str) -> Sql:
         return boolean(f"({plain.text} {'IS' if op == 'eq' else 'IS NOT'} NULL)", *plain.args)
     left, right = _id(left, right), _id(right, left)
     times = {"time", "interval", "date"}
+    left, right = _moment(left, right, times, at), _moment(right, left, times, at)
     if "clock" in (left.kind, right.kind) and times & {left.kind, right.kind}:
         left, right = (part if part.kind == "clock" else clock_of(part.as_moment(at)) for part in (left, right))
     if left.kind in times and right.kind in times and not left.kind == right.kind == "date":
@@ -253,6 +288,13 @@ def _id(value: Sql, other: Sql) -> Sql:
         return value
     digits = str(value.args[0])
     return number("?", int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 16 else -1)
+
+
+def _moment(value: Sql, other: Sql, times: set[str], at: str) -> Sql:
+    """A text in quotes that is compared with a time, as the time that it says: some clients put quotes around times."""
+    if other.kind not in times or value.kind != "string" or value.text != "?":
+        return value
+    return _literal(Literal("time", parse_when(str(value.args[0]), where=at), at))
 
 
 def listed(left: Sql, right: Sql, at: str) -> Sql:

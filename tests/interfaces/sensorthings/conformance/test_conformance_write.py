@@ -101,6 +101,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
 # Each is a request that must be answered so, and change nothing: all against one world.
 REFUSALS: list[Row] = [
     *(post(CREATE, plural, {k: v for k, v in NEW[plural][0].items() if k != name}, refused, 400) for plural, needed in NEEDED.items() for name in needed),
+    *(post(CREATE, plural, NEW[plural][0] | {name: None}, refused, 400) for plural, needed in NEEDED.items() for name in needed if name != "result"),
     *(post(CREATE, plural, NEW[plural][0] | {"colour": "red"}, refused, 400) for plural in ("Things", "Observations")),
     post(CREATE, "Things", thing(5), refused, 400),  # type: ignore[arg-type]
     post(CREATE, "Things", thing("x", properties="text"), refused, 400),
