@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,80 @@ def test_times_compare_take_apart_and_add_up(river: Sta, condition: str, wanted:
 )
 def test_texts_properties_and_ways_to_many(river: Sta, condition: str, wanted: list[int]) -> None:
     assert [n - 1 for n in river.ids("Things", filter=condition)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("Datastreams/any(d: d/name eq 'level 1')", [1]),
+        ("Datastreams/any(d: d/name eq 'level 1') and Datastreams/any(e: e/name eq 'rain 1')", [1]),
+        ("Datastreams/any(d: d/name eq 'level 1' and d/name eq 'rain 1')", []),
+        ("Datastreams/any(d: d/name eq 'level 0') or Datastreams/any(d: d/name eq 'rain 2')", [0, 2]),
+        ("not Datastreams/any(d: d/name eq 'level 1')", [0, 2, 3]),
+        ("Datastreams/any()", [0, 1, 2]),
+        ("Datastreams/all(d: d/Thing/properties/on)", [1, 3]),
+        ("Datastreams/all(d: d/properties/none eq 1)", [3]),
+        ("Datastreams/any(d: d/Observations/any(o: o/result eq 30 and startswith(d/name, 'rain')))", [2]),
+        ("Datastreams/any(d: d/Observations/any(o: o/result eq 30 and startswith(d/name, 'level')))", []),
+        ("Datastreams/Observations/any(o: o/result lt 1)", [0]),
+        ("Datastreams/any(d: d/Thing/properties/km eq properties/km and properties/km gt 11)", [2]),
+        ("Datastreams/any(d: d/Thing/name eq 'Gauge 2' and d/Thing/Locations/name eq 'spot 2')", [2]),
+        ("Datastreams/any(d: Locations/name eq 'spot 1')", [1]),
+        ("Datastreams/any(d: Datastreams/any(d: d/name eq 'level 0') and d/name eq 'rain 0')", [0]),
+    ],
+)
+def test_any_and_all_are_asked_of_what_a_way_leads_to(river: Sta, condition: str, wanted: list[int]) -> None:
+    assert [n - 1 for n in river.ids("Things", filter=condition)] == wanted
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "geo.distance(properties/km, properties/km)",
+        "geo.distance(properties/owner, Locations/location)",
+        "geo.length(properties/km)",
+        "geo.length(properties/on)",
+        "geo.length(properties)",
+    ],
+)
+def test_what_lies_in_json_and_is_no_shape_has_no_place(river: Sta, words: str) -> None:
+    assert river.ids("Things", filter=f"{words} ge 0") == []
+    for predicate in ("geo.intersects", "st_equals", "st_disjoint"):
+        assert river.ids("Things", filter=f"{predicate}(properties/km, geography'POINT(8 51)')") == []
+    assert river.ids("Things", filter="st_relate(properties/km, geography'POINT(8 51)', 'T********')") == []
+    if "Locations" not in words:
+        assert len(river.ids("Things", orderby=words)) == 4
+
+
+def test_any_stands_six_deep_in_itself_and_no_deeper(river: Sta) -> None:
+    def nested(depth: int) -> str:
+        words = "name eq 'Gauge 1'"
+        for number in range(depth):
+            words = f"Datastreams/any(v{number}: {words})"
+        return words
+
+    assert [n - 1 for n in river.ids("Things", filter=nested(6))] == [1]
+    assert "deep in one another" in river.refused_option("Things", "filter", nested(7))
+    assert "deep in one another" in river.refused_option("Things", "filter", re.sub(r"v\d", "v", nested(7)))
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("Datastreams/any(d d/name eq 'x')", "':' after the variable"),
+        ("Datastreams/any(d: d/name eq 'x'", "')' that closes any"),
+        ("Datastreams/all()", "a variable"),
+        ("Datastreams/any(d: e/name eq 'x')", "'e' is no property of Thing"),
+        ("name/any(n: n eq 'x')", "'name' is no relation of Thing"),
+        ("Datastreams/Thing/any(t: t/name eq 'x')", "leads to one"),
+        ("Datastreams/any(d: d/colour eq 'x')", "'colour' is no property of Datastream"),
+        ("Datastreams/any(d: d/name)", "a condition that is true or false"),
+    ],
+)
+def test_an_any_that_is_none_is_told_where(river: Sta, condition: str, told: str) -> None:
+    message = river.refused_option("Things", "filter", condition)
+    assert told in message
+    assert "line 1, column" in message
 
 
 SHAPES = {

@@ -91,6 +91,10 @@ WORDS = st.sampled_from(
         "🌊",
         "resultTime",
         "parameters",
+        "any(d:",
+        "all(",
+        ":",
+        "d/name",
     ]
 )
 PATHS = st.sampled_from(
@@ -130,6 +134,7 @@ VALUES = st.sampled_from(
             "id",
         ),
         *("2026-01-01T00:00:00Z/2026-01-02T00:00:00Z", "validTime", "observedArea", "2026-01-01", "06:00:00", "result/a", "'%_'"),
+        *("d/name", "d/result", "d", "d/Observations/result"),
     ]
 )
 FUNCTIONS = st.sampled_from(
@@ -160,6 +165,7 @@ FUNCTIONS = st.sampled_from(
         "fractionalseconds",
     ]
 )
+WAYS = st.sampled_from(["Datastreams", "Observations", "Locations", "Thing", "d/Observations", "d", "name"])
 EXPRESSIONS: Any = st.recursive(
     VALUES,
     lambda inner: st.one_of(
@@ -171,6 +177,7 @@ EXPRESSIONS: Any = st.recursive(
         ),
         st.builds("not {}".format, inner),
         st.builds("-{}".format, inner),
+        st.builds("{}/{}(d: {})".format, WAYS, st.sampled_from(["any", "all"]), inner),
         st.builds("{}({})".format, FUNCTIONS, inner),
         st.builds("{}({}, {})".format, FUNCTIONS, inner, inner),
     ),

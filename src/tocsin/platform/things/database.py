@@ -99,7 +99,7 @@ class Database:
         except sqlite3.DatabaseError as fault:
             words, where = str(fault), f"{self.path}: {doing}"
             if "interrupted" in words:
-                raise Unavailable(f"{where}: took longer than {QUERY_S_MAX:g} s and was stopped; ask for less") from fault
+                raise Unavailable(f"{doing}: took longer than {QUERY_S_MAX:g} s and was stopped; ask for less") from fault
             if "full" in words:
                 raise Unavailable(f"{where}: the disk is full; nothing was written: free some space, then do it again") from fault
             if "locked" in words or "busy" in words:
@@ -107,7 +107,7 @@ class Database:
             if "not a database" in words or "malformed" in words:
                 raise InputError(f"{where}: the file is damaged ({words}); put the last backup back") from fault
             if "too complex" in words or "too large" in words or "too many" in words or "stack overflow" in words:
-                raise InputError(f"{where}: the query is too large for SQLite ({words}); ask for less at once") from fault
+                raise InputError(f"{doing}: the query is too large for SQLite ({words}); ask for less at once") from fault
             raise Unavailable(f"{where}: {words}; what was asked was not done") from fault
 
     @property

@@ -83,8 +83,10 @@ def _is_finite(found: BaseGeometry) -> bool:
     return found is not None and (found.is_empty or all(math.isfinite(edge) for edge in found.bounds))
 
 
-def _shape(text: str) -> BaseGeometry | None:
-    """The geometry of stored GeoJSON or of a literal's WKT; None for what has no geometry that we know."""
+def _shape(text: object) -> BaseGeometry | None:
+    """The geometry of stored GeoJSON or of a literal's WKT; None for what has no geometry that we know, such as a number in JSON."""
+    if not isinstance(text, str) or not text:
+        return None
     return _kept_shape(text) if len(text) <= KEPT_LENGTH_MAX else _read_shape(text)
 
 
@@ -98,12 +100,12 @@ def _read_shape(text: str) -> BaseGeometry | None:
         if text.startswith("{"):
             return read_geojson(msgspec.json.decode(text), where="geometry")
         return shapely.from_wkt(text)
-    except (InputError, msgspec.DecodeError, shapely.errors.ShapelyError):
+    except (InputError, msgspec.DecodeError, shapely.errors.ShapelyError, ValueError):
         return None
 
 
-def _predicate(name: str, left: str | None, right: str | None) -> int | None:
-    a, b = _shape(left) if left else None, _shape(right) if right else None
+def _predicate(name: str, left: object, right: object) -> int | None:
+    a, b = _shape(left), _shape(right)
     if a is None or b is None:
         return None
     try:
@@ -112,8 +114,8 @@ def _predicate(name: str, left: str | None, right: str | None) -> int | None:
         return None
 
 
-def _relate(left: str | None, right: str | None, pattern: str | None) -> int | None:
-    a, b = _shape(left) if left else None, _shape(right) if right else None
+def _relate(left: object, right: object, pattern: str | None) -> int | None:
+    a, b = _shape(left), _shape(right)
     if a is None or b is None or pattern is None:
         return None
     try:
@@ -122,15 +124,15 @@ def _relate(left: str | None, right: str | None, pattern: str | None) -> int | N
         return None
 
 
-def _distance(left: str | None, right: str | None) -> float | None:
-    a, b = _shape(left) if left else None, _shape(right) if right else None
+def _distance(left: object, right: object) -> float | None:
+    a, b = _shape(left), _shape(right)
     if a is None or b is None or a.is_empty or b.is_empty:
         return None
     return float(shapely.distance(a, b))
 
 
-def _length(text: str | None) -> float | None:
-    found = _shape(text) if text else None
+def _length(text: object) -> float | None:
+    found = _shape(text)
     if found is None:
         return None
     lines = [part for part in shapely.get_parts(found) if shapely.get_dimensions(part) == 1]  # a polygon's edge is no line

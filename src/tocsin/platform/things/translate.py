@@ -24,6 +24,7 @@ COMPARISONS = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<
 TURNED = {"eq": "eq", "ne": "ne", "gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/", "mod": "%"}
 JOINS_MAX = 20
+LAMBDAS_MAX = 6  # any and all inside one another: SQLite's parser has room for twice as many
 DEPTH_MAX = 100
 ID_NAMES = ("id", "@iot.id")
 
@@ -62,7 +63,7 @@ class Translator:
     def __init__(self, kind: EntityType, alias: str, *, now_us: int) -> None:
         self.kind, self.alias, self.now_us = kind, alias, now_us
         self.one = Scope(f"{alias}_")  # ways to one: joined beside the set itself
-        self._many = 0
+        self._many = self._inside = 0
         self._variables: dict[str, tuple[EntityType, str]] = {}  # of any and all: the kind and the alias that each stands for
 
     def condition(self, node: Node) -> Sql:
@@ -100,6 +101,8 @@ class Translator:
 
     def _lambda(self, node: Lambda, depth: int) -> Sql:
         """Whether there is one, or none that is otherwise. What is neither true nor false of one is not true of it."""
+        if self._inside >= LAMBDAS_MAX:
+            raise InputError(f"{node.at}: any and all stand more than {LAMBDAS_MAX} deep in one another; wanted fewer")
         self._many += 1
         scope = Scope(f"{self.alias}m{self._many}_")
         kind, alias, steps = self._begin(node.way)
@@ -115,9 +118,9 @@ class Translator:
         asked = Sql("bool", "1", ())
         if node.condition is not None:
             outer = self._variables
-            self._variables = outer | {node.variable: (kind, alias)}
+            self._variables, self._inside = outer | {node.variable: (kind, alias)}, self._inside + 1
             asked = self._truth(node.condition, scope, depth + 1)
-            self._variables = outer
+            self._variables, self._inside = outer, self._inside - 1
         wanted = f"({asked.text})" if node.op == "any" else f"NOT coalesce(({asked.text}), 0)"
         found = f"EXISTS (SELECT 1 FROM (SELECT 1) {' '.join(scope.joins)} WHERE {alias}.id IS NOT NULL AND {wanted})"
         return boolean(found if node.op == "any" else f"NOT {found}", *asked.args)
