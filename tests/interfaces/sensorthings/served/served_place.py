@@ -88,8 +88,8 @@ class Wire:
 @contextmanager
 def serving(folder: Path) -> Iterator[Wire]:
     """The command with its own ports and data, ended when it is left."""
-    program = Path(sys.executable).parent / "tocsin"
-    words = [str(program), "sensorthings", "try", "--port", "0", "--data", str(folder), "--json"]
+    program = [sys.executable, "-c", "from tocsin.interfaces.cli import main; main()"]
+    words = [*program, "sensorthings", "try", "--port", "0", "--data", str(folder), "--json"]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {"NO_COLOR": "1"}
     ) as process:
