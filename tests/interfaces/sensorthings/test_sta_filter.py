@@ -147,7 +147,7 @@ def test_times_compare_take_apart_and_add_up(river: Sta, condition: str, wanted:
         ("endswith(name, '2')", [2]),
         ("endswith(name, '')", [0, 1, 2, 3]),
         ("length(name) eq 7", [0, 1, 2]),
-        ("indexof(name, 'auge') eq 1", [0, 1, 2]),
+        ("indexof(name, 'auge') eq 2", [0, 1, 2]),
         ("indexof(name, 'x') eq -1", [0, 1, 2, 3]),
         ("substring(name, 6) eq '2'", [2]),
         ("substring(name, 1, 4) eq 'auge'", [0, 1, 2]),

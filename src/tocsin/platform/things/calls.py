@@ -82,7 +82,8 @@ def _text(node: Call, args: Sequence[Sql]) -> Sql:
             ends = f"substr({first.text}, -length({second.text})) = {second.text}"
             return boolean(f"(length({second.text}) = 0 OR {ends})", *second.args, *both, *second.args)
         case "indexof":
-            return number(f"(instr({first.text}, {second.text}) - 1)", *both)
+            at = f"instr({first.text}, {second.text})"  # from 1, as in the standard's own examples; not found is -1, as OData has it
+            return number(f"({at} - ({at} = 0))", *both, *both)
         case _:
             return text(f"({first.text} || {second.text})", *both)
 
