@@ -2,7 +2,10 @@
 
 dS/dt = -S (M I), dE/dt = S (M I) - E / latent, dI/dt = E / latent - I / infectious, and of those who leave I a share goes to hospital, from where
 some die. Source: Kermack & McKendrick 1927, Proc. R. Soc. A 115:700-721; Keeling & Rohani 2008, Modeling Infectious Diseases, ch. 2-3 (stages, groups).
-Exact for large groups that mix at random, with waits of exponential length; no homes, schools or chance in it, so it overstates fast outbreaks in small places.
+Exact for large groups that mix at random, with waits of exponential length. Where people meet the same few at home and at work, and some are easier
+to infect than others, an outbreak uses up its people faster than that: `depletion` is the power of the susceptible share that says so, d S / d t =
+-N (S / N)^depletion (M I) / N. Source: Stroud et al. 2006, Math Biosci 203:301-318 (fitted to agents of a city); Novozhilov 2008, Math Biosci
+215:177-185 (exact where susceptibility is gamma distributed with shape k: depletion 1 + 1 / k).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from tocsin.vocabulary.errors import InputError
 Floats = NDArray[np.float64]
 S, E, I, H, R, D, INFECTED, SEVERE = range(8)  # noqa: E741 (the field's own letters)
 ROWS = 8
+DEPLETION_MOST = 20.0
 STEP_D = 0.25  # days; halving it changes the course of COVID-19 by less than 1e-6 of the people (a test holds it)
 
 
@@ -46,12 +50,22 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 def spread_in_groups(
-    people: Floats, seeds: Floats, meeting: Floats, stages: Stages, factor: Floats, imported: Floats, *, step_d: float = STEP_D
+    people: Floats,
+    seeds: Floats,
+    meeting: Floats,
+    stages: Stages,
+    factor: Floats,
+    imported: Floats,
+    *,
+    depletion: float = 1.0,
+    step_d: float = STEP_D,
 ) -> Flow:
     """Day by day. `meeting` (group, group): infections that one infectious of the second causes a day in a wholly susceptible first.
 
     `factor` (day, group, group) multiplies it (1: nothing is done), `imported` (day, group) are persons infected elsewhere. Fourth-order Runge-Kutta.
     """
+    if not 0.0 < depletion <= DEPLETION_MOST:
+        raise InputError(f"compartments: depletion {depletion}; wanted above 0 and at most {DEPLETION_MOST:g}, 1 where all mix at random")
     groups = people.size
     if meeting.shape != (groups, groups) or (meeting < 0).any():
         raise InputError(f"compartments: meeting {meeting.shape}; wanted {(groups, groups)}, none below 0")
@@ -65,8 +79,9 @@ def spread_in_groups(
     per_head = np.divide(1.0, people, out=np.zeros(groups), where=people > 0)
 
     def rate(y: Floats, m: Floats, coming: Floats) -> Floats:
-        catching = np.maximum(y[S], 0.0) * per_head * (m @ y[I])
-        abroad = np.minimum(coming, np.maximum(y[S], 0.0))
+        left = np.maximum(y[S], 0.0)
+        catching = people * (left * per_head) ** depletion * (m @ y[I]) * per_head
+        abroad = np.minimum(coming, left)
         ill, leave, out_of_bed = y[E] / stages.latent_d, y[I] / stages.infectious_d, y[H] / stages.hospital_d
         severe = stages.severe * leave
         return np.stack(
@@ -93,6 +108,28 @@ def spread_in_groups(
             state = state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
         out[day] = state
     return Flow(out)
+
+
+def depletion_of(r0: float, size: float) -> float:
+    """The power of the susceptible share with which an epidemic of reproduction number `r0` ends at this share of the people.
+
+    From d s / d r = -r0 s^power: (s^(1 - power) - 1) / (power - 1) = r0 (1 - s). Source: as the module's.
+    >>> round(depletion_of(2.0, final_size(2.0)), 6)
+    1.0
+    """
+    if not (r0 > 1.0 and 0.0 < size < 1.0):
+        raise InputError(f"depletion: R0 {r0}, final size {size}; wanted R0 above 1 and a share between 0 and 1")
+    from scipy.optimize import brentq
+
+    log_s = np.log1p(-size)
+
+    def short(power: float) -> float:
+        below = power - 1.0
+        return float((np.expm1(-below * log_s) / below if abs(below) > 1e-9 else -log_s) - r0 * size)
+
+    if short(0.0) * short(DEPLETION_MOST) > 0:
+        raise InputError(f"depletion: no power up to {DEPLETION_MOST:g} joins R0 {r0} to a final size of {size}")
+    return float(brentq(short, 0.0, DEPLETION_MOST, xtol=1e-12))
 
 
 def final_size(r0: float, susceptible: float = 1.0) -> float:
