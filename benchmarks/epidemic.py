@@ -49,7 +49,7 @@ def town(people: int, side: int = 100) -> Populace:
 
 def doing(days: int) -> Steps:
     """What covasim's test_prob and contact_tracing do, as far as both have it: strangers are not traced."""
-    trace = np.tile([TRACED, TRACED, TRACED, 0.0, 0.0], (days, 1))
+    trace = np.tile([TRACED, TRACED, TRACED, 0.0, 0.0, 0.0], (days, 1))
     return Steps(test=np.tile([TESTED, 0.0, 0.0], (days, 1)), trace=trace, result_days=0)
 
 

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 
 import msgspec
 import numpy as np
 from scipy.optimize import brentq
 
-from tocsin.packs.epidemic.compartments import naive_rates
+from tocsin.packs.epidemic.compartments import LAYERS, naive_rates
 from tocsin.packs.epidemic.model import DISEASES
 from tocsin.packs.epidemic.populace import AGES_BRAZIL, HOME_MEAN_BRAZIL
 from tocsin.science.agents import Mixing, People, Steps, spread_among
-from tocsin.science.agents_steps import LAYERS
 from tocsin.science.compartments import depletion_of
 from tocsin.science.people import Habits, make_people
 
@@ -76,4 +76,4 @@ if __name__ == "__main__":
         for factor in (0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0):
             told = fitted(number, factor)
             row = ", ".join(f"{v:.3f}" for v in (*told.part, told.depletion, told.infectious_d))
-            print(f"({factor}, {row}),  # {disease.name}: R {told.r:.3f}, final size {told.size:.4f}", flush=True)
+            sys.stdout.write(f"({factor}, {row}),  # {disease.name}: R {told.r:.3f}, final size {told.size:.4f}\n")

@@ -45,7 +45,7 @@ class TestEpidemicPack(PackPromises):
             2,
             3,
             {"disease": Spread(1.0, 1.0, 1.0), "transmission_factor": Spread(1.0, 2.0, 3.0)},
-            {"seeds": Series.constant(20.0)},
+            {"seeds": Series.constant(20.0)} | ({"sheltered@low": Series.constant(18.0)} if model is AGENTS else {}),
         )
 
     def effects(self, model: Model) -> Sequence[Effect]:

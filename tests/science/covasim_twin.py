@@ -10,10 +10,10 @@ from tocsin.science.agents import Mixing, People
 from tocsin.science.agents_steps import SCHOOL, WORK
 
 EQUAL = Mixing(
-    contacts=(20.0, 16.0, 0.0, 20.0),
-    daily=(False, False, False, False, False),
-    isolated=(0.3, 0.1, 0.1, 0.1, 0.1),
-    quarantined=(0.6, 0.2, 0.2, 0.2, 0.2),
+    contacts=(20.0, 16.0, 0.0, 20.0, 0.0),
+    daily=(False,) * 6,
+    isolated=(0.3, 0.1, 0.1, 0.1, 0.1, 0.1),
+    quarantined=(0.6, 0.2, 0.2, 0.2, 0.2, 0.2),
 )
 
 

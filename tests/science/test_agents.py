@@ -36,7 +36,7 @@ def plain(p: float, **more: object) -> Disease:
     """Nobody has symptoms; three days until infectious, then eight days, all alike."""
     wait = Wait(8.0, 0.0)
     told = Disease(
-        name="plain", source="made up", transmission=p, layer_weight=(1.0,) * 5, latent=Wait(3.0, 0.0), to_symptoms=Wait(0.0, 0.0),
+        name="plain", source="made up", transmission=p, layer_weight=(1.0,) * 6, latent=Wait(3.0, 0.0), to_symptoms=Wait(0.0, 0.0),
         to_severe=Wait(0.0, 0.0), to_critical=Wait(0.0, 0.0), end_silent=wait, end_mild=wait, end_severe=wait, end_critical=wait, to_death=wait,
         susceptible=ALWAYS, symptoms=NEVER_ILL, severe=NEVER_ILL, critical=NEVER_ILL, dying=NEVER_ILL, serial_mean_d=6.5, serial_sd_d=2.3,
     )  # fmt: skip
@@ -50,7 +50,7 @@ def crowd(count: int, *, home: int = 1, zones: int = 1, age: int = 40) -> People
     return People(np.full(count, age), np.arange(0, count + 1, home), edges, np.arange(zones), np.full(count, -1), none, none)
 
 
-FAR_ONLY = Mixing(contacts=(0.0, 0.0, 0.0, 10.0))
+FAR_ONLY = Mixing(contacts=(0.0, 0.0, 0.0, 10.0, 0.0))
 
 
 def play(people: People, disease: Disease, mixing: Mixing, doing: Steps, *, days: int, seeds: int, seed: int) -> Course:
@@ -95,7 +95,7 @@ def test_new_infections_follow_the_renewal_equation() -> None:
 def test_at_home_everyone_meets_everyone_and_nobody_else() -> None:
     """Homes of two with one infected each: the other falls ill with a chance of 1 - (1 - p)^8."""
     people, p = crowd(20_000, home=2), 0.05
-    told = spread_among(people, plain(p), Mixing(contacts=(0.0,) * 4), Steps(), days=30, seeds=np.arange(0, 20_000, 2), seed=1)
+    told = spread_among(people, plain(p), Mixing(contacts=(0.0,) * 5), Steps(), days=30, seeds=np.arange(0, 20_000, 2), seed=1)
     want = 1.0 - (1.0 - p) ** 8
     assert told.daily[:, NEW_INFECTED].sum() / 10_000 == pytest.approx(want, abs=4.0 * np.sqrt(want * (1 - want) / 10_000))
     assert told.daily[:, BY_LAYER + HOME].sum() == told.daily[:, NEW_INFECTED].sum()
@@ -121,7 +121,7 @@ def test_a_contact_meets_others_on_another_day_only_where_mixing_is_daily() -> N
 def test_the_old_fall_severely_ill_and_die_as_published() -> None:
     count = 40_000
     told = spread_among(
-        crowd(count, age=75), COVID_2020, Mixing(contacts=(0.0,) * 4), Steps(), days=200, seeds=np.arange(count), seed=2
+        crowd(count, age=75), COVID_2020, Mixing(contacts=(0.0,) * 5), Steps(), days=200, seeds=np.arange(count), seed=2
     )
     for column, want in ((NEW_SEVERE, 0.20655), (NEW_DEAD, 0.02439)):  # Kerr et al. 2021, ages 70-79
         assert told.daily[:, column].sum() / count == pytest.approx(want, abs=4.0 * np.sqrt(want * (1 - want) / count))
@@ -133,7 +133,7 @@ def test_the_old_fall_severely_ill_and_die_as_published() -> None:
 def test_without_beds_more_turn_critical_and_die() -> None:
     people, count = crowd(20_000, age=65), 20_000
     rule = {"days": 200, "seeds": np.arange(count), "seed": 4}
-    nobody_meets = Mixing(contacts=(0.0,) * 4)
+    nobody_meets = Mixing(contacts=(0.0,) * 5)
     enough = spread_among(people, COVID_2020, nobody_meets, Steps(), **rule)
     none = spread_among(people, COVID_2020, nobody_meets, Steps(beds=np.zeros(200), icu=np.zeros(200)), **rule)
     assert none.daily[:, NO_BED_FOUND].sum() == none.daily[:, NEW_SEVERE].sum() == enough.daily[:, NEW_SEVERE].sum()
@@ -146,7 +146,7 @@ def test_without_beds_more_turn_critical_and_die() -> None:
 
 def test_a_measure_changes_nothing_before_it_begins() -> None:
     people = crowd(20_000, home=4)
-    factor = np.ones((100, 1, 5))
+    factor = np.ones((100, 1, 6))
     factor[50:, :, FAR] = 0.3
     without = play(people, plain(0.02), FAR_ONLY, Steps(), days=100, seeds=20, seed=9)
     lowered = play(people, plain(0.02), FAR_ONLY, Steps(factor=factor), days=100, seeds=20, seed=9)
@@ -156,10 +156,10 @@ def test_a_measure_changes_nothing_before_it_begins() -> None:
 
 def test_a_measure_in_one_zone_changes_nobody_in_a_zone_that_does_not_meet_it() -> None:
     people = crowd(20_000, home=4, zones=2)
-    near_only = Mixing(contacts=(0.0, 0.0, 10.0, 0.0))
-    factor, doses = np.ones((100, 2, 5)), np.zeros((100, 3))
+    near_only = Mixing(contacts=(0.0, 0.0, 10.0, 0.0, 0.0))
+    factor, doses = np.ones((100, 2, 6)), np.zeros((100, 3))
     factor[20:, 1], doses[10:, 1] = 0.5, 50.0
-    steps = Steps(factor=factor, doses=doses, vaccine_infection=0.9, test=np.full((100, 3), 0.2), trace=np.full((100, 5), 0.5))
+    steps = Steps(factor=factor, doses=doses, vaccine_infection=0.9, test=np.full((100, 3), 0.2), trace=np.full((100, 6), 0.5))
     without = play(
         people, plain(0.02), near_only, msgspec.structs.replace(steps, factor=None, doses=None), days=100, seeds=20, seed=3
     )
@@ -176,7 +176,7 @@ def test_less_contact_never_infects_who_would_have_been_spared_at_first() -> Non
     rule = {"days": 6, "seeds": 200, "seed": 8}
     every = play(people, plain(0.1, end_silent=Wait(2.0, 0.0)), FAR_ONLY, Steps(), **rule).who["infected_day"] != NEVER
     half = (
-        play(people, plain(0.1, end_silent=Wait(2.0, 0.0)), FAR_ONLY, Steps(factor=np.full((6, 1, 5), 0.5)), **rule).who[
+        play(people, plain(0.1, end_silent=Wait(2.0, 0.0)), FAR_ONLY, Steps(factor=np.full((6, 1, 6), 0.5)), **rule).who[
             "infected_day"
         ]
         != NEVER
@@ -204,7 +204,7 @@ def test_traced_contacts_wait_at_home_and_infect_less() -> None:
         people,
         ill,
         FAR_ONLY,
-        msgspec.structs.replace(testing, trace=np.full((100, 5), 0.8), trace_days=0),
+        msgspec.structs.replace(testing, trace=np.full((100, 6), 0.8), trace_days=0),
         days=100,
         seeds=20,
         seed=6,
@@ -246,7 +246,7 @@ def test_imported_persons_come_at_the_rate_that_was_given() -> None:
 
 
 def test_a_factor_above_one_needs_to_be_announced() -> None:
-    factor = np.full((10, 1, 5), 1.5)
+    factor = np.full((10, 1, 6), 1.5)
     with pytest.raises(InputError, match=r"wanted 0\.\.1"):
         play(crowd(100), plain(0.1), FAR_ONLY, Steps(factor=factor), days=10, seeds=1, seed=1)
     told = spread_among(
@@ -258,9 +258,9 @@ def test_a_factor_above_one_needs_to_be_announced() -> None:
 def test_who_waits_at_home_is_not_infected_where_waiting_is_perfect() -> None:
     """The first of each home is found on the day that it turns infectious; nothing isolates it, but the others wait apart."""
     ill = plain(0.5, symptoms=ALWAYS, to_symptoms=Wait(0.0, 0.0))
-    nobody = (0.0,) * 5
-    apart = Mixing(contacts=(0.0,) * 4, isolated=(1.0,) * 5, quarantined=nobody)
-    steps = Steps(test=np.tile([1.0, 0.0, 0.0], (30, 1)), result_days=0, trace=np.ones((30, 5)), trace_days=0, quarantine_days=20)
+    nobody = (0.0,) * 6
+    apart = Mixing(contacts=(0.0,) * 5, isolated=(1.0,) * 6, quarantined=nobody)
+    steps = Steps(test=np.tile([1.0, 0.0, 0.0], (30, 1)), result_days=0, trace=np.ones((30, 6)), trace_days=0, quarantine_days=20)
     people, first = crowd(3_000, home=3), np.arange(0, 3_000, 3)
     told = spread_among(people, ill, apart, steps, days=30, seeds=first, seed=1).daily
     assert told[:, NEW_INFECTED].sum() == 0
@@ -273,11 +273,11 @@ def test_of_several_who_infect_a_person_on_one_day_the_first_by_number_is_named(
     """Whoever turned infectious first: homes of three with two infected, who may infect from one day on, and then surely."""
     long = Wait(40.0, 0.0)
     sure = plain(1.0, latent=Wait(4.0, 2.0), end_silent=long)
-    factor = np.zeros((19, 1, 5))
+    factor = np.zeros((19, 1, 6))
     factor[18:] = 1.0
     people = crowd(3_000, home=3)
     first = np.setdiff1d(np.arange(3_000), np.arange(2, 3_000, 3))
-    who = spread_among(people, sure, Mixing(contacts=(0.0,) * 4), Steps(factor=factor), days=19, seeds=first, seed=1).who
+    who = spread_among(people, sure, Mixing(contacts=(0.0,) * 5), Steps(factor=factor), days=19, seeds=first, seed=1).who
     both = ((who["infectious_day"][0::3] <= 18) & (who["infectious_day"][1::3] <= 18)).nonzero()[0]
     assert (who["infectious_day"][1::3][both] < who["infectious_day"][0::3][both]).sum() > 100
     np.testing.assert_array_equal(who["infector"][2::3][both], 3 * both)

@@ -58,16 +58,19 @@ def draw(model: Model, scenario: Scenario, *, first: int = 0) -> tuple[Future, .
     usual = {name: knob.usual for name, knob in model.knobs.items()} | {name: s.usual for name, s in scenario.knobs.items()}
     uncertain = sorted(name for name, s in scenario.knobs.items() if s.low < s.high)
     if scenario.members == 1:  # the one future is the usual one, and the likeliest storm, not a random one
-        likeliest = max(scenario.analogues, key=lambda a: a.share, default=None)
+        likeliest = max(scenario.analogues[: 1 if scenario.paired else None], key=lambda a: a.share, default=None)
         return (_future(scenario, 0, usual, likeliest),)
-    dimensions = len(uncertain) + bool(scenario.analogues)
+    by_chance = bool(scenario.analogues) and not scenario.paired
+    dimensions = len(uncertain) + by_chance
     if scenario.sampling == "latin":
         u = latin_hypercube(dimensions, scenario.members, scenario.seed)
     else:
         u = sobol(dimensions, count, scenario.seed, first=first)
     drawn = {name: scenario.knobs[name].at(u[:, k]) for k, name in enumerate(uncertain)}
     storm: list[Analogue | None] = [None] * count
-    if scenario.analogues:
+    if scenario.paired and scenario.analogues:
+        storm = [scenario.analogues[(first + row) % len(scenario.analogues)] for row in range(count)]
+    if by_chance:
         storm = [scenario.analogues[k] for k in choice(u[:, -1], np.array([a.share for a in scenario.analogues]))]
     return tuple(
         _future(scenario, first + row, usual | {k: float(v[row]) for k, v in drawn.items()}, storm[row]) for row in range(count)

@@ -13,11 +13,14 @@ import msgspec
 from tocsin.pack.model import Spread
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import InputError, PackFault
+from tocsin.vocabulary.quantity import Quantity
 
 AT_ONCE = Spread(0.0, 0.0, 0.0)
 ACCESS = (
     "road access"  # the kind of what every hospital has: a street out of the twin. It is lost when the hazard closes the last one
 )
+SHELTERED = Quantity("sheltered_people", "persons", 0.0, 10_000_000.0)
+"""People in shelters. Who takes people out of a hazard's way makes it; a pack to whose hazard it matters that people are crowded takes it as a forcing."""
 PLACED = "zones"  # as a target in a twin's own links: whom an asset serves
 
 

@@ -98,7 +98,7 @@ class Scenario(msgspec.Struct, frozen=True):
     """What is asked of a model: for how long, how many futures, from which seed, and what is known and how well.
 
     `series` are the forcings by name ("rain", "level@lake", "inflow@weir"), in the unit that the model declares for them. Where there are
-    `analogues`, each future has one of them beside `series`. `sampling` is "sobol", which can be grown, or "latin", which cannot.
+    `analogues`, each future has one of them beside `series`: by chance, or `paired`, number for number. `sampling` is "sobol", which can be grown, or "latin", which cannot.
     """
 
     duration_s: float
@@ -108,6 +108,7 @@ class Scenario(msgspec.Struct, frozen=True):
     series: Mapping[str, Series] = {}
     analogues: tuple[Analogue, ...] = ()
     sampling: Literal["sobol", "latin"] = "sobol"
+    paired: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.duration_s <= 366 * 86_400.0):

@@ -63,7 +63,7 @@ class Disease(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     transmission: float
-    layer_weight: tuple[float, float, float, float, float]
+    layer_weight: tuple[float, float, float, float, float, float]
     latent: Wait
     to_symptoms: Wait
     to_severe: Wait
@@ -98,16 +98,16 @@ class Disease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mixing(msgspec.Struct, frozen=True, kw_only=True):
-    """How many people one meets on a day, in the layers home, school, work, near and far, and what is left of it for some.
+    """How many people one meets on a day, in the layers home, school, work, near, far and shelter, and what is left of it for some.
 
     At home everyone meets everyone. `scatter` 4 lets contacts vary between people with a variance of 3/4 of their mean, 1 not at all.
     """
 
-    contacts: tuple[float, float, float, float] = (20.0, 16.0, 10.0, 10.0)  # school, work, near, far
-    daily: tuple[bool, bool, bool, bool, bool] = (False, False, False, True, True)
-    isolated: tuple[float, float, float, float, float] = (0.3, 0.1, 0.1, 0.1, 0.1)
-    quarantined: tuple[float, float, float, float, float] = (0.6, 0.2, 0.2, 0.2, 0.2)
-    ill: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    contacts: tuple[float, float, float, float, float] = (20.0, 16.0, 10.0, 10.0, 35.0)  # school, work, near, far, shelter
+    daily: tuple[bool, bool, bool, bool, bool, bool] = (False, False, False, True, True, True)
+    isolated: tuple[float, float, float, float, float, float] = (0.3, 0.1, 0.1, 0.1, 0.1, 0.1)
+    quarantined: tuple[float, float, float, float, float, float] = (0.6, 0.2, 0.2, 0.2, 0.2, 0.2)
+    ill: tuple[float, float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     scatter: int = 4
     no_bed_factor: float = 2.0
     no_icu_factor: float = 2.0
@@ -141,6 +141,22 @@ class People(msgspec.Struct, frozen=True):
     def zone(self) -> Ints:
         """The zone in which each lives."""
         return np.repeat(self.near_zone, np.diff(self.near_start))
+
+
+class Shelters(msgspec.Struct, frozen=True):
+    """Who is taken in by shelters when people leave their homes for a while, and how many are there on each day.
+
+    `guest_start` (shelter + 1,) of `guest`, the persons of each in the order in which they come; the last to come are the first to go. `crowd`
+    (day, shelter) are how many are there. `zone` (shelter,) is the one whose measures hold there. Nobody is a guest of two.
+    """
+
+    guest: Ints
+    guest_start: Ints
+    zone: Ints
+    crowd: Ints
+
+
+NO_SHELTERS = Shelters(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros((1, 0), np.int64))
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -234,7 +250,16 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spread_among(
-    people: People, disease: Disease, mixing: Mixing, doing: Steps, *, days: int, seeds: Ints, seed: int, factor_most: float = 1.0
+    people: People,
+    disease: Disease,
+    mixing: Mixing,
+    doing: Steps,
+    *,
+    days: int,
+    seeds: Ints,
+    seed: int,
+    factor_most: float = 1.0,
+    shelters: Shelters = NO_SHELTERS,
 ) -> Course:
     """Play an epidemic: `seeds` are the persons infected on the first day, `seed` is what its luck belongs to.
 
@@ -268,6 +293,7 @@ def spread_among(
         [_or(doing.beds, (days,), np.inf), _or(doing.icu, (days,), np.inf), _or(doing.imported, (days,), 0.0)], axis=1
     )
     who, near, place, member = _rows(people, seed)
+    halls, crowd = _taken_in(who, shelters, days, zones)
     count = len(people)
     out = np.zeros((days, COLUMNS))
     steps.run(
@@ -275,6 +301,9 @@ def spread_among(
         near,
         place,
         member,
+        halls,
+        shelters.guest.astype(np.int32),
+        crowd,
         tables.ages,
         tables.days,
         tables.spread,
@@ -316,7 +345,7 @@ def _rows(people: People, seed: int) -> tuple[NDArray[np.void], NDArray[np.void]
     who["place"] = people.place
     for name in ("infected_day", "infectious_day", "early_until", "severe_day", "diagnosed_day"):
         who[name] = NEVER
-    for name in ("quarantine_from", "quarantine_to", "vaccinated_day", "layer", "infector"):
+    for name in ("quarantine_from", "quarantine_to", "vaccinated_day", "layer", "infector", "hall", "guest"):
         who[name] = NEVER
     near = np.zeros(near_size.size, GROUP)
     near["start"], near["size"], near["zone"] = people.near_start[:-1], near_size, people.near_zone
@@ -328,6 +357,26 @@ def _rows(people: People, seed: int) -> tuple[NDArray[np.void], NDArray[np.void]
     place["zone"], place["layer"] = people.place_zone, people.place_layer
     who["seat"][member] = np.arange(member.size) - place["start"][people.place[member]]
     return who, near, place, member.astype(np.int32)
+
+
+def _taken_in(who: NDArray[np.void], shelters: Shelters, days: int, zones: int) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    """A row for each shelter, and how many are in each on each day; the guests are told where they go."""
+    size = np.diff(shelters.guest_start)
+    halls = np.zeros(size.size, GROUP)
+    halls["start"], halls["size"], halls["zone"], halls["layer"] = shelters.guest_start[:-1], size, shelters.zone, steps.SHELTER
+    crowd = shelters.crowd if size.size else np.zeros((days, 0), np.int64)
+    guest = shelters.guest
+    if np.unique(guest).size != guest.size or (guest.size and not (guest.min() >= 0 and guest.max() < who.size)):
+        raise InputError(f"epidemic: guests of shelters are not different persons of 0..{who.size - 1}")
+    if crowd.shape != (days, size.size) or (crowd < 0).any() or (crowd > size).any():
+        raise InputError(
+            f"epidemic: {crowd.shape} people in shelters by day; wanted {(days, size.size)}, 0 up to a shelter's guests"
+        )
+    if size.size and not (shelters.zone.min() >= 0 and shelters.zone.max() < zones):
+        raise InputError(f"epidemic: zones of shelters outside 0..{zones - 1}")
+    who["hall"][guest] = np.repeat(np.arange(size.size), size)
+    who["guest"][guest] = np.arange(guest.size) - np.repeat(shelters.guest_start[:-1], size)
+    return halls, np.ascontiguousarray(crowd, np.int32)
 
 
 def _queue(people: People, zones: int, seed: int, *, asked: bool) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints]:

@@ -25,8 +25,8 @@ _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
 _plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
 _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
-HOME, SCHOOL, WORK, NEAR, FAR = range(5)
-LAYERS = 5
+HOME, SCHOOL, WORK, NEAR, FAR, SHELTER = range(6)
+LAYERS = 6
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, SYMPTOMATIC, SEVERE, CRITICAL, RECOVERED, DEAD = range(8)
 NO_BED, WARD, ICU = range(3)
 NOBODY, NEVER = -1, -1
@@ -43,6 +43,11 @@ PERSON = np.dtype(
         ("place", np.int32),  # where the day is spent: a school or a workplace, or NOBODY's
         ("seat", np.int32),  # number among those of the place
         ("zone", np.int16),
+        (
+            "hall",
+            np.int16,
+        ),  # the shelter that takes it in, or NOBODY's; `guest` is its number among those whom the shelter takes in one after another
+        ("guest", np.int32),
         ("infected_day", np.int16),
         ("infectious_day", np.int16),
         ("early_until", np.int16),
@@ -75,7 +80,7 @@ HAS_BEDS, HAS_ICU, IMPORTED = range(3)  # of a day
     range(11)
 )
 NO_BED_FOUND, NEW_IMPORTED = 11, 12
-BY_LAYER = 13  # to 17: newly infected, by the layer in which it happened
+BY_LAYER = 13  # to 18: newly infected, by the layer in which it happened
 COLUMNS = BY_LAYER + LAYERS
 
 _COURSE, _TRANSMIT, _MEET, _TEST, _IMPORT, _TRACE = (np.uint64(0x9E3779B97F4A7C15 + k) for k in range(6))
@@ -294,10 +299,12 @@ def _diagnosed(who: Any, person: Any, day: Any) -> Any:
 
 @_inline
 def _hit(
-    who: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any, factor: Any, head: Any, out: Any, seed: Any, person: Any, other: Any, day: Any,
-    layer: Any, left: Any, zone: Any, word: Any,
+    who: Any, crowd: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any, factor: Any, head: Any, out: Any, seed: Any, person: Any, other: Any,
+    day: Any, layer: Any, left: Any, zone: Any, word: Any,
 ) -> None:  # fmt: skip
     """A contact that would infect the most susceptible, were nothing done: whether it infects this one."""
+    if layer == NEAR and _is_sheltered(who, crowd, other, day):
+        return  # it is not among its neighbours
     if who[other].stage != SUSCEPTIBLE:
         if who[other].stage == EXPOSED and who[other].infected_day == day and who[other].infector > person:
             out[day, BY_LAYER + who[other].layer] -= 1
@@ -324,8 +331,18 @@ def _hit(
 
 
 @_inline
-def _group(who: Any, near: Any, place: Any, person: Any, layer: Any) -> Any:
+def _is_sheltered(who: Any, crowd: Any, person: Any, day: Any) -> Any:
+    """Whether a person is in a shelter on a day: a shelter holds its first so many guests."""
+    hall = who[person].hall
+    return hall != NOBODY and who[person].guest < crowd[day, hall]
+
+
+@_inline
+def _group(who: Any, near: Any, place: Any, halls: Any, crowd: Any, person: Any, layer: Any, day: Any) -> Any:
     """The group of a person in a layer: its number, its first member, how many, and the person's number in it."""
+    if layer == SHELTER:
+        g = np.int64(who[person].hall)
+        return g, np.int64(halls[g].start), np.int64(crowd[day, g]), np.int64(who[person].guest)
     if layer == HOME:
         return 0, np.int64(who[person].home_start), np.int64(who[person].home_size), np.int64(person - who[person].home_start)
     if layer == FAR:
@@ -347,10 +364,10 @@ def _slots(layers: Any, layer: Any, n: Any) -> Any:
 
 @_inline
 def _transmit(
-    who: Any, near: Any, place: Any, member: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any, factor: Any, head: Any, out: Any, seed: Any,
-    person: Any, day: Any,
+    who: Any, near: Any, place: Any, member: Any, halls: Any, guests: Any, crowd: Any, ages: Any, days: Any, spread: Any, layers: Any, number: Any,
+    factor: Any, head: Any, out: Any, seed: Any, person: Any, day: Any,
 ) -> None:  # fmt: skip
-    """All that an infectious person passes on in a day."""
+    """All that an infectious person passes on in a day; who is in a shelter meets the others there instead of its neighbours."""
     key, today = np.uint64(person), np.uint64(day)
     strength = np.float64(who[person].spread) / (1.0 + number[EARLY_SHARE] * (number[EARLY_RATIO] - 1.0))
     if day < who[person].early_until:
@@ -369,12 +386,14 @@ def _transmit(
             layer, word, zone = np.int64(place[g].layer), first[1], np.int64(place[g].zone)
         elif turn == 2:
             layer, word = NEAR, first[2]
+            if _is_sheltered(who, crowd, person, day):
+                layer, zone = SHELTER, np.int64(halls[who[person].hall].zone)
         elif turn == 3:
             layer, word = FAR, first[3]
         p = min(1.0, layers[layer, BETA] * strength)
         if p <= 0.0:
             continue
-        group, start, n, own = _group(who, near, place, person, layer)
+        group, start, n, own = _group(who, near, place, halls, crowd, person, layer, day)
         slots = _slots(layers, layer, n)
         if share_of(word) >= slots * p:  # no contact would infect: its chance, (1 - p)^slots, is at least 1 - slots p
             continue
@@ -394,9 +413,31 @@ def _transmit(
             else:
                 q, shared = _meets(seed, layer, group, slot, day if layers[layer, DAILY] > 0.0 else 0, own, n)
                 if q != own and shared < layers[layer, REAL]:
-                    other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
+                    if layer == SHELTER:
+                        other = np.int64(guests[start + q])
+                    else:
+                        other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
             if other != NOBODY:
-                _hit(who, ages, days, spread, layers, number, factor, head, out, seed, person, other, day, layer, left, zone, w0)
+                _hit(
+                    who,
+                    crowd,
+                    ages,
+                    days,
+                    spread,
+                    layers,
+                    number,
+                    factor,
+                    head,
+                    out,
+                    seed,
+                    person,
+                    other,
+                    day,
+                    layer,
+                    left,
+                    zone,
+                    w0,
+                )
             slot += 1 + _gap(w1, p)
 
 
@@ -425,6 +466,9 @@ def _trace(
     near: Any,
     place: Any,
     member: Any,
+    halls: Any,
+    guests: Any,
+    crowd: Any,
     layers: Any,
     number: Any,
     trace: Any,
@@ -442,16 +486,25 @@ def _trace(
             g = who[person].place
             if g == NOBODY or place[g].layer != layer:
                 continue
-        group, start, n, own = _group(who, near, place, person, layer)
+        if layer == SHELTER and who[person].hall == NOBODY:
+            continue
         is_daily = layer != HOME and layers[layer, DAILY] > 0.0
         for met in range(np.int64(who[person].infectious_day) if is_daily else day, day + 1):
+            if layer in (NEAR, SHELTER) and _is_sheltered(who, crowd, person, met) != (layer == SHELTER):
+                continue
+            group, start, n, own = _group(who, near, place, halls, crowd, person, layer, met)
             for slot in range(_slots(layers, layer, n)):
                 other = start + slot + (1 if slot >= own else 0)
                 if layer != HOME:
                     q, shared = _meets(seed, layer, group, slot, met if is_daily else 0, own, n)
                     if q == own or shared >= layers[layer, REAL]:
                         continue
-                    other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
+                    if layer == SHELTER:
+                        other = np.int64(guests[start + q])
+                    else:
+                        other = np.int64(member[start + q]) if layer in (SCHOOL, WORK) else start + q
+                    if layer == NEAR and _is_sheltered(who, crowd, other, met):
+                        continue
                 at = (np.uint64(layer) << _AT_LAYER) + np.uint64(slot)
                 word, _, _, _ = four_words(seed, _TRACE, np.uint64(person), np.uint64(met), at)
                 if share_of(word) < chance:
@@ -513,14 +566,14 @@ def _vaccinate(
 
 @_plain
 def run(
-    who: Any, near: Any, place: Any, member: Any,
+    who: Any, near: Any, place: Any, member: Any, halls: Any, guests: Any, crowd: Any,
     ages: Any, days: Any, spread: Any, layers: Any, number: Any,
     factor: Any, test: Any, trace: Any, by_day: Any,
     doses: Any, first: Any, first_in_zone: Any, zone_start: Any,
     active: Any, head: Any, head_result: Any, change: Any,
     seeds: Any, seed: Any, out: Any,
 ) -> None:  # fmt: skip
-    """All days; `seeds` are the persons who are infected on the first, `out` is (day, column)."""
+    """All days; `seeds` are the persons who are infected on the first, `crowd` (day, hall) are how many are in each shelter, `out` is (day, column)."""
     taken = np.zeros(3, np.int64)
     carried = np.zeros(doses.shape[1])
     at = zone_start.copy()
@@ -560,14 +613,15 @@ def run(
         person = np.int64(head_result[day])
         while person != NOBODY:
             out[day, NEW_REPORTED] += 1
-            _trace(who, near, place, member, layers, number, trace, change, seed, person, day)
+            _trace(who, near, place, member, halls, guests, crowd, layers, number, trace, change, seed, person, day)
             person = np.int64(who[person].link_result)
         waiting += change[day]
         given = _vaccinate(who, doses, first, first_in_zone, zone_start, at, carried, day, given)
         for k in range(n_active):
             _transmit(
-                who, near, place, member, ages, days, spread, layers, number, factor, head, out, seed, np.int64(active[k]), day
-            )
+                who, near, place, member, halls, guests, crowd, ages, days, spread, layers, number, factor, head, out, seed,
+                np.int64(active[k]), day,
+            )  # fmt: skip
         out[day, BEDS], out[day, ICU_BEDS] = taken[WARD], taken[ICU]
         out[day, NOW_INFECTIOUS] = n_active
         out[day, QUARANTINED] = waiting

@@ -65,7 +65,9 @@ def spread_in_groups(
     `factor` (day, group, group) multiplies it (1: nothing is done), `imported` (day, group) are persons infected elsewhere. Fourth-order Runge-Kutta.
     """
     if not 0.0 < depletion <= DEPLETION_MOST:
-        raise InputError(f"compartments: depletion {depletion}; wanted above 0 and at most {DEPLETION_MOST:g}, 1 where all mix at random")
+        raise InputError(
+            f"compartments: depletion {depletion}; wanted above 0 and at most {DEPLETION_MOST:g}, 1 where all mix at random"
+        )
     groups = people.size
     if meeting.shape != (groups, groups) or (meeting < 0).any():
         raise InputError(f"compartments: meeting {meeting.shape}; wanted {(groups, groups)}, none below 0")

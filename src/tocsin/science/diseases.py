@@ -12,7 +12,7 @@ COVID_2020 = Disease(
         "Du, Xu, Wu, Wang, Cowling, Meyers 2020, Emerg Infect Dis 26:1341-1343 (468 pairs, mean 3.96 d, sd 4.75 d)"
     ),
     transmission=0.016,
-    layer_weight=(3.0, 0.6, 0.6, 0.3, 0.3),
+    layer_weight=(3.0, 0.6, 0.6, 0.3, 0.3, 0.6),  # the last: in a shelter as at work (unverified)
     latent=Wait(4.5, 1.5),
     to_symptoms=Wait(1.1, 0.9),
     to_severe=Wait(6.6, 4.9),
@@ -45,7 +45,7 @@ EBOLA_2014 = Disease(
         "hospital to death, 11.8 d (sd 6.1) to discharge, transmission and the weights of its layers"
     ),
     transmission=0.11,
-    layer_weight=(1.0, 0.05, 0.05, 0.05, 0.02),
+    layer_weight=(1.0, 0.05, 0.05, 0.05, 0.02, 0.05),
     latent=Wait(11.4, 6.58, "gamma"),
     to_symptoms=Wait(0.0, 0.0),
     to_severe=Wait(5.0, 4.7, "gamma"),

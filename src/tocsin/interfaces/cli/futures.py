@@ -48,6 +48,17 @@ def run(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the futures. Default: the scenario's.", min=0)] = None,
+    sheltered: Annotated[
+        Path | None,
+        typer.Option(
+            help="Futures of another hazard: whom each of them drives into shelters is crowded there in the future of the same number.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    shelter_share: Annotated[
+        float, typer.Option(help="Of those in danger, the share who ask for a public shelter.", min=0.0, max=1.0)
+    ] = 0.15,
+    stay: Annotated[str, typer.Option(help="How long they stay, with a unit.", metavar="SPAN")] = "7d",
     compute: ComputeOption = "threads",
     as_json: AsJson = False,
 ) -> None:
@@ -74,6 +85,15 @@ def run(
         asked = scenario_from(
             storm, place.world(now), model, where=str(scenario), folder=scenario.parent, members=members, seed=seed
         )
+        words = words_of(storm, asked, scenario.name)
+        if sheltered is not None:
+            from tocsin.flows.sheltered import with_sheltered
+            from tocsin.interfaces.units import duration_s
+
+            asked = with_sheltered(
+                place, asked, model, sheltered, share=shelter_share, stay_d=duration_s(stay, "--stay") / 86_400.0
+            )
+            words |= {"sheltered": f"{sheltered.name}, {shelter_share:g} of those in danger, for {stay}"}
         began = time.perf_counter()
         with open_compute(compute) as where:
             try:
@@ -84,7 +104,7 @@ def run(
                     save,
                     time=now,
                     model=storm.model,
-                    asked=words_of(storm, asked, scenario.name),
+                    asked=words,
                     compute=where,
                     on_done=lambda done, total: at.progress("futures", done, total),
                 )

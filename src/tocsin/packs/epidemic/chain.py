@@ -7,7 +7,7 @@ chances are planning assumptions, marked `unverified`.
 from __future__ import annotations
 
 from tocsin.pack import LIFELINES, ChainPart, Exposure, Link, Spread
-from tocsin.packs.epidemic.quantities import INFECTED_SHARE, SEVERE_SHARE
+from tocsin.packs.epidemic.quantities import INFECTED_SHARE, SEVERE_SHARE, SHELTER_INFECTED
 from tocsin.vocabulary import Curve
 
 ASSUMED = "planning assumption of Tocsin (unverified)"
@@ -35,6 +35,17 @@ CHAIN: tuple[ChainPart, ...] = (
             unverified=True,
         ),
         ("test", "trace_contacts"),
+    ),
+    Exposure(
+        "shelters",
+        Curve(
+            SHELTER_INFECTED,
+            ((0.02, 0.0), (0.2, 1.0)),
+            source=f"{ASSUMED}: a shelter in which one in five guests was infected takes in nobody else",
+            valid="shelters that people of another hazard fill; told at the shelter where the run puts them",
+            unverified=True,
+        ),
+        ("space_shelters", "test"),
     ),
     Link(
         "an outbreak in a shelter fills the hospital",

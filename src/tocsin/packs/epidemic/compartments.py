@@ -10,6 +10,7 @@ from tocsin.pack import Effect, Future, Model
 from tocsin.pack.places import places_of
 from tocsin.packs.epidemic.model import (
     AGENT_KNOBS,
+    CLOSED_BY,
     CLOSURES,
     DAY_S,
     KNOBS,
@@ -24,10 +25,11 @@ from tocsin.packs.epidemic.model import (
 from tocsin.packs.epidemic.populace import AGES_BRAZIL, NIGHT_H
 from tocsin.packs.epidemic.quantities import INFECTED_SHARE, SEVERE_SHARE
 from tocsin.science.agents import DAYS_MOST, Disease, Mixing
-from tocsin.science.agents_steps import FAR, HOME, LAYERS, NEAR, SCHOOL, WORK
+from tocsin.science.agents_steps import FAR, HOME, WORK
 from tocsin.science.compartments import INFECTED, SEVERE, D, H, Stages, spread_in_groups
 from tocsin.vocabulary import InputError, Member, World
 
+LAYERS = FAR + 1  # shelters are known to the agents alone
 SCHOOL_SHARE, WORK_SHARE = 0.19, 0.39  # of people, with Brazil's ages and the habits of `tocsin.science.people`
 
 # By disease and transmission factor: what is left of naive_rates in the layers home, school, work, near, far once people meet the same few again,
@@ -77,9 +79,8 @@ def compartments(world: World, future: Future, effects: Sequence[Effect], frame_
     left = np.ones((days, LAYERS, groups))
     left[:, HOME + 1 :] = contact_factors(future, days)[:, None, None]
     for effect in effects:
-        layers = {"close_schools": (SCHOOL,), "limit_work": (WORK,), "lower_contacts": (NEAR, FAR)}[effect.verb]
         for row in rows_of(world, effect.target, groups):
-            left[begins(effect, days) :, list(layers), row] *= 1.0 - effect.amount
+            left[begins(effect, days) :, list(CLOSED_BY[effect.verb]), row] *= 1.0 - effect.amount
     total = meeting.sum(axis=0)
     now = np.einsum("dlg,lgh->dgh", left, meeting)
     factor = np.divide(now, total, out=np.ones_like(now), where=total > 0)
@@ -95,7 +96,9 @@ def compartments(world: World, future: Future, effects: Sequence[Effect], frame_
             imported += np.array([series.at((d + 0.5) * DAY_S) for d in range(days)])[:, None] * share
     if not (seeds.any() or imported.any()):
         raise InputError("epidemic: nobody brings it; give --drive seeds=20persons, seeds@ZONE=... or imported=2persons/d")
-    flow = spread_in_groups(people, np.minimum(seeds, people), total, _stages(disease, infectious_d), factor, imported, depletion=depletion)
+    flow = spread_in_groups(
+        people, np.minimum(seeds, people), total, _stages(disease, infectious_d), factor, imported, depletion=depletion
+    )
     severe = np.divide(flow.state[:, SEVERE], people, out=np.zeros((days, groups)), where=people > 0)
     infected = np.divide(flow.state[-1, INFECTED], people, out=np.zeros(groups), where=people > 0)
     severe = np.clip(severe, 0.0, 1.0)
@@ -147,7 +150,7 @@ def naive_rates(disease: Disease, home_mean: float, near: float, far: float) -> 
     """Infections that one infectious person would cause in a day in each layer, (layer,), were all susceptible and none met twice; days that it lasts."""
     mixing = Mixing()
     contacts = np.array([home_mean - 1.0, mixing.contacts[0] * SCHOOL_SHARE, mixing.contacts[1] * WORK_SHARE, near, far])
-    p = np.minimum(1.0, disease.transmission * np.array(disease.layer_weight) * _by_age(disease.susceptible))
+    p = np.minimum(1.0, disease.transmission * np.array(disease.layer_weight[:LAYERS]) * _by_age(disease.susceptible))
     return contacts * p, _infectious_d(disease)
 
 
@@ -177,11 +180,16 @@ def _not_isolated(disease: Disease, tested_per_d: float) -> np.ndarray:
     """What is left of infections in each layer where who has symptoms is tested and, once the result is there, isolated, (layer,)."""
     day, result = np.arange(DAYS_MOST), round(AGENT_KNOBS["result_days"].usual)
     isolated = 1.0 - (1.0 - tested_per_d) ** np.maximum(day - result + 1, 0)  # by so many days after symptoms began
-    late = 1.0 / (1.0 + disease.early_share * (disease.early_ratio - 1.0))  # of a mean day, what a day after the first ones passes on
+    late = 1.0 / (
+        1.0 + disease.early_share * (disease.early_ratio - 1.0)
+    )  # of a mean day, what a day after the first ones passes on
     severe = _by_age(disease.severe)
     mild = _by_age(disease.symptoms) - severe
-    days = sum(share * float(isolated @ (1.0 - wait.at_most())) for share, wait in ((mild, disease.end_mild), (severe, disease.to_severe)))
-    return 1.0 - late * days / _infectious_d(disease) * (1.0 - np.array(Mixing().isolated))
+    days = sum(
+        share * float(isolated @ (1.0 - wait.at_most()))
+        for share, wait in ((mild, disease.end_mild), (severe, disease.to_severe))
+    )
+    return 1.0 - late * days / _infectious_d(disease) * (1.0 - np.array(Mixing().isolated[:LAYERS]))
 
 
 def _stages(disease: Disease, infectious_d: float) -> Stages:

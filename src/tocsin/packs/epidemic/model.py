@@ -9,12 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.pack import Drive, Effect, Future, Knob, Model, Verb
+from tocsin.pack.chain import SHELTERED
 from tocsin.pack.places import places_of
 from tocsin.packs.epidemic.populace import Town, town_of
-from tocsin.packs.epidemic.quantities import CONTACT_FACTOR, IMPORTED, INFECTED_AT_START, INFECTED_SHARE, SEVERE_SHARE
+from tocsin.packs.epidemic.quantities import (
+    CONTACT_FACTOR,
+    IMPORTED,
+    INFECTED_AT_START,
+    INFECTED_SHARE,
+    SEVERE_SHARE,
+    SHELTER_INFECTED,
+)
+from tocsin.packs.epidemic.shelters import SORTS, Sheltered, by_step, outbreaks, sheltered
 from tocsin.science.agents import Course, Disease, Mixing, Steps, spread_among
 from tocsin.science.agents_steps import (
     BEDS,
+    BY_LAYER,
     FAR,
     HOME,
     ICU_BEDS,
@@ -27,6 +37,7 @@ from tocsin.science.agents_steps import (
     NO_BED_FOUND,
     QUARANTINED,
     SCHOOL,
+    SHELTER,
     WORK,
 )
 from tocsin.science.diseases import COVID_2020, EBOLA_2014
@@ -42,8 +53,15 @@ DISEASES: tuple[Disease, ...] = (COVID_2020, EBOLA_2014)
 WINDOW_D = 7
 CASES_LEAST = 11.0  # in a window, for an R_t to be told: 1 / 0.3^2, Cori et al. 2013
 # Of the contacts of a layer, which share of the traced ones can be named: those at home, at school and at work all, neighbours half, strangers
-# none. A planning assumption (unverified).
-NAMED = (1.0, 1.0, 1.0, 0.5, 0.0)
+# none, those in the same shelter half. A planning assumption (unverified).
+NAMED = (1.0, 1.0, 1.0, 0.5, 0.0, 0.5)
+
+CLOSED_BY: Mapping[str, tuple[int, ...]] = {
+    "close_schools": (SCHOOL,),
+    "limit_work": (WORK,),
+    "lower_contacts": (NEAR, FAR),
+    "space_shelters": (SHELTER,),
+}
 
 
 def people_infect_each_other(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
@@ -54,6 +72,7 @@ def people_infect_each_other(world: World, future: Future, effects: Sequence[Eff
     disease = disease_of(knobs)
     contacts = contact_factors(future, days)
     most = max(1.0, float(contacts.max()))
+    taken_in = sheltered(world, future, town, days)
     course = spread_among(
         town.populace.people,
         disease,
@@ -63,8 +82,9 @@ def people_infect_each_other(world: World, future: Future, effects: Sequence[Eff
         seeds=_seeds(world, future, town),
         seed=future.seed,
         factor_most=most,
+        shelters=taken_in.halls,
     )
-    return _member(world, future, town, disease, course, frame_s)
+    return _member(world, future, town, disease, course, taken_in, frame_s)
 
 
 def days_of(future: Future) -> int:
@@ -86,9 +106,7 @@ def contact_factors(future: Future, days: int) -> Floats:
     """What is left of contact outside home by the scenario itself, (day,); 1 where it says nothing. A value holds until the next."""
     if "contacts" not in future.series:
         return np.ones(days)
-    series = future.series["contacts"]
-    step = np.searchsorted(series.time_s, (np.arange(days) + 0.5) * DAY_S, side="right") - 1
-    return np.where(step < 0, 1.0, series.value[np.maximum(step, 0)])
+    return by_step(future.series["contacts"], days, before=1.0)
 
 
 def begins(effect: Effect, days: int) -> int:
@@ -105,7 +123,15 @@ def rows_of(world: World, target: str, zones: int) -> Ints:
 
 
 def _mixing(knobs: Mapping[str, float]) -> Mixing:
-    mixing = Mixing(contacts=(knobs["school_contacts"], knobs["work_contacts"], knobs["near_contacts"], knobs["far_contacts"]))
+    mixing = Mixing(
+        contacts=(
+            knobs["school_contacts"],
+            knobs["work_contacts"],
+            knobs["near_contacts"],
+            knobs["far_contacts"],
+            knobs["shelter_contacts"],
+        )
+    )
     return msgspec.structs.replace(mixing, ill=mixing.isolated)  # who is severely ill lies in bed, known or not
 
 
@@ -116,6 +142,7 @@ def _doing(world: World, future: Future, town: Town, effects: Sequence[Effect], 
     thousand = len(people) / 1000.0
     factor = np.ones((days, zones, LAYERS))
     factor[:, :, HOME + 1 :] = contacts[:, None, None]
+    factor[:, :, SHELTER] = 1.0  # how crowded it is there is told by `shelter_contacts`
     test = np.zeros((days, 3))
     test[:, 0] = knobs["tested_per_d"]
     trace, doses = np.zeros((days, LAYERS)), np.zeros((days, zones + 1))
@@ -124,10 +151,9 @@ def _doing(world: World, future: Future, town: Town, effects: Sequence[Effect], 
     for effect in effects:
         first, amount = begins(effect, days), effect.amount
         match effect.verb:
-            case "close_schools" | "limit_work" | "lower_contacts":
-                layers = {"close_schools": (SCHOOL,), "limit_work": (WORK,), "lower_contacts": (NEAR, FAR)}[effect.verb]
+            case "close_schools" | "limit_work" | "lower_contacts" | "space_shelters":
                 for zone in rows_of(world, effect.target, zones):
-                    factor[first:, zone, list(layers)] *= 1.0 - amount
+                    factor[first:, zone, list(CLOSED_BY[effect.verb])] *= 1.0 - amount
             case "test":
                 test[first:, 0] = np.maximum(test[first:, 0], amount)
                 test[first:, 2] = np.maximum(test[first:, 2], amount)
@@ -194,7 +220,9 @@ def _around(world: World, where: str) -> Ints:
     return np.flatnonzero(np.hypot(x - px[0], y - py[0]) <= POINT_REACH_M)
 
 
-def _member(world: World, future: Future, town: Town, disease: Disease, course: Course, frame_s: Sequence[float]) -> Member:
+def _member(
+    world: World, future: Future, town: Town, disease: Disease, course: Course, taken_in: Sheltered, frame_s: Sequence[float]
+) -> Member:
     people, daily, each = town.populace.people, course.daily, town.people_per_agent
     days, near_count = daily.shape[0], people.near_start.size - 1
     near_size = np.diff(people.near_start)
@@ -225,18 +253,22 @@ def _member(world: World, future: Future, town: Town, disease: Disease, course: 
     by_cell = np.full(lived, np.inf)
     np.minimum.at(by_cell, cell, first[near])  # where a cell belongs to two neighbourhoods it comes with the first of them
     arrival[town.place] = np.where(agents > 0, by_cell, arrival[town.place])
+    in_shelters = outbreaks(world, taken_in, course, np.bincount(town.place[cell], minlength=world.grid.cells))
+    peak = np.where(peak > 0.0, peak, in_shelters.severe).astype(np.float32)
+    arrival = np.where(peak > 0.0, np.minimum(arrival, in_shelters.first_day * DAY_S), arrival).astype(np.float32)
     frames = np.stack([on_grid(severe_by(t / DAY_S), 0.0) for t in frame_s]) if len(frame_s) else None
     return Member(
         peak,
         arrival,
         np.where(np.isfinite(arrival), future.duration_s, np.inf).astype(np.float32),
-        {INFECTED_SHARE.name: on_grid(infected, 0.0)},
+        {INFECTED_SHARE.name: on_grid(infected, 0.0), SHELTER_INFECTED.name: in_shelters.share.astype(np.float32)},
         frames,
         {
             "agents": float(len(people)),
             "people_per_agent": each,
             "infected": float(daily[:, [NEW_INFECTED, NEW_IMPORTED]].sum() * each),
             "deaths": float(daily[:, NEW_DEAD].sum() * each),
+            "infected_in_shelters": float(daily[:, BY_LAYER + SHELTER].sum() * each),
             "without_bed": float(daily[:, NO_BED_FOUND].sum() * each),
         },
         courses_of(
@@ -291,6 +323,14 @@ AGENT_KNOBS: Mapping[str, Knob] = {
     ),
     "school_contacts": Knob("persons", 0.0, 20.0, 60.0, "pupils met in a day (Kerr et al. 2021)"),
     "work_contacts": Knob("persons", 0.0, 16.0, 60.0, "colleagues met in a day (Kerr et al. 2021)"),
+    "shelter_contacts": Knob(
+        "persons",
+        0.0,
+        35.0,
+        200.0,
+        "people met in a day in a shelter; with 35 a case of COVID-19 infects 2.9 there in all: the low end of 2.9 to 6.2 in homeless shelters with "
+        "outbreaks (Chapman et al. 2021, BMC Medicine 19:116); for evacuation shelters and for Ebola unverified",
+    ),
     "test_sensitivity": Knob("1", 0.0, 1.0, 1.0, "chance that a test finds an infectious person"),
     "result_days": Knob("d", 0.0, 2.0, 10.0, "days from test to result: a planning assumption (unverified)"),
     "other_ill": Knob(
@@ -308,8 +348,15 @@ SERIES: Mapping[str, Drive] = {
     "seeds": Drive(INFECTED_AT_START, "people of the town who are infected at the start, by lot"),
     "seeds@": Drive(INFECTED_AT_START, "people who live there and are infected at the start", place="zone|point"),
     "imported": Drive(IMPORTED, "people who come back infected, a day"),
-    "contacts": Drive(
-        CONTACT_FACTOR, "multiplies contact outside home: above 1 where people are crowded, as in shelters", stepwise=True
+    "contacts": Drive(CONTACT_FACTOR, "multiplies contact outside home and shelters", stepwise=True),
+}
+AGENT_SERIES: Mapping[str, Drive] = {
+    **SERIES,
+    "sheltered@": Drive(
+        SHELTERED,
+        "people in a shelter: those who live nearest to it, or people of a zone in the shelter nearest to it; families together",
+        place="|".join(SORTS),
+        stepwise=True,
     ),
 }
 CLOSURES: Mapping[str, Verb] = {
@@ -323,9 +370,12 @@ PEOPLE_INFECT_EACH_OTHER = Model(
     makes=SEVERE_SHARE,
     run=people_infect_each_other,
     knobs=AGENT_KNOBS,
-    series=SERIES,
+    series=AGENT_SERIES,
     acts_on={
         **CLOSURES,
+        "space_shelters": Verb(
+            "all|zone", "share of contact within shelters that ends: distance, tents, more halls", "1", 0.0, 1.0
+        ),
         "test": Verb("all", "chance to be tested on a day with symptoms or in quarantine", "1", 0.0, 1.0),
         "trace_contacts": Verb(
             "all", "chance that a contact who can be named is found and waits at home for 14 days", "1", 0.0, 1.0

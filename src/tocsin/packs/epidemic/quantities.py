@@ -14,3 +14,4 @@ INFECTED_AT_START = Quantity("infected_at_start", "persons", 0.0, 10_000_000.0)
 CONTACT_FACTOR = Quantity("contact_factor", "1", 0.0, 5.0)
 SEVERE_SHARE = Quantity("severe_share", "1", 0.0, 1.0)  # of the people of a neighbourhood, over the whole run
 INFECTED_SHARE = Quantity("infected_share", "1", 0.0, 1.0)
+SHELTER_INFECTED = Quantity("infected_in_shelter_share", "1", 0.0, 1.0)  # of the guests of a shelter, who were infected there
