@@ -8,14 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from tocsin.edge.phone import HEARD_MOST, Phone
 from tocsin.flows.exposure_drill import DrillClock
+from tocsin.science.agents import Wait
+from tocsin.science.diseases import COVID_2020, EBOLA_2014
 from tocsin.security.exposure.export import DiagnosisKey, Export
 from tocsin.security.exposure.identifiers import DayKey, hidden, identifier, identifiers, interval_of, metadata_of
-from tocsin.security.exposure.risk import own_risk, read_risk
-from tocsin.security.exposure.status import Colour, Contact, state, status_of
+from tocsin.security.exposure.risk import Risk, own_risk, read_risk
+from tocsin.security.exposure.status import Colour, Contact, Status, state, status_of
 from tocsin.security.exposure.venues import hour_name, hours_of, new_venue_code, notices, open_notice, venue_secrets
 from tocsin.vocabulary import Conflict, InputError, Unavailable
 
@@ -258,21 +261,61 @@ def test_who_is_green_has_nothing_to_object_to_and_nobody_objects_twice_at_once(
         (68, -2, 3.3),
         (75, 0, 3.3),
         (76, 0, 0),
-        (50, 4, 5.25),
-        (50, -4, 5.25),
-        (50, 6, 0),
-        (50, -5, 0),
-        (50, None, 5.25),
+        (50, 9, 0),
+        (50, -8, 0),
     ],
 )
 def test_ten_minutes_count_as_the_symposium_weighs_them(attenuation_db: float, onset: int | None, minutes: float) -> None:
-    """Narrow Net v2 and the v2 symptom onset map, by hand."""
+    """Narrow Net v2, by hand, on days on which the disease is at its most infectious, and on those on which it is not."""
     assert RISK.minutes(seconds=600, attenuation_db=attenuation_db, days_since_onset=onset) == pytest.approx(minutes)
+
+
+def test_the_days_that_count_are_the_diseases_and_near_those_of_the_symposium() -> None:
+    """Its v2 symptom onset map, for Delta: high from day -2 to 3, standard -4, -3, 4, 5, which weigh 0.3. Each edge within a day, the weight within 0.05."""
+    high, counted = sorted(RISK.high_days), sorted(RISK.high_days + RISK.standard_days)
+    assert high == list(range(high[0], high[-1] + 1))
+    assert counted == list(range(counted[0], counted[-1] + 1))
+    np.testing.assert_allclose([high[0], high[-1], counted[0], counted[-1]], [-2, 3, -4, 5], atol=1)
+    assert RISK.standard_weight == pytest.approx(0.3, abs=0.05)
+    assert RISK.infectiousness(None) == RISK.standard_weight
+    assert RISK.disease == COVID_2020.name
+
+
+def test_another_disease_has_other_days_and_a_file_may_say_its_own() -> None:
+    ebola = own_risk(EBOLA_2014)
+    assert min(ebola.high_days + ebola.standard_days) == 0  # nobody passes it on before the first symptoms
+    assert max(ebola.high_days) > max(RISK.high_days)
+    text = (Path(__file__).parents[2] / "src/tocsin/security/exposure/risk.toml").read_text()
+    mine = read_risk(text + "high_days = [0]\nstandard_days = []\n", where="mine.toml")
+    assert (mine.high_days, mine.standard_weight) == ((0,), RISK.standard_weight)
+
+
+def test_a_contact_counts_for_as_long_as_the_infection_may_be_passed_on() -> None:
+    """A disease that is over in two days after two latent ones: a contact counts for four, and the status ends with it."""
+    swift = own_risk(
+        msgspec.structs.replace(
+            COVID_2020, latent=Wait(2.0, 0.0), to_symptoms=Wait(0.0, 0.0), end_silent=Wait(2.0, 0.0), end_mild=Wait(2.0, 0.0)
+        )
+    )
+    assert swift.counts_days == 4
+    assert own_risk(EBOLA_2014).counts_days == 14  # 11.4 + 11.8 days, and a phone remembers 14
+    day = NOON.date()
+
+    def seen(after_d: int, risk: Risk) -> Status:
+        now = NOON + timedelta(days=after_d)
+        return status_of([Contact(day, 20.0, 0.0)], purpose="visit a ward", now=now, newest_export=now, risk=risk)
+
+    assert [seen(d, swift).colour for d in (0, 4, 5)] == ["red", "red", "green"]
+    assert seen(0, swift).expires == NOON + timedelta(hours=24)
+    assert seen(4, swift).expires == datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=5)
+    assert seen(5, RISK).colour == "red"
 
 
 def test_what_only_we_chose_is_named_and_the_rest_has_a_source() -> None:
     assert set(RISK.unverified) == {
         "infectiousness_unknown",
+        "standard_days",
+        "high_days",
         "venue_yellow_from_min",
         "valid_h",
         "stale_after_h",

@@ -63,3 +63,5 @@ EBOLA_2014 = Disease(
     serial_mean_d=15.3,
     serial_sd_d=9.3,
 )
+
+BY_WORD = {"covid-2020": COVID_2020, "ebola-2014": EBOLA_2014}  # as a command names them

@@ -32,6 +32,14 @@ RiskFile = Annotated[
     Path | None,
     typer.Option("--risk", help="A health authority's parameters as TOML. Default: those that come with Tocsin.", metavar="FILE"),
 ]
+DiseaseOption = Annotated[
+    str,
+    typer.Option(
+        "--disease",
+        help="Whose infectiousness counts: covid-2020 or ebola-2014; a file for --risk may say otherwise.",
+        metavar="NAME",
+    ),
+]
 FORM_BYTES_MAX = 2**16
 
 
@@ -87,6 +95,7 @@ def take(
     ],
     public_key: Annotated[Path, typer.Option(help="The platform's public key, from `keys export`.", metavar="PEM")],
     risk: RiskFile = None,
+    disease: DiseaseOption = "covid-2020",
     at_time: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +112,7 @@ def take(
         venues = read_bounded(beside, FILE_BYTES_MAX) if beside.is_file() else b""
         notices = read_venues(venues, pem, where=str(beside)).notices if venues else ()
         digest = hashlib.sha256(archive + venues).hexdigest()
-        taken = held.take(read_export(archive, pem, where=str(keys)), notices, digest=digest, risk=_risk(risk))
+        taken = held.take(read_export(archive, pem, where=str(keys)), notices, digest=digest, risk=_risk(risk, disease))
         at.answer(
             taken,
             lambda console: console.print(
@@ -123,6 +132,7 @@ def status(
         ),
     ] = "",
     risk: RiskFile = None,
+    disease: DiseaseOption = "covid-2020",
     at_time: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -130,7 +140,7 @@ def status(
     with desk(as_json=as_json) as at, _phone(phone, at_time) as held:
         from tocsin.security.exposure.status import state
 
-        told = held.status(purpose=purpose, risk=_risk(risk))
+        told = held.status(purpose=purpose, risk=_risk(risk, disease))
         if challenge:
             statement = state(told, challenge)
             at.answer(
@@ -181,6 +191,7 @@ def appeal(
     words: Annotated[str, typer.Option(help="Why the status is wrong; write no more than is needed.", metavar="TEXT")],
     out: Annotated[Path, typer.Option(help="Where the form goes.", metavar="FILE")],
     risk: RiskFile = None,
+    disease: DiseaseOption = "covid-2020",
     at_time: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -190,7 +201,7 @@ def appeal(
 
         from tocsin.interfaces.files import write_whole
 
-        form = held.appeal(words, purpose=purpose, risk=_risk(risk))
+        form = held.appeal(words, purpose=purpose, risk=_risk(risk, disease))
         write_whole(out, msgspec.json.encode(form))
         at.wrote(out)
         at.answer(form, lambda console: console.print(f"appeal {form.id} in {out}"))
@@ -236,13 +247,17 @@ def _phone(path: Path, at_time: datetime | None) -> Iterator[Phone]:
         held.close()
 
 
-def _risk(path: Path | None) -> Risk:
+def _risk(path: Path | None, disease: str) -> Risk:
     from tocsin.interfaces.files import read_bounded
+    from tocsin.science.diseases import BY_WORD
     from tocsin.security.exposure.risk import own_risk, read_risk
+    from tocsin.vocabulary import NotFound
 
+    if disease not in BY_WORD:
+        raise NotFound(f"--disease {disease[:40]!r}; there are: {', '.join(BY_WORD)}")
     if path is None:
-        return own_risk()
-    return read_risk(read_bounded(path, FORM_BYTES_MAX).decode(errors="replace"), where=str(path))
+        return own_risk(BY_WORD[disease])
+    return read_risk(read_bounded(path, FORM_BYTES_MAX).decode(errors="replace"), where=str(path), disease=BY_WORD[disease])
 
 
 def read_form(path: Path, kind: type[Any]) -> Any:

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
+from typing import Any
 
 import msgspec
+import numpy as np
 
+from tocsin.science.agents import Disease
+from tocsin.science.diseases import COVID_2020
+from tocsin.science.infectiousness import infectiousness_by_day, passes_on_until_d
 from tocsin.vocabulary.errors import InputError
 
+HIGH_FROM, STANDARD_FROM = 0.5, 0.1  # of the most infectious day: where classes end is a choice of Tocsin (unverified)
+REMEMBERED_D = 14  # days that a phone keeps what it heard, as GAEN has it
 SCAN_S_MOST = 600.0  # one sighting is at most one interval
 
 
@@ -30,6 +37,7 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     standard_weight: float
     high_weight: float
     infectiousness_unknown: float
+    counts_days: int
     yellow_from_min: float
     red_from_min: float
     venue_yellow_from_min: float
@@ -45,12 +53,13 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and all(0 <= w <= 10 for w in weights)
             and 0 < self.yellow_from_min <= self.red_from_min
             and all(0 < span <= 14 * 24 for span in spans)
+            and 1 <= self.counts_days <= REMEMBERED_D
             and not set(self.standard_days) & set(self.high_days)
             and set(self.unverified) <= set(self.__struct_fields__)
         )
         if not sound:
             raise InputError(
-                "risk parameters: wanted rising thresholds, weights of 0 to 10, 0 < yellow <= red, spans of up to 14 days, each day in one "
+                "risk parameters: wanted rising thresholds, weights of 0 to 10, 0 < yellow <= red, spans of up to 14 days, 1 to 14 days for which a contact counts, each day in one "
                 "class, and in `unverified` only names of parameters"
             )
 
@@ -74,15 +83,37 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.standard_weight if days_since_onset in self.standard_days else 0.0
 
 
-def read_risk(text: str, *, where: str) -> Risk:
-    """The parameters of a TOML file; raises InputError that says what is missing or wrong."""
+def of_disease(disease: Disease) -> dict[str, Any]:
+    """What a disease says of a contact: the days around the first symptoms in two classes, what each weighs, and for how many days a contact counts.
+
+    Each class weighs as its days do on the average, beside the high ones. A contact counts as long as somebody whom it infected may infect others, as
+    far as a phone remembers.
+    """
+    days = np.arange(-REMEMBERED_D, REMEMBERED_D + 1)
+    told = infectiousness_by_day(disease, days)
+    high, standard = told >= HIGH_FROM, (told >= STANDARD_FROM) & (told < HIGH_FROM)
+    weight = round(float(told[standard].mean() / told[high].mean()), 2) if standard.any() else 0.0
+    return {
+        "disease": disease.name,
+        "standard_days": days[standard].tolist(),
+        "high_days": days[high].tolist(),
+        "standard_weight": weight,
+        "high_weight": 1.0,
+        "infectiousness_unknown": weight,  # the day of onset was not told: counted as standard
+        "counts_days": min(REMEMBERED_D, passes_on_until_d(disease)),
+    }
+
+
+def read_risk(text: str, *, where: str, disease: Disease = COVID_2020) -> Risk:
+    """The parameters of a TOML file; what it does not say of the disease is as `disease` has it. Raises InputError that says what is missing or wrong."""
     try:
-        return msgspec.convert(tomllib.loads(text), Risk)
+        given = tomllib.loads(text)
+        return msgspec.convert(of_disease(disease) | given, Risk)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
         raise InputError(f"{where}: {fault}; wanted the parameters of security/exposure/risk.toml") from fault
 
 
-def own_risk() -> Risk:
-    """The parameters that come with Tocsin."""
+def own_risk(disease: Disease = COVID_2020) -> Risk:
+    """The parameters that come with Tocsin, for a disease."""
     file = files("tocsin.security.exposure") / "risk.toml"
-    return read_risk(file.read_text(encoding="utf-8"), where=str(file))
+    return read_risk(file.read_text(encoding="utf-8"), where=str(file), disease=disease)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -66,14 +66,16 @@ def status_of(
     """The status for one purpose at this moment.
 
     Days in `relieved` (an appeal about them was upheld) count for nothing. Where an appeal waits for longer than it may, the status is yellow at most:
-    no restriction stands without a person's decision.
+    no restriction stands without a person's decision. A contact counts for as long as whom it infected may infect others; a status that rests on contacts
+    ends with the last of them, before its usual end.
     """
     spelt = purpose.strip()
     if not 0 < len(spelt) <= PURPOSE_MOST:
         raise InputError(
             f"status: purpose {purpose[:40]!r}; wanted 1 to {PURPOSE_MOST} characters: a status without a purpose is not shown"
         )
-    counted = [c for c in contacts if c.day not in relieved]
+    lasts = timedelta(days=risk.counts_days)
+    counted = [c for c in contacts if c.day not in relieved and now.date() <= c.day + lasts]
     reasons = tuple(sorted((c for c in counted if _colour(c, risk) is not Colour.GREEN), key=lambda c: c.day))
     worst = [_colour(c, risk) for c in reasons]
     stale = newest_export is None or now - newest_export > timedelta(hours=risk.stale_after_h)
@@ -92,12 +94,18 @@ def status_of(
         colour,
         spelt,
         now,
-        now + timedelta(hours=risk.valid_h),
+        min([now + timedelta(hours=risk.valid_h), *_last_of(worst, reasons, lasts, now)]),
         reasons,
         _says(colour, reasons, risk, newest_export, is_appeal_overdue=is_appeal_overdue),
         f"You may object: a person decides within {risk.appeal_within_h:g} h, or the status is yellow at most. `tocsin exposure device appeal`",
         tuple(sorted(rests_on)),
     )
+
+
+def _last_of(worst: Sequence[Colour], reasons: Sequence[Contact], lasts: timedelta, now: datetime) -> list[datetime]:
+    """When the last contact of the worst colour stops counting, at the end of its day; nothing where there is none."""
+    days = [c.day for c, colour in zip(reasons, worst, strict=True) if colour is Colour.RED or Colour.RED not in worst]
+    return [datetime.combine(max(days) + lasts + timedelta(days=1), time(), now.tzinfo)] if days else []
 
 
 def _colour(contact: Contact, risk: Risk) -> Colour:
