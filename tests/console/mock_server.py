@@ -63,6 +63,12 @@ _to_lonlat = Transformer.from_crs(district.CRS, "EPSG:4326", always_xy=True)
 _to_metres = Transformer.from_crs("EPSG:4326", district.CRS, always_xy=True)
 
 
+def appeal(name: str, colour: str, purpose: str, words: str, *, hours: float) -> dict[str, Any]:
+    """An objection that has to be decided so many hours after the start."""
+    form = {"colour": colour, "purpose": purpose, "days": ["2005-08-20"], "words": words, "public_key": "k", "signature": "s"}
+    return {"id": name, "due": iso(START + timedelta(hours=hours)), "form": form, "ruling": None}
+
+
 def iso(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
@@ -975,6 +981,16 @@ class Mock:
         self.roles = ["commander", "operator"]
         self.gauges = gauges()
         self.limits: list[dict[str, Any]] = []
+        self.appeals: list[dict[str, Any]] = [
+            appeal(
+                "a" * 32,
+                "red",
+                "visit a ward",
+                "I sat behind the glass of the ticket office all day; nobody came in.",
+                hours=-2.0,
+            ),
+            appeal("b" * 32, "yellow", "return to work", "The venue's hour was before I came. I have the receipt.", hours=20.0),
+        ]
         self.jobs: list[dict[str, Any]] = []
         self.executions: list[dict[str, Any]] = [execution()]
         self.saved: list[dict[str, Any]] = []
@@ -1115,6 +1131,13 @@ class Mock:
             )
             self._write("order", order, target, NAME, do=what.do, role=what.role)
         return 200, {"id": name, "orders": ids}
+
+    def rule(self, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+        one = next(a for a in self.appeals if a["id"] == name)
+        one["ruling"] = {
+            "appeal": name, "upheld": body["upheld"], "days": one["form"]["days"], "decided": iso(START), "reason": body["reason"], "signature": "s",
+        }  # fmt: skip
+        return 200, one["ruling"]
 
     def set_limits(self, texts: list[str], reason: str) -> tuple[int, Any]:
         if any("frogs" in text for text in texts):
@@ -1333,6 +1356,11 @@ def make_app(mock: Mock) -> Starlette:
         response.delete_cookie("tocsin_session")
         return response
 
+    async def ruling(request: Request) -> Response:
+        """For whoever knows the appeal's name; no session."""
+        one = next((a for a in mock.appeals if a["id"] == request.path_params["name"]), None)
+        return answer({"ruling": one["ruling"]}) if one else answer(error("NotFound", "exposure: no such appeal"), 404)
+
     def one_gauge(request: Request, body: Any) -> Any:
         found = next((g for g in mock.gauges if g["site"] == request.path_params["site"]), None)
         if found is None:
@@ -1429,6 +1457,9 @@ def make_app(mock: Mock) -> Starlette:
         route("/jobs", lambda r, b: mock.jobs),
         route("/jobs/{job}/cancel", lambda r, b: mock.cancel_job(r.path_params["job"]), "POST"),
         route("/jobs/{kind}", lambda r, b: mock.start_job(r.path_params["kind"], b), "POST"),
+        route("/exposure/appeals", lambda r, b: mock.appeals),
+        route("/exposure/appeals/{name}/ruling", lambda r, b: mock.rule(r.path_params["name"], b), "POST"),
+        Route("/api/v1/exposure/appeals/{name}/ruling", ruling),
         route("/limits", lambda r, b: mock.limits_now()),
         route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"]), "POST"),
         route("/limits/undo", lambda r, b: mock.undo_limits(), "POST"),

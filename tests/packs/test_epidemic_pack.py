@@ -53,7 +53,7 @@ class TestEpidemicPack(PackPromises):
         return tuple(Effect(verb, "all", amounts.get(verb, 1.0)) for verb in sorted(model.acts_on))
 
     def tables(self) -> Mapping[str, Table]:
-        return {"r_t": {"onset": LIST}, "cases_to_come": {"onset": LIST}}
+        return {"r_t": {"onset": LIST}, "r_case": {"onset": LIST}, "cases_to_come": {"onset": LIST}}
 
 
 def future(

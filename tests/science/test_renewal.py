@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
-from tocsin.science.renewal import expected_cases, forecast, infectiousness, reproduction, serial_interval
+from tocsin.science.renewal import case_reproduction, expected_cases, forecast, infectiousness, reproduction, serial_interval
 from tocsin.vocabulary import InputError
 
 # counts and table: mrc-ide/EpiEstim, tests/testthat/_snaps/estimate_R.md, examples 1 and 3 (numbers only)
@@ -35,6 +37,61 @@ def test_r_is_what_epiestim_prints_with_a_serial_interval_by_mean_and_sd() -> No
     told = reproduction(FLU_2009, serial_interval(2.6, 1.5, 32))
     np.testing.assert_allclose(told.mean, MEAN_3, atol=5e-8)
     assert told.sd[0] == pytest.approx(SD_3_FIRST, abs=5e-9)
+
+
+# R 4.2, EpiEstim 2.2.4: wallinga_teunis(Flu2009$incidence, method, config = list(t_start = 2:26, t_end = 8:32, ...)), with mean 2.6 and sd 1.5, and
+# with the serial interval of the data; Std of 100 of its simulations
+WT_PARAMETRIC = [1.5340015057, 1.4561348738, 1.4963167491, 1.5111219539, 1.5708062878, 1.4689414949, 1.3512595978, 1.2341655163, 1.1135672906,
+                 0.9995664614, 0.8973311988, 0.7758678539, 0.6534160713, 0.5682223122, 0.4945787642, 0.4445376985, 0.4110908785, 0.3731228083, 0.3523542554,
+                 0.4208428365, 0.5572673148, 0.7729240992, 0.7729240992, 0.4693878986, 0.4693878986]  # fmt: skip
+WT_GIVEN = [1.5346928295, 1.4564532442, 1.4965967404, 1.5112442314, 1.5706728285, 1.4687072266, 1.3509339290, 1.2336289018, 1.1126910453, 0.9980582439,
+            0.8959853768, 0.7747851197, 0.6519835966, 0.5669411087, 0.4935998004, 0.4440575300, 0.4151451156, 0.3780107392, 0.3581682594, 0.4353460753,
+            0.5800340320, 0.7895795749, 0.7895795749, 0.4717477004, 0.4717477004]  # fmt: skip
+WT_SD = [0.13594, 0.12999, 0.11770, 0.10756, 0.09271, 0.07634, 0.06968, 0.05539, 0.04857]
+
+
+def test_case_reproduction_numbers_are_those_that_epiestim_prints() -> None:
+    told = case_reproduction(FLU_2009, NON_PARAMETRIC)
+    np.testing.assert_allclose(told.mean, WT_GIVEN, atol=5e-11)
+    told = case_reproduction(FLU_2009, serial_interval(2.6, 1.5, 32))
+    np.testing.assert_allclose(told.mean, WT_PARAMETRIC, atol=5e-11)
+    np.testing.assert_allclose(told.sd[:9], WT_SD, rtol=4.0 / np.sqrt(2 * 99))  # 4 standard errors of a sd of 100 draws
+    assert told.last_day.tolist() == list(range(7, 32))
+
+
+def test_case_reproduction_numbers_are_the_mean_over_all_trees_weighted_by_their_likelihood() -> None:
+    """Seven cases on five days, one of them imported, every assignment of an infector to each of the others."""
+    serial = np.array([0.0, 0.5, 0.3, 0.2])
+    onset = [0, 1, 1, 2, 3, 3, 4]
+    is_imported = [True, False, False, False, True, False, False]
+    total = 0.0
+    moments = np.zeros(2)
+    choices = [
+        [-1] if away else [j for j in range(len(onset)) if 0 < onset[i] - onset[j] <= 3] for i, away in enumerate(is_imported)
+    ]
+    in_window = np.isin(onset, [1, 2])
+    for tree in product(*choices):
+        weight = np.prod([serial[onset[i] - onset[j]] for i, j in enumerate(tree) if j >= 0])
+        by = np.bincount([j for j in tree if j >= 0], minlength=len(onset))[in_window].sum()
+        total += weight
+        moments += weight * np.array([by, by**2])
+    mean, square = moments / total
+    cases, away = np.bincount(onset).astype(float), np.bincount(onset, is_imported)
+    told = case_reproduction(cases, serial, window=2, imported=away)
+    assert told.last_day[0] == 2
+    assert told.mean[0] == pytest.approx(mean / in_window.sum())
+    assert told.sd[0] == pytest.approx(np.sqrt(square - mean**2) / in_window.sum())
+
+
+def test_what_is_still_to_come_is_told_beside_the_case_reproduction_number() -> None:
+    told = case_reproduction(np.full(10, 5.0), np.array([0.0, 0.5, 0.3, 0.2]), window=1)
+    np.testing.assert_allclose(told.seen[-4:], [1.0, 0.8, 0.5, 0.0])
+    np.testing.assert_allclose(told.mean[3:6], 1.0)
+    assert told.mean[-1] == 0.0
+    assert case_reproduction(np.array([1.0, 2.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0]), window=1).last_day.tolist() == [1]
+    for cases, window in ((np.array([1.0, np.nan, 1.0]), 1), (np.ones(3), 3)):
+        with pytest.raises(InputError, match="case reproduction"):
+            case_reproduction(cases, np.array([0.0, 1.0]), window=window)
 
 
 def test_imported_cases_infect_but_were_infected_elsewhere() -> None:

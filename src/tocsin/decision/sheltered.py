@@ -29,7 +29,7 @@ def sheltered_in(
     if not (len(found) and (found.amount > 0).any()):
         raise InputError("shelters: the twin has none with places; build it with --shelters")
     people = np.asarray(world.people(hour), np.float64)
-    told = []
+    told: list[Mapping[str, Series]] = []
     for member in range(footprint.members):
         danger = in_danger(footprint, harm, member)
         room = np.where((found.place >= 0) & ~danger[np.maximum(found.place, 0)], found.amount.astype(np.float64), 0.0)

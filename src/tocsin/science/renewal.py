@@ -3,7 +3,8 @@
 Today's cases are R times the cases of the days before, each weighted by the chance that the serial interval is so long. With Poisson counts and a
 gamma prior, R over a window of days is gamma distributed, in closed form.
 Source: Cori, Ferguson, Fraser, Cauchemez 2013, A new framework and software to estimate time-varying reproduction numbers during epidemics,
-Am J Epidemiol 178:1505-1512, with its web appendix. Checked against the published output of R's EpiEstim; see docs/science/epidemic.md.
+Am J Epidemiol 178:1505-1512, with its web appendix. How many the cases of some days infected in the end is told after them, by who may have infected
+whom: Wallinga & Teunis 2004, Am J Epidemiol 160:509-516. Checked against the published output of R's EpiEstim; see docs/science/epidemic.md.
 Not for: counts whose reporting changed within the window; the last days before reports have come in; serial intervals below a day.
 """
 
@@ -99,6 +100,55 @@ def reproduction(
 
     q = np.stack([gamma.ppf(p, a, scale=b) for p in quantiles], axis=1) if quantiles else np.zeros((a.size, 0))
     return Reproduction(last, a * b, np.sqrt(a) * b, q, own)
+
+
+class CaseReproduction(msgspec.Struct, frozen=True):
+    """How many the cases of each window infected on the average, arrays (window,); windows without a case are left out.
+
+    `sd` is what is unknown of who infected whom, and nothing else. `seen` is the share of what they infect that has fallen ill by the last day: where
+    it is below 1 the mean is too low by as much.
+    """
+
+    last_day: Ints
+    mean: Floats
+    sd: Floats
+    seen: Floats
+    cases: Floats
+
+
+def case_reproduction(cases: Floats, serial: Floats, *, window: int = 7, imported: Floats | None = None) -> CaseReproduction:
+    """Case reproduction numbers over the windows of `reproduction`, by Wallinga & Teunis 2004, eq. 2, for counts by day.
+
+    A case of day t was infected by one of day j with a chance in proportion to the serial interval of t - j days. Each case has its infector for
+    itself, so the number of those infected by a window is a sum of binomials, whose standard deviation is exact. Imported cases infect and were infected
+    by nobody here. A case without any possible infector has none.
+    """
+    if not (np.isfinite(cases).all() and (cases >= 0).all()):
+        raise InputError("case reproduction: counts below 0 or missing; wanted one count for each day, 0 where there was no case")
+    if not 1 <= window < cases.size:
+        raise InputError(f"case reproduction: a window of {window} days in {cases.size} days; wanted more days than a window has")
+    local = cases if imported is None else cases - imported
+    if imported is not None and (imported.shape != cases.shape or (local < 0).any()):
+        raise InputError("case reproduction: more imported cases than cases; wanted imported <= cases on each day")
+    lam, days = infectiousness(cases, serial), cases.size
+    weight = np.zeros(days)
+    weight[1 : serial.size] = serial[1:days]
+    by_then = np.cumsum(np.r_[weight, 0.0])[:days] / max(float(serial[1:].sum()), 1e-300)
+    rows = []
+    for last in range(window, days):
+        first = last - window + 1
+        own = float(cases[first : last + 1].sum())
+        if own <= 0.0:
+            continue
+        fed = np.convolve(cases[first : last + 1], weight)[
+            : days - first
+        ]  # what this window adds to lambda, from its first day on
+        share = np.divide(fed, lam[first:], out=np.zeros(days - first), where=lam[first:] > 0)
+        infected, spread = local[first:] @ share, local[first:] @ (share * (1.0 - share))
+        seen = cases[first : last + 1] @ by_then[days - 1 - last : days - first][::-1] / own
+        rows.append((last, infected / own, np.sqrt(max(spread, 0.0)) / own, min(1.0, seen), own))
+    told = np.array(rows, np.float64).reshape(-1, 5)
+    return CaseReproduction(told[:, 0].astype(np.int64), *(np.ascontiguousarray(told[:, k]) for k in range(1, 5)))
 
 
 def expected_cases(past: Floats, serial: Floats, r: Floats) -> Floats:

@@ -94,6 +94,9 @@ export const api = {
   chain: (id: string) => get<T.Chain>(`records/${part(id)}/chain`),
   ledger: () => get<T.Ledger>('ledger'),
   sources: () => get<T.Sources>('sources'),
+  appeals: () => get<T.WaitingAppeal[]>('exposure/appeals'),
+  ruleAppeal: (id: string, upheld: boolean, reason: string) => call<T.AppealRuling>('POST', `exposure/appeals/${part(id)}/ruling`, { upheld, reason }),
+  ruling: (id: string) => get<{ ruling: T.AppealRuling | null }>(`exposure/appeals/${part(id)}/ruling`),
   verify: () => call<T.Verified>('POST', 'ledger/verify', {}),
   progress: () => get<T.Progress | null>('progress'),
 }

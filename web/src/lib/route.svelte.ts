@@ -1,6 +1,6 @@
 // Every view has a URL: `#/page/id/part?forecast=...&view=...&frame=...`. The query is what the map shows and stays while one moves about.
 
-export type Page = 'situation' | 'warning' | 'gauge' | 'forecast' | 'plan' | 'comparison' | 'orders' | 'log' | 'record' | 'ledger' | 'sources' | 'limits' | 'ask' | 'carried' | 'compose'
+export type Page = 'situation' | 'warning' | 'gauge' | 'forecast' | 'plan' | 'comparison' | 'orders' | 'log' | 'record' | 'ledger' | 'sources' | 'limits' | 'ask' | 'carried' | 'compose' | 'appeals' | 'outcome'
 export type View = 'q05' | 'q50' | 'q95' | 'chance' | `member:${number}`
 
 export interface Route {
@@ -12,7 +12,7 @@ export interface Route {
   frame: number | 'peak'
 }
 
-const PAGES: readonly Page[] = ['situation', 'warning', 'gauge', 'forecast', 'plan', 'comparison', 'orders', 'log', 'record', 'ledger', 'sources', 'limits', 'ask', 'carried', 'compose']
+const PAGES: readonly Page[] = ['situation', 'warning', 'gauge', 'forecast', 'plan', 'comparison', 'orders', 'log', 'record', 'ledger', 'sources', 'limits', 'ask', 'carried', 'compose', 'appeals', 'outcome']
 
 /** Read a hash; what makes no sense falls back to the usual. */
 export function parse(hash: string): Route {

@@ -509,3 +509,19 @@ export interface Progress {
   total: number
   message: string
 }
+
+export interface AppealRuling {
+  appeal: string
+  upheld: boolean
+  days: string[]
+  decided: string
+  reason: string
+}
+
+/** An objection to a health status: its form, until when a person has to decide it, and what was decided. */
+export interface WaitingAppeal {
+  id: string
+  due: string
+  form: { colour: 'green' | 'yellow' | 'red' | 'unknown'; purpose: string; days: string[]; words: string }
+  ruling: AppealRuling | null
+}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tocsin.pack import Answer, Column, Knob, Question, Table
 from tocsin.packs.epidemic.model import CASES_LEAST
-from tocsin.science.renewal import forecast, reproduction, serial_interval
+from tocsin.science.renewal import case_reproduction, forecast, reproduction, serial_interval
 from tocsin.vocabulary import InputError, World
 from tocsin.vocabulary.records import Estimate
 
@@ -115,6 +115,59 @@ def r_t(_world: World | None, table: Table, settings: Mapping[str, float]) -> An
     )
 
 
+SEEN_LEAST = 0.95  # of what a window's cases infect, for the window to be told as the figure
+
+
+def r_case(_world: World | None, table: Table, settings: Mapping[str, float]) -> Answer:
+    """How many the cases of each window infected in the end, by who may have infected whom, beside R_t of the same days."""
+    day, cases, imported, remarks = _daily(table, settings)
+    serial, window = (
+        serial_interval(settings["serial_mean_d"], settings["serial_sd_d"], cases.size + 1),
+        round(settings["window_d"]),
+    )
+    told = case_reproduction(cases, serial, window=window, imported=imported)
+    if not told.mean.size:
+        raise InputError("epidemic: no case after the first day; wanted cases on two days or more")
+    at_once = reproduction(cases, serial, window=window, imported=imported, quantiles=()).mean[told.last_day - window]
+    whole = np.flatnonzero(told.seen >= SEEN_LEAST)
+    k = int(whole[-1]) if whole.size else 0
+    if k < told.mean.size - 1 or not whole.size:
+        remarks.append(
+            f"the figure is of the window that ends on {day[told.last_day[k]]}, in which {told.seen[k]:.0%} of whom its cases infect had fallen ill by "
+            f"the end of the list; later windows are too low, by what seen_share says"
+        )
+    wide = 1.959964 * told.sd
+    low, high = (max(0.0, told.mean[k] - 1.644854 * told.sd[k]), told.mean[k] + 1.644854 * told.sd[k])
+    return Answer(
+        {"r_case": Estimate(float(told.mean[k]), float(low), float(told.mean[k]), float(high), "1")},
+        {
+            "day": day[told.last_day].astype("datetime64[us]"),
+            "cases_in_window": told.cases,
+            "r_case": told.mean,
+            "r_case_low": np.maximum(told.mean - wide, 0.0),
+            "r_case_high": told.mean + wide,
+            "seen_share": told.seen,
+            "r_t": at_once,
+        },
+        {
+            "day": "time",
+            "cases_in_window": "persons",
+            "r_case": "1",
+            "r_case_low": "1",
+            "r_case_high": "1",
+            "seen_share": "1",
+            "r_t": "1",
+        },
+        (
+            *remarks,
+            (
+                "r_case is of the cases that fell ill in the window, r_t of the infections on those days: r_case turns about a serial interval earlier; "
+                "its interval holds who infected whom (a normal distribution), not cases that were never reported"
+            ),
+        ),
+    )
+
+
 def to_come(_world: World | None, table: Table, settings: Mapping[str, float]) -> Answer:
     """Cases of the next days if R stays what it was over the last window."""
     day, cases, imported, remarks = _daily(table, settings)
@@ -156,6 +209,15 @@ QUESTIONS = (
         r_t,
         CORI,
         "not where reporting changed within the window, nor for the last days before reports have come in; counts by day of report lag behind infection",
+        SERIAL,
+    ),
+    Question(
+        "r_case",
+        "how many the cases of each window infected in the end, from a list of cases or from counts by day, beside R_t",
+        COLUMNS,
+        r_case,
+        "Wallinga & Teunis 2004, Am J Epidemiol 160:509-516; checked against R's EpiEstim to all the digits that it prints",
+        "not for the last days: whom their cases infect has not fallen ill yet; nor where reporting changed; all cases have to be in the list",
         SERIAL,
     ),
     Question(
