@@ -39,7 +39,7 @@ low = 90.0
 usual = 90.0
 high = 90.0
 """
-# out of shelters a case infects fewer than one other; in one, 2.9 x 0.4 x 90 / 35 = 3
+# out of shelters a case infects fewer than one other; in one, 2.9 x 0.4 x 90 / 38 = 2.7
 SHELTER = ("--shelter-share", "0.9", "--stay", "40d")
 
 

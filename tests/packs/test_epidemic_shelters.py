@@ -9,7 +9,9 @@ from tests.packs.test_epidemic_pack import AGENTS, COMPARTMENTS, DAY_S, PACK, To
 
 from tocsin.pack import Effect
 from tocsin.pack.chain import SHELTERED
-from tocsin.packs.epidemic.compartments import FITTED, LAYERS
+from tocsin.packs.epidemic.compartments import FITTED, LAYERS, naive_rates
+from tocsin.science.agents_steps import NEAR, SHELTER
+from tocsin.science.diseases import COVID_2020
 from tocsin.testing.tiny import Thing
 from tocsin.vocabulary import InputError, Member, Series
 
@@ -68,6 +70,13 @@ def test_more_people_than_live_there_are_refused_and_the_fast_twin_knows_no_shel
     with pytest.raises(InputError):
         played(**{"sheltered@nowhere": THERE})
     assert not [name for name, drive in COMPARTMENTS.series.items() if drive.quantity == SHELTERED]
+
+
+def test_a_case_infects_as_many_in_a_shelter_as_in_homeless_shelters_with_outbreaks() -> None:
+    """Chapman et al. 2021: 2.9 to 6.2. Contacts of a day times the chance of each, over the days that one is infectious; 0.05 for the rounding to persons."""
+    rate, days = naive_rates(COVID_2020, 3.3, AGENTS.knobs["shelter_contacts"].usual, 0.0)
+    weight = np.array(COVID_2020.layer_weight)
+    assert rate[NEAR] * weight[SHELTER] / weight[NEAR] * days == pytest.approx(2.9, abs=0.05)
 
 
 def test_shelters_meet_other_hazards_in_a_quantity_and_in_a_kind_of_assets() -> None:

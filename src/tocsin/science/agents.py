@@ -103,7 +103,7 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True):
     At home everyone meets everyone. `scatter` 4 lets contacts vary between people with a variance of 3/4 of their mean, 1 not at all.
     """
 
-    contacts: tuple[float, float, float, float, float] = (20.0, 16.0, 10.0, 10.0, 35.0)  # school, work, near, far, shelter
+    contacts: tuple[float, float, float, float, float] = (20.0, 16.0, 10.0, 10.0, 38.0)  # school, work, near, far, shelter
     daily: tuple[bool, bool, bool, bool, bool, bool] = (False, False, False, True, True, True)
     isolated: tuple[float, float, float, float, float, float] = (0.3, 0.1, 0.1, 0.1, 0.1, 0.1)
     quarantined: tuple[float, float, float, float, float, float] = (0.6, 0.2, 0.2, 0.2, 0.2, 0.2)

@@ -25,7 +25,7 @@ export interface Swatch {
 }
 
 /** What the server's gate is asked; those that the console offers something for. */
-export type Act = 'release alert' | 'write hardlimits' | 'write libraryplan' | 'write comparison' | 'write planevent' | 'write decision' | 'write report' | 'write note' | 'read ledger'
+export type Act = 'release alert' | 'write hardlimits' | 'decide appeal' | 'write libraryplan' | 'write comparison' | 'write planevent' | 'write decision' | 'write report' | 'write note' | 'read ledger'
 
 export interface Session {
   name: string

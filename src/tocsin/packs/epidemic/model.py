@@ -326,9 +326,9 @@ AGENT_KNOBS: Mapping[str, Knob] = {
     "shelter_contacts": Knob(
         "persons",
         0.0,
-        35.0,
+        38.0,
         200.0,
-        "people met in a day in a shelter; with 35 a case of COVID-19 infects 2.9 there in all: the low end of 2.9 to 6.2 in homeless shelters with "
+        "people met in a day in a shelter; with 38 a case of COVID-19 infects 2.9 there in all: the low end of 2.9 to 6.2 in homeless shelters with "
         "outbreaks (Chapman et al. 2021, BMC Medicine 19:116); for evacuation shelters and for Ebola unverified",
     ),
     "test_sensitivity": Knob("1", 0.0, 1.0, 1.0, "chance that a test finds an infectious person"),
