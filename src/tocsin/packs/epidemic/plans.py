@@ -120,6 +120,15 @@ def _at(action: Action, level: str) -> Action:
 def options(world: World) -> Plan:
     """Every measure, and closures zone by zone: what a search puts plans together from."""
     actions = _actions(world)
+    if len(world.assets("shelters")):
+        actions["space shelters"] = _action(
+            "space shelters",
+            "Keep people apart in shelters: screens, tents, more halls",
+            "welfare",
+            (0.5, 1.0, 2.0),
+            Effect("space_shelters", "all", 0.5),
+            cost=max(float(world.people(NIGHT_H).sum()), 1.0),
+        )
     for zone in world.zones.name[:10]:
         name = f"keep distance in {zone}"
         actions[name] = _action(
