@@ -38,7 +38,7 @@ def infectiousness_by_day(disease: Disease, days: NDArray[np.int64]) -> Floats:
 
     A day is the 24 hours around its noon.
     >>> infectiousness_by_day(COVID_2020, np.array([-3, 0, 4])).round(2).tolist()
-    [0.55, 1.0, 0.41]
+    [0.5, 1.0, 0.43]
     """
     if np.abs(days).max(initial=0) > AROUND_D:
         raise InputError(f"infectiousness: days {days.min()}..{days.max()} from the first symptoms; wanted within {AROUND_D}")

@@ -51,7 +51,7 @@ def run(
     sheltered: Annotated[
         Path | None,
         typer.Option(
-            help="Futures of another hazard: whom each of them drives into shelters is crowded there in the future of the same number.",
+            help="Futures of another hazard: whom each of them drives into shelters is crowded there in the future of the same number. Default: none.",
             metavar="FOLDER",
         ),
     ] = None,
