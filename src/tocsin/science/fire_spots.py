@@ -15,7 +15,7 @@ import numpy as np
 from tocsin.science.fire_growth import FireProblem, FireRun, spread
 from tocsin.science.fire_spotting import Cells, Embers, Floats, land
 
-SPOT_FIRES_MOST = 500
+SPOT_FIRES_MOST = 1_000
 LOOK_AHEAD = 3  # stretches of `delay_s` that the first look goes on; twice as many each time that nothing took hold
 
 
