@@ -17,7 +17,7 @@ EMBER_KNOBS = {
         "1/GJ",
         0.0,
         0.001,
-        10.0,
+        0.1,
         "embers that leave for each GJ of heat, 0: none; pyretechnics' worked example has 0.001, its usual value is 5e-5 (unverified)",
     ),
     "ember_mean_m": Knob(
@@ -28,7 +28,7 @@ EMBER_KNOBS = {
         "their mean distance downwind, before it is multiplied by I^0.3 U^0.55 (I in kW/m, U in m/s; unverified)",
     ),
     "ember_survives_m": Knob(
-        "m", 50.0, 200.0, 5_000.0, "of embers that come down this far away a share of 1/e is still alight (unverified)"
+        "m", 50.0, 200.0, 2_000.0, "of embers that come down this far away a share of 1/e is still alight (unverified)"
     ),
     "ember_delay_min": Knob(
         "min", 5.0, 20.0, 60.0, "from when an ember has come down until what it lit spreads as a front does (unverified)"
