@@ -61,8 +61,8 @@ def test_the_air_is_told_where_both_its_numbers_are_known() -> None:
 @pytest.mark.parametrize(
     ("world", "says"),
     [
-        (smoke(smoke_probability={"north": 0.2}), "no sensor in the twin sees a fire"),
-        (smoke(smoke_probability={"nowhere": 0.9}), "no sensor in the twin sees a fire"),
+        (smoke(smoke_probability={"north": 0.2}), "no sensor and no satellite sees a fire in the twin"),
+        (smoke(smoke_probability={"nowhere": 0.9}), "no sensor and no satellite sees a fire in the twin"),
         (smoke(smoke_probability={"north": 0.9}, wind_from={}), "no sensor told wind_from"),
         (smoke(smoke_probability={"north": 0.9}, wind_from={"a": 90.0, "b": 270.0}), "disagree"),
     ],
