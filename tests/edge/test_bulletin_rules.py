@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,16 @@ from edge_host import TestHost as Host
 from tocsin.edge import Latest, Node, Watch
 from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
 from tocsin.edge.settings import Settings, read_sensing, read_settings
-from tocsin.pack.ready_rules.bulletin import BulletinRule, Finding, Place, Strength, earthquake, official_alert
+from tocsin.pack.ready_rules.bulletin import (
+    BulletinRule,
+    Finding,
+    Place,
+    Sighting,
+    Strength,
+    earthquake,
+    fire_detection,
+    official_alert,
+)
 from tocsin.vocabulary import (
     Bulletin,
     BulletinPart,
@@ -133,6 +143,56 @@ class Desk:
 
     def levels(self) -> list[Level]:
         return [entry.record.level for entry in self.ledger.read() if isinstance(entry.record, Warning)]
+
+
+SEEN = fire_detection(
+    "fire_near",
+    TOWN,
+    [Sighting(level="yellow", confidence="nominal", within_km=20.0), Sighting(level="red", confidence="high", within_km=5.0)],
+    lasts_h=12.0,
+    source="a test",
+)
+
+
+def detection(grade: float | None, *, km: float = 4.0, event: str = "fire detection", state: str = "issued") -> Bulletin:
+    """What a satellite sees north of the town."""
+    return msgspec.structs.replace(
+        quake(None, km=km, event=event, state=state), figures={} if grade is None else {"confidence_class": grade, "frp_mw": 81.0}
+    )
+
+
+@pytest.mark.parametrize(
+    ("grade", "km", "level"),
+    [
+        (2.0, 4.0, Level.RED),
+        (2.0, 6.0, Level.YELLOW),
+        (1.0, 4.0, Level.YELLOW),
+        (1.0, 21.0, Level.NONE),
+        (0.0, 4.0, Level.NONE),
+        (None, 4.0, Level.NONE),
+    ],
+)
+def test_a_fire_that_is_seen_is_judged_by_confidence_and_distance(grade: float | None, km: float, level: Level) -> None:
+    (found,) = SEEN.judge(detection(grade, km=km), START)
+    assert found.level == level
+    assert (found.value, "a fire" in found.reason) == ((81.0, True) if level else (None, False))
+
+
+def test_a_fire_that_was_seen_counts_for_its_hours_and_what_is_none_never() -> None:
+    for hours, level in ((11.9, Level.RED), (12.0, Level.NONE)):
+        assert SEEN.judge(detection(2.0), START + timedelta(hours=hours))[0].level == level
+    for other in (detection(2.0, event="earthquake"), detection(2.0, state="cancelled")):
+        assert SEEN.judge(other, START)[0].level == Level.NONE
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [({"level": "pink"}, "level 'pink'"), ({"confidence": "sure"}, "confidence 'sure'"), ({"within_km": 0.0}, "within_km 0.0")],
+)
+def test_what_is_wrong_in_a_step_of_a_fire_rule_is_said(step: dict[str, Any], words: str) -> None:
+    told = {"level": "red", "confidence": "high", "within_km": 5.0, **step}
+    with pytest.raises(InputError, match=words):
+        fire_detection("fire_near", TOWN, [Sighting(**told)], lasts_h=1.0, source="a test")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from tocsin.flows.board import Board
 from tocsin.host import Entry
 from tocsin.vocabulary import (
+    Bulletin,
     Comparison,
     Decision,
     Level,
@@ -156,3 +157,20 @@ def test_the_decision_on_a_comparison_is_found_by_its_cause() -> None:
     board = Board(entries(compared, decided))
     assert board.decision_on(record_id(compared)) == record_id(decided)
     assert board.decision_on("comparison-0") is None
+
+
+def test_the_last_that_an_agency_said_of_an_event_is_on_the_board_and_of_very_many_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(subject: str, minutes: int, headline: str = "") -> Bulletin:
+        return Bulletin(
+            time=NOON + timedelta(minutes=minutes), subject=subject, source="firms", revision=str(minutes), state="issued",
+            status="actual", event="fire detection", sender="FIRMS", headline=headline, text="as it came",
+        )  # fmt: skip
+
+    board = Board(entries(told("a", 5, "later"), told("a", 1, "earlier"), told("b", 2)))
+    assert {event: one.headline for event, one in board.bulletins.items()} == {("firms", "a"): "later", ("firms", "b"): ""}
+    assert board.bulletins["firms", "a"].text == ""
+    monkeypatch.setattr("tocsin.flows.board.BULLETINS_MOST", 4)
+    board = Board(entries(*[told(f"{minute}", minute) for minute in range(5)]))
+    assert [subject for _, subject in board.bulletins] == ["2", "3", "4"]

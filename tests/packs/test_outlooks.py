@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import sys
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from tocsin.pack import find_pack
-from tocsin.pack.places import places_of
+from tocsin.pack.places import places_of, point_at, point_of
 from tocsin.pack.weather import latest, wind_now
 from tocsin.science.dispersion import plume
 from tocsin.testing.tiny import TinyWorld
-from tocsin.vocabulary import InputError, Quantity, Window, World
+from tocsin.vocabulary import Bulletin, InputError, Quantity, Window, World
 
 WILDFIRE, CHEMICAL = find_pack("wildfire"), find_pack("chemical")
 
@@ -51,6 +53,47 @@ def test_a_fire_starts_where_a_sensor_sees_it_in_the_wind_that_blows() -> None:
     WILDFIRE.models[0].check(scenario)
 
 
+def detection(world: TinyWorld, place: int, *, hours: float = 1.0, grade: float = 1.0, **more: Any) -> Bulletin:
+    """A satellite saw a fire in the middle of a cell, some hours ago."""
+    lon, lat = point_of(point_at(world, place)) or (0.0, 0.0)
+    seen = world.time - timedelta(hours=hours)
+    told = {"state": "issued", "status": "actual", "event": "fire detection", "longitude": lon, "latitude": lat, **more}
+    return Bulletin(
+        time=seen, subject=f"firms:{place}", source="firms", revision="1", sender="FIRMS", headline="a fire", begins=seen,
+        figures={"confidence_class": grade}, **told,
+    )  # fmt: skip
+
+
+def test_a_fire_starts_where_a_satellite_saw_one_lately_and_surely_enough() -> None:
+    world = smoke()
+    assert WILDFIRE.outlook is not None
+    told = (
+        detection(world, 9),
+        detection(world, 10, hours=6.5),
+        detection(world, 11, hours=-0.5),  # of a clock that is wrong
+        detection(world, 12, grade=0.0),
+        detection(world, 13, state="cancelled"),
+        detection(world, 14, status="test"),
+        detection(world, 15, event="earthquake"),
+        detection(world, 16, longitude=0.0),  # far away
+        detection(world, 17, latitude=None),
+    )
+    scenario = WILDFIRE.outlook(world, (), told)
+    (ignition,) = (name for name in scenario.series if name.startswith("ignition@"))
+    assert places_of(world, ("point",), ignition.partition("@")[2]).tolist() == [9]
+    assert scenario.knobs["embers_per_gj"].high > scenario.knobs["embers_per_gj"].usual > 0.0
+    WILDFIRE.models[0].check(scenario)
+
+
+def test_of_very_many_detections_the_newest_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["tocsin.packs.wildfire.outlook"], "DETECTIONS_MOST", 2)
+    world = smoke()
+    assert WILDFIRE.outlook is not None
+    scenario = WILDFIRE.outlook(world, (), [detection(world, place, hours=0.1 * place) for place in (8, 14, 9)])
+    lit = {int(places_of(world, ("point",), name.partition("@")[2])[0]) for name in scenario.series if "@" in name}
+    assert lit == {8, 9}
+
+
 def test_the_air_is_told_where_both_its_numbers_are_known() -> None:
     world = smoke(smoke_probability={"north": 0.9}, air_temperature={"mast": 31.0}, relative_humidity={"mast": 20.0})
     assert WILDFIRE.outlook is not None
@@ -61,8 +104,8 @@ def test_the_air_is_told_where_both_its_numbers_are_known() -> None:
 @pytest.mark.parametrize(
     ("world", "says"),
     [
-        (smoke(smoke_probability={"north": 0.2}), "no sensor in the twin sees a fire"),
-        (smoke(smoke_probability={"nowhere": 0.9}), "no sensor in the twin sees a fire"),
+        (smoke(smoke_probability={"north": 0.2}), "no sensor and no satellite sees a fire in the twin"),
+        (smoke(smoke_probability={"nowhere": 0.9}), "no sensor and no satellite sees a fire in the twin"),
         (smoke(smoke_probability={"north": 0.9}, wind_from={}), "no sensor told wind_from"),
         (smoke(smoke_probability={"north": 0.9}, wind_from={"a": 90.0, "b": 270.0}), "disagree"),
     ],

@@ -1,4 +1,4 @@
-"""A [[rule]] on bulletins in a settings file: an earthquake that is strong and near, an official alert that is grave and here."""
+"""A [[rule]] on bulletins in a settings file: an earthquake that is strong and near, a fire that a satellite sees, an official alert that is grave and here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tocsin.pack.ready_rules.bulletin import BulletinRule, Place, Strength, earthquake, official_alert
+from tocsin.pack.ready_rules.bulletin import BulletinRule, Place, Sighting, Strength, earthquake, fire_detection, official_alert
 from tocsin.vocabulary import InputError
 
 Spots = dict[str, list[float]]
@@ -42,6 +42,35 @@ class Earthquake(msgspec.Struct, frozen=True, kw_only=True):
             events=self.events,
             feeds=self.feeds,
             depth_km_most=self.depth_km_most,
+            meaning=self.meaning,
+        )
+
+
+class FireDetection(msgspec.Struct, frozen=True, kw_only=True):
+    """Levels by confidence and distance of what a satellite sees, around each of `places` or around the twin."""
+
+    name: str
+    hazard: str
+    source: str
+    steps: tuple[Sighting, ...]
+    lasts_h: float
+    places: Spots = {}
+    twin: bool = False
+    feeds: tuple[str, ...] = ()
+    meaning: str = ""
+    verified: bool = False
+    public: bool = True
+
+    def made(self, box: tuple[float, float, float, float] | None) -> BulletinRule:
+        """The rule; `box` is that of the twin, if there is one."""
+        return fire_detection(
+            self.name,
+            _places(self.name, self.places, self.twin, box),
+            self.steps,
+            lasts_h=self.lasts_h,
+            source=self.source,
+            verified=self.verified and self.public,
+            feeds=self.feeds,
             meaning=self.meaning,
         )
 
@@ -93,7 +122,11 @@ class OfficialAlert(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-BULLETIN_KINDS: Mapping[str, type[Earthquake] | type[OfficialAlert]] = {"earthquake": Earthquake, "official_alert": OfficialAlert}
+BULLETIN_KINDS: Mapping[str, type[Earthquake] | type[FireDetection] | type[OfficialAlert]] = {
+    "earthquake": Earthquake,
+    "fire_detection": FireDetection,
+    "official_alert": OfficialAlert,
+}
 TWIN = "twin"
 
 

@@ -10,6 +10,7 @@ import msgspec
 from tocsin.host import Entry
 from tocsin.vocabulary import (
     AlertDraft,
+    Bulletin,
     Comparison,
     Decision,
     Forecast,
@@ -28,6 +29,7 @@ from tocsin.vocabulary import (
 )
 
 FINISHED = ("done", "failed", "cancelled")
+BULLETINS_MOST = 10_000
 # What may follow what in the life of an order; a report that is not here is refused, and nothing is overwritten.
 NEXT_STATES: dict[str, tuple[str, ...]] = {
     "sent": ("acknowledged", "started", "done", "failed", "cancelled"),
@@ -73,6 +75,7 @@ class Board:
         self.orders: dict[str, OrderState] = {}
         self.incidents: dict[str, Incident] = {}
         self.notes: dict[str, Note] = {}
+        self.bulletins: dict[tuple[str, str], Bulletin] = {}  # (source, event) -> what was said last, without its text
         for entry in entries:
             self.post(entry)
 
@@ -93,6 +96,8 @@ class Board:
                     self.faults.pop(key, None)
                 else:
                     self.faults[key] = fault
+            case Bulletin() as bulletin:
+                self._hear(bulletin)
             case AlertDraft() as alert:
                 self.alerts[entry.id] = alert
             case Forecast() as forecast:
@@ -125,6 +130,16 @@ class Board:
                 self.notes[entry.id] = note
             case _:
                 pass
+
+    def _hear(self, bulletin: Bulletin) -> None:
+        """The last revision of each event; of very many events the oldest are forgotten."""
+        event = bulletin.source, bulletin.subject
+        if event in self.bulletins and bulletin.time < self.bulletins[event].time:
+            return
+        self.bulletins[event] = msgspec.structs.replace(bulletin, text="", parts=msgspec.UNSET)
+        if len(self.bulletins) > BULLETINS_MOST:
+            newest = sorted(self.bulletins, key=lambda one: self.bulletins[one].time)[BULLETINS_MOST // 2 :]
+            self.bulletins = {one: self.bulletins[one] for one in newest}
 
     def is_active(self, warning_id: str) -> bool:
         """True if this warning is the last thing that its rule saw at its site, and is one. Blindness after it does not lift it."""

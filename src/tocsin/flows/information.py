@@ -164,7 +164,7 @@ def report_of(result: ForecastResult) -> ForecastReport:
     night = impact(world, footprint, harm, hour=NIGHT_H, ways=ways)
     day = impact(world, footprint, harm, hour=DAY_H, ways=ways)
     errors = [abs(notes["balance_error_share"]) for notes in result.foreseen.notes if "balance_error_share" in notes]
-    remarks = [*night.remarks]
+    remarks = [*night.remarks, *result.model.remarks(result.foreseen.notes)]
     spreads = {name: (s.low, s.usual, s.high) for name, s in result.scenario.knobs.items() if s.low < s.high}
     if errors and max(errors) > BALANCE_SHARE_MAX:
         remarks.append(

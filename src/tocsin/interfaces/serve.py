@@ -70,7 +70,7 @@ def serve(
             raise InputError(
                 f"forecast: the pack {pack.hazard} does not say what comes from its sensors; give a scenario yourself"
             )
-        return pack.outlook(world, twin.gauges)
+        return pack.outlook(world, twin.gauges, tuple(platform.centre.board.bulletins.values()))
 
     with closing(listener):
         platform = open_platform(

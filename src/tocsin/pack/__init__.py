@@ -23,6 +23,7 @@ from tocsin.pack.trigger import FACTS, FactKind
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import InputError, NotFound, PackFault
 from tocsin.vocabulary.quantity import Bools, Floats, Quantity
+from tocsin.vocabulary.records import Bulletin
 from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
@@ -161,15 +162,15 @@ class PublicWords(msgspec.Struct, frozen=True):
     instruction: str = "Follow the instructions of the emergency services."
 
 
-Outlook = Callable[[World, Sequence[GaugeAt]], Scenario]
+Outlook = Callable[[World, Sequence[GaugeAt], Sequence[Bulletin]], Scenario]
 
 
 class Pack(msgspec.Struct, frozen=True):
     """Everything that the platform knows about one hazard. `chain` is what it says of risk chains: see `tocsin.pack.chain`.
 
     `facts` are what triggers of its plans may ask besides the facts that every hazard has. `outlook` makes the scenario for now from what
-    the sensors said, for the running platform; it raises InputError where they say nothing, and without one a person has to give a
-    scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
+    the sensors said, and what agencies said of events at places where no sensor stands, for the running platform; it raises InputError where they say
+    nothing, and without one a person has to give a scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
     """
 
     hazard: str

@@ -155,6 +155,11 @@ def as_given(future: Future, name: str, time_s: float) -> float:
     return series_of(future, name).at(time_s)
 
 
+def no_remarks(notes: Sequence[Mapping[str, float]]) -> tuple[str, ...]:  # noqa: ARG001
+    """Nothing to say beside the figures."""
+    return ()
+
+
 def series_of(future: Future, name: str) -> Series:
     """A forcing's series by name; raises NotFound with those that the future has."""
     if name not in future.series:
@@ -217,6 +222,8 @@ class Model(msgspec.Struct, frozen=True):
     and plans that differ only in those share one hazard run. `series` are the forcings it reads; a name ending in "@" takes a place
     ("level@lake").
 
+    `remarks(notes)` is what a person has to know of some runs beside their figures, in sentences, from the members' notes.
+
     `forcing(future, name, time_s)` is what a forcing comes to in a future, its knobs included: what a gauge there would show. `starts_from` is
     the field that a run takes its state from, where it can go on from what is there now; None where a run always begins anew.
     """
@@ -232,6 +239,7 @@ class Model(msgspec.Struct, frozen=True):
     limits: str
     forcing: Callable[[Future, str, float], float] = as_given
     starts_from: Quantity | None = None
+    remarks: Callable[[Sequence[Mapping[str, float]]], tuple[str, ...]] = no_remarks
 
     def drive(self, name: str) -> Drive:
         """What a forcing is, by its name with or without a place; raises InputError with those that there are."""

@@ -77,6 +77,14 @@ def point_at(world: World, place: int) -> str:
     return f"{lon:.6f},{lat:.6f}"
 
 
+def place_at(world: World, lon: float | None, lat: float | None) -> int:
+    """The cell of a point; -1 where it lies outside, or nobody tells it."""
+    if lon is None or lat is None:
+        return -1
+    point = _found(world, "point", f"{lon:.6f},{lat:.6f}")
+    return -1 if point is None or not point.size else int(point[0])
+
+
 def stands_in(site: str, gauges: Sequence[GaugeAt], water: str, waters: int) -> bool:
     """True where a gauge is one of a water's: by the water that it is said to stand in, its name, its site, or as there is one water only."""
     gauge = next((g for g in gauges if g.site == site), None)

@@ -392,7 +392,7 @@ class PackPromises:
         outlook = self.pack().outlook
         if outlook is not None:
             with pytest.raises(InputError):
-                outlook(TinyWorld(), ())
+                outlook(TinyWorld(), (), ())
 
     def test_a_question_has_one_answer_and_leaves_its_table_as_it_is(self) -> None:
         tables = self.tables()

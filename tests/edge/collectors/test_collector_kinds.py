@@ -30,7 +30,21 @@ unit = "m"
 name = "rain_amount"
 unit = "mm"
 """
-ALL = ["cap_feed", "fdsn", "files", "http_poll", "http_push", "lorawan", "lorawan_push", "modbus", "mqtt", "sensorthings", "usgs"]
+ALL = [
+    "cap_feed",
+    "fdsn",
+    "files",
+    "firms",
+    "firms_files",
+    "http_poll",
+    "http_push",
+    "lorawan",
+    "lorawan_push",
+    "modbus",
+    "mqtt",
+    "sensorthings",
+    "usgs",
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:

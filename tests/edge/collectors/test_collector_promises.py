@@ -15,12 +15,14 @@ import httpx
 import pytest
 from collector_place import LEVEL_TOLD, NOON, CountingNet, Web, broker, free_port, listens, made, publish, quick_host, reading
 from test_cap_collector import FEED, alert, index
+from test_firms import VIIRS, viirs
 from test_lorawan import CHIRP
 from test_modbus import device, words
 from test_quakes import HEAD, LINE, SERVICE, WEEK, event, feed
 
 from tocsin.edge.collectors.fdsn import Fdsn
 from tocsin.edge.collectors.files import Files
+from tocsin.edge.collectors.firms import Firms, FirmsFiles
 from tocsin.edge.collectors.http_poll import HttpPoll
 from tocsin.edge.collectors.http_push import HttpPush
 from tocsin.edge.collectors.lorawan import Lorawan, LorawanPush
@@ -103,6 +105,16 @@ class TestUsgs(CollectorPromises):
     @pytest.fixture
     def stage(self) -> Open:
         return polled(Usgs, lambda numbers, _: json.dumps(feed(*[event(f"us{k}") for k in numbers])).encode(), url=WEEK)
+
+
+def pixels(numbers: list[int]) -> bytes:
+    return (VIIRS + "".join(viirs("h").replace("40.00412", f"{k / 10:.5f}") for k in numbers)).encode()
+
+
+class TestFirms(CollectorPromises):
+    @pytest.fixture
+    def stage(self) -> Open:
+        return polled(Firms, lambda numbers, _: pixels(numbers), url="https://example.org/area.csv")
 
 
 class TestFdsn(CollectorPromises):
@@ -269,14 +281,13 @@ class TestLorawanPush(CollectorPromises):
 class Dropped:
     """A folder into which files are dropped."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._count = folder, 0
-        told = {"folder": str(folder), "quantity": LEVEL_TOLD, "unit": "m", "format": "jsonl", "site": "site", "settled_s": 0.0}
-        self.collector = made(Files, **told)
+    def __init__(self, folder: Path, kind: type[Any], payload: Callable[[int], bytes], ending: str, **told: Any) -> None:
+        self._folder, self._payload, self._ending, self._count = folder, payload, ending, 0
+        self.collector = made(kind, folder=str(folder), settled_s=0.0, **told)
         self.host = quick_host()
 
     async def send(self, number: int) -> None:
-        self._put(reading(number, time=minute(number)))
+        self._put(self._payload(number))
 
     async def send_hostile(self, payload: bytes) -> None:
         self._put(payload)
@@ -285,7 +296,7 @@ class Dropped:
         self._count += 1
         part = self._folder / f"{self._count:03d}.part"
         part.write_bytes(payload)
-        part.rename(part.with_suffix(".jsonl"))
+        part.rename(part.with_suffix(self._ending))
 
     def acknowledged(self) -> int | None:
         return len(list(self._folder.glob("done/*")))
@@ -299,7 +310,18 @@ class TestFiles(CollectorPromises):
     def stage(self, tmp_path: Path) -> Open:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Stage]:
-            yield Dropped(tmp_path)
+            told = {"quantity": LEVEL_TOLD, "unit": "m", "format": "jsonl", "site": "site"}
+            yield Dropped(tmp_path, Files, lambda k: reading(k, time=minute(k)), ".jsonl", **told)
+
+        return opened
+
+
+class TestFirmsFiles(CollectorPromises):
+    @pytest.fixture
+    def stage(self, tmp_path: Path) -> Open:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Stage]:
+            yield Dropped(tmp_path, FirmsFiles, lambda k: pixels([k]), ".csv")
 
         return opened
 

@@ -20,6 +20,7 @@ import pytest
 from collector_place import Web, batches, broker, bulletins, free_port, listens, polls, publish, quick_host, rows
 from test_cap_collector import alert, index
 from test_collector_kinds import FRAME, PAGES, blocks
+from test_firms import VIIRS, viirs
 from test_http_collectors import TOKEN, USGS_IV, ready
 from test_lorawan import CHIRP
 from test_modbus import device, words
@@ -63,6 +64,22 @@ def test_usgs_and_fdsn(tmp_path: Path) -> None:
     asked = str(host.net.asked[0].url)  # type: ignore[attr-defined]
     assert asked.startswith("https://www.seismicportal.eu/fdsnws/event/1/query?")
     assert "minmagnitude=3" in asked
+
+
+def test_firms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRMS_MAP_KEY", "s3cret")
+    host = quick_host(web((VIIRS + viirs("h")).encode()))
+    asyncio.run(polls(example(tmp_path, "firms", "firms viirs"), host, 1))
+    (told,) = bulletins(host)
+    assert told.figures["confidence_class"] == 2.0
+    assert "/csv/s3cret/VIIRS" in str(host.net.asked[0].url)  # type: ignore[attr-defined]
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "a.csv").write_text(VIIRS + viirs("h"))
+    dropped = example(tmp_path, "firms", "firms files", ('"inbox-firms"', json.dumps(str(folder))))
+    host = quick_host()
+    asyncio.run(polls(dropped, host, 1))
+    assert [one.subject for one in bulletins(host)] == ["firms:40.00,-8.12"]
 
 
 @pytest.mark.parametrize("name", ["national alerts", "nws oregon", "meteoalarm austria", "canada"])

@@ -12,12 +12,13 @@ from tocsin.decision.futures import draw
 from tocsin.flows.information import usual_spreads
 from tocsin.interfaces.pictures import classes_of
 from tocsin.pack import Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
+from tocsin.packs.wildfire.embers import embers_of
 from tocsin.packs.wildfire.plans import exposed_zones
 from tocsin.packs.wildfire.quantities import FIRE_CONFIDENCE, FIRE_WEATHER_INDEX, FUEL_MODEL
 from tocsin.packs.wildfire.questions import danger
 from tocsin.testing.pack_promises import PackPromises
 from tocsin.testing.tiny import Thing, TinyWorld
-from tocsin.vocabulary import InputError, Line, NotFound, Series, Window
+from tocsin.vocabulary import Grid, InputError, Line, NotFound, Series, Window
 
 PACK = find_pack("wildfire")
 (MODEL,) = PACK.models
@@ -269,3 +270,64 @@ def test_the_rules_judge_fire_weather_and_satellite_detections() -> None:
 
     assert [level("fire_weather_dangerous", FIRE_WEATHER_INDEX, v) for v in (5.0, 12.0, 22.0, 39.0, 51.0)] == [0, 1, 2, 3, 4]
     assert [level("fire_seen_from_space", FIRE_CONFIDENCE, v) for v in (10.0, 50.0, 90.0)] == [0, 2, 3]
+
+
+def _jumps(**knobs: float) -> tuple[int, np.ndarray]:
+    """Fires beyond a lake of 150 m right across brush, from a fire west of it; an hour and a half of storm."""
+    fuel = np.full((40, 60), 4)
+    fuel[:, 30:35] = 98
+    world = Ground(fuel)
+    lit = Series.constant(40.0)
+    series = {
+        "wind_speed": Series.constant(12.0),
+        "wind_from": Series.constant(270.0),
+        f"ignition@{_lonlat(world, 20 * 60 + 10)}": lit,
+    }
+    member = play(future(5_400.0, series=series, fuel_model=0.0, ember_delay_min=10.0, **knobs), world=world)
+    return int(member.notes["spot_fires"]), member.arrival_s.reshape(40, 60)[:, 35:]
+
+
+class Ground(TinyWorld):
+    """A larger world with nothing in it but fuel, whose array decides how many cells there are."""
+
+    def __init__(self, fuel: np.ndarray) -> None:
+        super().__init__(cell_m=30.0)
+        self.grid = Grid("EPSG:32631", 0.0, fuel.shape[0] * 30.0, 30.0, *fuel.shape)
+        self._fields = {"elevation_m": np.zeros(fuel.shape, np.float32), FUEL_MODEL.name: fuel.astype(np.float32)}
+
+
+def test_embers_jump_a_lake_that_holds_the_front() -> None:
+    none, dark = _jumps(embers_per_gj=0.0)
+    assert (none, np.isfinite(dark).any()) == (0, False)
+    some, burnt = _jumps(embers_per_gj=0.1)
+    assert some > 0
+    assert np.isfinite(burnt).any()
+
+
+def test_as_long_as_nobody_says_otherwise_embers_fly() -> None:
+    assert USUAL["embers_per_gj"] > 0.0
+    member = play(future())
+    assert member.notes["embers"] == 1.0
+    assert member.courses["spot_fires"].value[-1] == member.notes["spot_fires"]
+
+
+def test_warm_ground_in_the_sun_lights_more_often_than_wet_ground() -> None:
+    dry, _ = _jumps(embers_per_gj=0.1, shade=0.0, air_temperature_degc=40.0, dead_1h=0.03)
+    wet, _ = _jumps(embers_per_gj=0.1, shade=1.0, air_temperature_degc=5.0, dead_1h=0.20)
+    assert dry > wet
+
+
+def test_trees_that_torch_are_told_by_their_thickness() -> None:
+    assert embers_of(USUAL).trees is None
+    trees = embers_of(USUAL | {"tree_diameter_cm": 40.0, "torching_trees": 5.0}).trees
+    assert trees is not None
+    assert (trees.diameter_cm, trees.at_once) == (40.0, 5.0)
+
+
+def test_what_a_person_has_to_know_of_the_embers_is_said() -> None:
+    usual = {"embers": 1.0, "spot_fires_cut": 0.0, "starts_on_bare_ground": 0.0}
+    assert MODEL.remarks([usual]) == ()
+    (said,) = MODEL.remarks([usual, usual | {"spot_fires_cut": 1.0}])
+    assert "in 1 of 2 futures embers lit more than 1,000 fires" in said
+    assert "no embers" in MODEL.remarks([usual | {"embers": 0.0}])[0]
+    assert "3 of the cells" in MODEL.remarks([usual | {"starts_on_bare_ground": 3.0}])[0]

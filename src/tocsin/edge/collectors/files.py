@@ -7,7 +7,7 @@ read; a file that is read twice, because the power failed in between, adds nothi
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,13 +15,14 @@ from typing import Literal
 import numpy as np
 
 from tocsin.edge.collect import BATCH_ROWS, LINE_CHARACTERS_MOST, ROWS_MOST, Batch, CsvColumns, file_lines, read_csv
+from tocsin.edge.collectors.inbox import Inbox
 from tocsin.edge.collectors.kind import Kind
 from tocsin.edge.collectors.paths import path
 from tocsin.edge.collectors.pick import MISSING, Pick, Reading, batches_of, decode_json
 from tocsin.edge.collectors.tally import Drop
 from tocsin.edge.latest import microseconds
 from tocsin.host import Host
-from tocsin.vocabulary import Flag, InputError, Observations, Quantity, Unavailable, column
+from tocsin.vocabulary import Flag, InputError, Observations, Quantity, column
 
 ENDS = {"csv": (".csv", ".csv.gz"), "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")}
 
@@ -81,25 +82,24 @@ class Files(Kind, frozen=True, kw_only=True):
         )
 
     @cached_property
-    def _sizes(self) -> dict[str, tuple[int, datetime]]:
-        """How large each file was, and since when."""
-        return {}
+    def _inbox(self) -> Inbox:
+        return Inbox(self.name, self.folder, ENDS[self.format], self.settled_s)
 
     async def batches(self, host: Host) -> AsyncGenerator[Batch, None]:
         """Look for files again and again; a file whose size still changes is left to be finished."""
         while True:
-            for file in self._finished(host.clock.now()):
+            for file in self._inbox.finished(host.clock.now()):
                 self.tally.receive(host.clock.now())
                 try:
                     told = read_csv(file, self._columns()) if self.format == "csv" else self._lines(file)
                 except InputError as fault:
                     self.tally.drop(Drop("bad file", str(fault)))
-                    self._put_aside(file, str(fault))
+                    self._inbox.put_aside(file, str(fault))
                     continue
                 for begin in range(0, len(told), BATCH_ROWS):
                     yield _arrived(told, slice(begin, begin + BATCH_ROWS), host.clock.now())
                 self.tally.taken += len(told)
-                self._move(file, "done")
+                self._inbox.move(file, "done")
             await host.clock.sleep(self.every_s)
 
     def _lines(self, file: Path) -> Observations:
@@ -116,36 +116,6 @@ class Files(Kind, frozen=True, kw_only=True):
                 raise InputError(f"{file}, line {number}: {drop.reason}: {drop}") from drop
         batches = batches_of(readings, 0)
         return batches[0] if batches else Observations.of(self.quantity, (), [], [], [])
-
-    def _finished(self, now: datetime) -> list[Path]:
-        folder = Path(self.folder)
-        try:
-            found = sorted(file for file in folder.iterdir() if file.name.lower().endswith(ENDS[self.format]) and file.is_file())
-            sizes = {file.name: file.stat().st_size for file in found}
-        except FileNotFoundError as fault:
-            raise InputError(f"collector {self.name}: no folder {folder}; make it, or name another") from fault
-        except OSError as fault:
-            raise Unavailable(f"collector {self.name}: {folder}: {fault}") from fault
-        before = dict(self._sizes)
-        self._sizes.clear()
-        self._sizes.update(
-            {name: (size, before[name][1] if before.get(name, (-1, now))[0] == size else now) for name, size in sizes.items()}
-        )
-        return [folder / name for name, (_, since) in self._sizes.items() if now - since >= timedelta(seconds=self.settled_s)]
-
-    def _move(self, file: Path, to: str) -> Path:
-        """Move a file aside; one of the same name that is there already is kept."""
-        target = file.parent / to / file.name
-        target.parent.mkdir(exist_ok=True)
-        number = 1
-        while target.exists():
-            number += 1
-            target = target.with_name(f"{number}-{file.name}")
-        return file.replace(target)
-
-    def _put_aside(self, file: Path, why: str) -> None:
-        target = self._move(file, "bad")
-        target.with_suffix(".why").write_text(f"{why}\n", encoding="utf-8", errors="replace")
 
 
 def _key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Rules on what an agency has said: an earthquake that is strong and near, an official alert that is grave and here.
+"""Rules on what an agency has said: an earthquake that is strong and near, a fire that a satellite sees, an official alert that is grave and here.
 
 A rule of this kind looks at one bulletin and at the time, and gives a level for each of its places. Who watches (`edge.bulletin_watch`) takes the
 worst of all bulletins that hold, so that revisions and cancellations change or end a warning. No number here is a default: how strong and
@@ -26,6 +26,8 @@ URGENCIES = ("immediate", "expected", "future", "past", "unknown")
 CERTAINTIES = ("observed", "likely", "possible", "unlikely", "unknown")
 SEVERITIES = ("extreme", "severe", "moderate", "minor", "unknown")
 ALL_CLEAR = "allclear"
+FIRE_DETECTION = "fire detection"
+CONFIDENCES = ("low", "nominal", "high")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -162,6 +164,70 @@ def earthquake(
 
     told = meaning or f"an earthquake of M {min(step.magnitude for step in steps):g} or more is near"
     return BulletinRule(name, tuple(places), judge, told, source, verified)
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A level from a confidence on, where the detection is within so many km of the place."""
+
+    level: str
+    confidence: str
+    within_km: float
+
+
+def fire_detection(
+    name: str,
+    places: Mapping[str, Place],
+    steps: Sequence[Sighting],
+    *,
+    lasts_h: float,
+    source: str,
+    verified: bool = False,
+    feeds: Sequence[str] = (),
+    meaning: str = "",
+) -> BulletinRule:
+    """A satellite sees a fire near a place, surely enough; the highest level of all `steps` that hold, for `lasts_h` from when it was seen.
+
+    The distance is that of the pixel's middle from the edge of the place. `feeds` are the collectors that are listened to, all where none is named.
+    """
+    words = {level.word: level for level in Level if level > Level.NONE}
+    if not places or not steps:
+        raise InputError(f"rule {name}: places {list(places)} and {len(steps)} steps; wanted one or more of both")
+    for step in steps:
+        if step.level not in words:
+            raise InputError(f"rule {name}: steps: level {step.level!r}; wanted {', '.join(words)}")
+        if step.confidence not in CONFIDENCES or not step.within_km > 0:
+            raise InputError(
+                f"rule {name}: steps: confidence {step.confidence!r}, within_km {step.within_km}; wanted {', '.join(CONFIDENCES)}, and > 0 km"
+            )
+    _check(name, lasts_h, source)
+
+    def judge(bulletin: Bulletin, now: datetime) -> tuple[Finding, ...]:
+        seen = bulletin.begins or bulletin.time
+        if (
+            bulletin.state in OVER
+            or bulletin.event != FIRE_DETECTION
+            or (feeds and bulletin.source not in feeds)
+            or bulletin.longitude is None
+            or bulletin.latitude is None
+            or now >= seen + timedelta(hours=lasts_h)
+        ):
+            return (Finding(),) * len(places)
+        sure = bulletin.figures.get("confidence_class", 0.0)
+        found = []
+        for place, at in places.items():
+            far_km = at.distance_km(bulletin.longitude, bulletin.latitude)
+            held = [step for step in steps if far_km <= step.within_km and sure >= CONFIDENCES.index(step.confidence)]
+            if not held:
+                found.append(Finding())
+                continue
+            worst = max(held, key=lambda step: words[step.level])
+            limit = f"the {worst.level} step is {worst.confidence} confidence within {worst.within_km:g} km"
+            where = f"{far_km:.0f} km from {place}, {seen:%Y-%m-%d %H:%M}Z ({bulletin.headline})"
+            found.append(Finding(words[worst.level], f"a fire {where}; {limit}", bulletin.figures.get("frp_mw")))
+        return tuple(found)
+
+    told = meaning or "a satellite sees a fire near, or a hot roof or a glint of the sun"
+    return BulletinRule(name, tuple(places), judge, told, source, verified, "MW")
 
 
 def official_alert(

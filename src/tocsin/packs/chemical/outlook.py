@@ -15,7 +15,7 @@ from tocsin.packs.chemical.substances import SUBSTANCES, Substance
 from tocsin.science.puffs import going_to
 from tocsin.science.source_location import TURN_DEG, Sensors, find_source
 from tocsin.science.toxic import mg_per_m3
-from tocsin.vocabulary import InputError, Series, World
+from tocsin.vocabulary import Bulletin, InputError, Series, World
 
 SMELT_S, WEATHER_S = 1_800.0, 3 * 3600.0
 DURATION_S = 2 * 3600.0
@@ -26,7 +26,7 @@ SEES_FROM_PPM = 0.1  # the least that a sensor can tell from nothing: a planning
 WIND_SPEED_SPREAD = Spread(0.7, 1.0, 1.4)  # a planning assumption (unverified)
 
 
-def outlook(world: World, gauges: Sequence[GaugeAt]) -> Scenario:
+def outlook(world: World, gauges: Sequence[GaugeAt], _told: Sequence[Bulletin] = ()) -> Scenario:
     """The source that explains what the sensors smelt in the last half hour, as `tocsin ask chemical source` finds it, held for two hours.
 
     The rate is uncertain within its 5 to 95 %, the wind by the error that the search takes it to have; that the place is uncertain too is NOT in these

@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.pack import GaugeAt, Scenario, Spread
 from tocsin.packs.epidemic.model import DAY_S, WINDOW_D
 from tocsin.packs.epidemic.quantities import CASES
-from tocsin.vocabulary import InputError, Series, World
+from tocsin.vocabulary import Bulletin, InputError, Series, World
 
 DURATION_S = 60 * DAY_S
 MEMBERS = 20
@@ -17,7 +17,7 @@ INFECTED_PER_REPORTED = 3.0  # a planning assumption (unverified): two of three 
 TRANSMISSION = Spread(0.7, 1.0, 1.4)  # a planning assumption (unverified): fit it to the town's own cases
 
 
-def outlook(world: World, _gauges: Sequence[GaugeAt]) -> Scenario:
+def outlook(world: World, _gauges: Sequence[GaugeAt], _told: Sequence[Bulletin] = ()) -> Scenario:
     """Sixty days from the cases of the last week, summed over all sites. Raises InputError where no site has told any."""
     window = world.window(CASES, WINDOW_D * DAY_S)
     cases = float(np.where(window.good, window.value, 0.0).sum())

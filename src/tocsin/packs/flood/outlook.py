@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.pack import GaugeAt, Scenario, Spread
 from tocsin.pack.places import stands_in
 from tocsin.packs.flood.quantities import RAIN_AMOUNT, RIVER_LEVEL
-from tocsin.vocabulary import InputError, Series, World
+from tocsin.vocabulary import Bulletin, InputError, Series, World
 
 LOOK_BACK_S = 3 * 3600.0
 DURATION_S = 24 * 3600.0
@@ -19,7 +19,7 @@ RAIN_SPREAD = Spread(0.3, 1.0, 2.0)
 LEVEL_SPREAD = Spread(-0.5, 0.0, 1.0)
 
 
-def outlook(world: World, gauges: Sequence[GaugeAt]) -> Scenario:
+def outlook(world: World, gauges: Sequence[GaugeAt], _told: Sequence[Bulletin] = ()) -> Scenario:
     """The persistence forecast: rain at its mean of the last 3 h, levels at each water's highest good reading of the last 3 h, for a day.
 
     A level gauge counts for the water body that it is said to stand in, whose name is its own or its site, or the only one there is. Raises

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tocsin.pack import Drive, Effect, Future, Knob, Model, Verb
 from tocsin.pack.model import series_of
 from tocsin.pack.places import places_of
+from tocsin.packs.wildfire.embers import EMBER_KNOBS, embers_of, remarks, run_with_embers
 from tocsin.packs.wildfire.quantities import (
     AIR_TEMPERATURE,
     ELEVATION,
@@ -23,8 +24,9 @@ from tocsin.packs.wildfire.quantities import (
     WIND_FROM,
     WIND_SPEED,
 )
-from tocsin.science.fire_growth import FireLine, FireProblem, FireRun, Weather, line_along, spread
-from tocsin.science.fire_spread import Canopy, Moisture, ember_distance_m
+from tocsin.science.fire_growth import FireLine, FireProblem, Weather, line_along
+from tocsin.science.fire_spotting import farthest_m
+from tocsin.science.fire_spread import Canopy, Moisture
 from tocsin.science.fire_weather import dead_fuel_moisture
 from tocsin.vocabulary import InputError, Member, NotFound, Series, World
 
@@ -34,7 +36,7 @@ COURSE_POINTS = 200
 
 
 def fire_spreads(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
-    """Rothermel's fire over the twin's fuel and slope, in a wind that changes; lines stop it from when they are built."""
+    """Rothermel's fire over the twin's fuel and slope, in a wind that changes; lines stop it from when they are built, its embers fly over them."""
     knobs = future.knobs
     fuel, uniform = _fuel(world, knobs["fuel_model"])
     start, start_s = _starts(world, future, effects)
@@ -55,7 +57,9 @@ def fire_spreads(world: World, future: Future, effects: Sequence[Effect], frame_
         line_holds_kw_per_m=knobs["line_holds_kw_per_m"],
         rate_factor=knobs["rate_factor"],
     )
-    run = spread(problem, duration_s=future.duration_s)
+    air_c = np.array([_air_c(future, w.begin_s) for w in problem.weather])
+    spotted = run_with_embers(problem, knobs, future.seed, duration_s=future.duration_s, air_c=air_c)
+    run = spotted.run
     arrival = run.arrival_s.reshape(-1)
     burns = np.isfinite(arrival)
     heat = run.intensity_kw_per_m.reshape(-1).astype(np.float32)
@@ -67,7 +71,7 @@ def fire_spreads(world: World, future: Future, effects: Sequence[Effect], frame_
         {
             FLAME_LENGTH.name: run.flame_length_m.reshape(-1).astype(np.float32),
             SPREAD_RATE.name: run.rate_m_per_min.reshape(-1).astype(np.float32),
-            EMBER_DISTANCE.name: _embers(problem, arrival, heat),
+            EMBER_DISTANCE.name: farthest_m(problem, run, embers_of(knobs).trees).reshape(-1).astype(np.float32),
         },
         np.stack([np.where(arrival <= t, heat, np.float32(0.0)) for t in frame_s]) if len(frame_s) else None,
         {
@@ -76,8 +80,14 @@ def fire_spreads(world: World, future: Future, effects: Sequence[Effect], frame_
             "uniform_fuel_model": uniform,
             "starts": float(start.size),
             "starts_on_bare_ground": float((fuel.reshape(-1)[start] >= 91).sum() if uniform == 0 else 0.0),
+            "embers": float(knobs["embers_per_gj"] > 0.0),
+            "spot_fires": float(spotted.target.size),
+            "spot_fires_cut": float(spotted.is_cut),
         },
-        {"burnt_ha": _burnt(run, cell_ha, future.duration_s)},
+        {
+            "burnt_ha": _so_far(run.arrival_s[np.isfinite(run.arrival_s)], cell_ha, future.duration_s),
+            "spot_fires": _so_far(spotted.lights_s, 1.0, future.duration_s),
+        },
     )
 
 
@@ -123,6 +133,11 @@ def _moisture(future: Future, time_s: float) -> Moisture:
         dead = [fine, fine + 0.01, fine + 0.02]
     dead = [max(share + knobs["dead_moisture_offset"], 0.01) for share in dead]
     return Moisture(dead[0], dead[1], dead[2], knobs["live_herbaceous"], knobs["live_woody"])
+
+
+def _air_c(future: Future, time_s: float) -> float:
+    told = "air_temperature" in future.series
+    return forcing(future, "air_temperature", time_s) if told else future.knobs["air_temperature_degc"]
 
 
 def _fuel(world: World, wanted: float) -> tuple[NDArray[np.int64], float]:
@@ -202,20 +217,10 @@ def _lines(world: World, effects: Sequence[Effect]) -> tuple[FireLine, ...]:
     return tuple(made)
 
 
-def _embers(problem: FireProblem, arrival_s: NDArray[np.float64], heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far embers of the front may fly in the wind that blows as it comes. Nothing is set alight by them here."""
-    burns = np.flatnonzero(np.isfinite(arrival_s))
-    begins = np.array([w.begin_s for w in problem.weather])
-    wind = np.array([w.wind_m_per_s for w in problem.weather])[np.searchsorted(begins, arrival_s[burns], side="right") - 1]
-    far = np.zeros(arrival_s.size, np.float32)
-    far[burns] = ember_distance_m(heat[burns], wind, problem.canopy.height_m)
-    return far
-
-
-def _burnt(run: FireRun, cell_ha: float, duration_s: float) -> Series:
+def _so_far(times_s: NDArray[np.float64], each: float, duration_s: float) -> Series:
+    """How much there has been up to each moment, where each of some times adds the same."""
     times = np.linspace(0.0, duration_s, COURSE_POINTS)
-    order = np.sort(run.arrival_s[np.isfinite(run.arrival_s)])
-    return Series.of(times, np.searchsorted(order, times, side="right") * cell_ha)
+    return Series.of(times, np.searchsorted(np.sort(times_s.reshape(-1)), times, side="right") * each)
 
 
 FIRE_SPREADS = Model(
@@ -249,6 +254,7 @@ FIRE_SPREADS = Model(
             20_000.0,
             "a line stops fires below this: 500 Btu/ft/s, up to which machines work at the head (Andrews & Rothermel 1982, INT-131, as quoted; unverified)",
         ),
+        **EMBER_KNOBS,
     },
     series={
         "wind_speed": Drive(WIND_SPEED, "wind at 10 m over open ground", stepwise=True),
@@ -270,7 +276,9 @@ FIRE_SPREADS = Model(
         "shut_off_power": Verb("drive:ignition@", "take the power off before it starts a fire there"),
     },
     source="Rothermel 1972 (INT-115), Albini 1976 (INT-30), Andrews 2018 (RMRS-GTR-371); fuels: Anderson 1982 (INT-122), Scott & Burgan 2005 (RMRS-GTR-153); shape: Anderson 1983 (INT-305); "
-    "crowns: Van Wagner 1977, Cruz et al. 2005; wind at midflame: Andrews 2012 (RMRS-GTR-266); dead fuel moisture: Cohen & Deeming 1985 (PSW-82)",
-    limits="embers start no fires (how far they may fly is told), no houses that burn, no fire that makes its own wind, one wind for the whole place; rates of spread are wrong by half and more; fuel is as good as its map",
+    "crowns: Van Wagner 1977, Cruz et al. 2005; wind at midflame: Andrews 2012 (RMRS-GTR-266); dead fuel moisture: Cohen & Deeming 1985 (PSW-82); "
+    "embers: how far Albini 1983 (INT-309) and 1979 (INT-56), whether they light Schroeder 1969, how many and where as pyretechnics and ELMFIRE have it (unverified)",
+    limits="how many embers fly is not known within a factor of 1,000, no houses that burn, no fire that makes its own wind, one wind for the whole place; rates of spread are wrong by half and more; fuel is as good as its map",
     forcing=forcing,
+    remarks=remarks,
 )
