@@ -107,8 +107,8 @@ def find_source(
     """The chance of each candidate place, from mean readings and the winds of the time (each as long as the others).
 
     Where no sensor saw anything, what remains is the prior less the places that would have been seen. The rate is taken as equally likely in its logarithm.
-    `cell_m`: a candidate stands for a square of this side, not for a point. `draws`, (draw, 4) numbers from 0 to 1, asks for as many sources drawn from what is
-    found: the first number tells place and turn, the second the rate, the others where within the square.
+    `cell_m`: a candidate stands for a square of this side, not for a point. `draws`, (draw, 5) numbers from 0 to 1, asks for as many sources drawn from what is
+    found: the first number tells place and turn, the second the rate, the third and fourth where within the square, the last where between two turns.
     """
     if not (scatter > 0 and turn_deg >= 0 and x_m.shape == y_m.shape and x_m.size > 0):
         raise InputError(
@@ -244,8 +244,8 @@ def _drawn(
     turn_deg: Floats,
 ) -> Drawn:
     """Sources from the joint chance of turn, place and rate: turn and place by their chance, then the rate by its chance there."""
-    if u.ndim != 2 or u.shape[1] != 4:
-        raise InputError(f"find_source: draws {u.shape}; wanted (draw, 4)")
+    if u.ndim != 2 or u.shape[1] != 5:
+        raise InputError(f"find_source: draws {u.shape}; wanted (draw, 5)")
     turn, place = np.divmod(choice(u[:, 0], np.exp(ln_chance).reshape(-1)), x_m.size)
     unit = np.stack([all_unit[t][p] for t, p in zip(turn, place, strict=True)])
     likely = _ln_likelihood(sensors, seen, np.log(unit + LEAST), ln_rate, scatter)
@@ -253,7 +253,17 @@ def _drawn(
     share /= share.sum(axis=1, keepdims=True)
     middle = np.cumsum(share, axis=1) - 0.5 * share
     rate = np.exp([np.interp(at, one, ln_rate) for at, one in zip(u[:, 1], middle, strict=True)])
-    return Drawn(x_m[place] + cell_m * (u[:, 2] - 0.5), y_m[place] + cell_m * (u[:, 3] - 0.5), np.asarray(rate), turn_deg[turn])
+    between = (u[:, 4] - 0.5) * (turn_deg[1] - turn_deg[0] if turn_deg.size > 1 else 0.0)
+    # who turns the wind about the sensors that smelt it, and the source with it, changes nothing of what they show
+    about_x, about_y = (float(at[seen].mean()) if seen.any() else float(at.mean()) for at in (sensors.x_m, sensors.y_m))
+    off_x, off_y = x_m[place] + cell_m * (u[:, 2] - 0.5) - about_x, y_m[place] + cell_m * (u[:, 3] - 0.5) - about_y
+    angle = np.deg2rad(between)
+    return Drawn(
+        about_x + off_x * np.cos(angle) + off_y * np.sin(angle),
+        about_y + off_y * np.cos(angle) - off_x * np.sin(angle),
+        np.asarray(rate),
+        turn_deg[turn] + between,
+    )
 
 
 def _rates(sensors: Sensors, all_unit: list[Floats], seen: NDArray[np.bool_]) -> Floats:

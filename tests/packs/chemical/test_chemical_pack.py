@@ -104,6 +104,23 @@ def test_published_levels_are_in_the_table() -> None:
     assert next(g for g in SUBSTANCES if g.key == "hydrogen_sulfide").aegl2 == (41.0, 32.0, 27.0, 20.0, 17.0)
 
 
+def test_levels_that_were_read_at_their_source_are_in_the_table() -> None:
+    gases = {gas.key: gas for gas in SUBSTANCES}
+    read = {key for key, gas in gases.items() if "read" in gas.idlh_source}
+    # NIOSH May 1994; OSHA for hydrogen fluoride; NIOSH 2017-105, which lowered methyl isocyanate from 3 ppm; WISER for phosgene
+    assert {key: gases[key].idlh_ppm for key in read} == {
+        "chlorine": 10.0,
+        "hydrogen_fluoride": 30.0,
+        "methyl_isocyanate": 0.12,
+        "phosgene": 2.0,
+    }
+    assert gases["hydrogen_sulfide"].erpg == (0.1, 30.0, 100.0)  # AIHA 1991, in NIOSH's documentation
+    for gas in SUBSTANCES:
+        told = [ppm for ppm in gas.erpg or () if ppm > 0.0]
+        assert told == sorted(told)
+        assert "unverified" in gas.erpg_source or gas.key == "hydrogen_sulfide" or gas.erpg is None
+
+
 def test_gas_goes_where_the_wind_goes_and_comes_no_earlier_than_the_wind() -> None:
     east, west = play(), play(wind_from=90.0)
     assert east.peak[EAST] > 1.0
@@ -235,7 +252,10 @@ def test_rules_take_the_hours_level_of_their_gas() -> None:
     for gas in TOXIC:
         assert rules[f"{gas.key}_above_aegl"].reads.name == gas.key
         assert rules[f"{gas.key}_rising_fast"].source
+        assert gas.idlh_ppm is None or gas.idlh_source
+        assert gas.erpg is None or (gas.erpg_source and rules[f"{gas.key}_above_erpg"].reads.name == gas.key)
     assert "chlorine_above_idlh" in rules
+    assert not [rule.name for rule in PACK.rules if rule.verified]  # none of them is meant for the public
     assert rules["gas_may_burn"].reads.unit == "%"
     assert Level.RED > Level.ORANGE
 

@@ -69,7 +69,7 @@ def outlook(world: World, gauges: Sequence[GaugeAt]) -> Scenario:
     at_x, at_y, cell_m = candidates(world, smelt.x_m, smelt.y_m, REACH_M)
     east, north = going_to(np.array([carried]), np.array([comes_from]))
     per_ppm = float(mg_per_m3(1.0, smelt.gas.molar_g)) * 1e-6
-    u = sobol(6, WAYS, int(world.time.timestamp()))
+    u = sobol(7, WAYS, int(world.time.timestamp()))
     found = find_source(
         Sensors(
             smelt.x_m,
@@ -85,11 +85,11 @@ def outlook(world: World, gauges: Sequence[GaugeAt]) -> Scenario:
         wind_north=north,
         stability=STABILITY,
         cell_m=cell_m,
-        draws=u[:, :4],
+        draws=u[:, :5],
     )
     assert found.drawn is not None
-    factor = WIND_SPEED_SPREAD.at(u[:, 4])
-    ago_s = _begun_ago(smelt, found.drawn, float(east[0]), float(north[0]), factor, u[:, 5])
+    factor = WIND_SPEED_SPREAD.at(u[:, 5])
+    ago_s = _begun_ago(smelt, found.drawn, float(east[0]), float(north[0]), factor, u[:, 6])
     ways = tuple(
         _way(world, found.drawn, stations, number, k, float(factor[k]), float(ago_s[k]))
         for number, k in enumerate(_from_near_to_far(found.drawn, float(east[0]), float(north[0])))
