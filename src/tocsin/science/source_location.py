@@ -28,6 +28,9 @@ TURN_REACH = 2.5
 RATES = 61
 FORGET = 14.0  # rates less likely than e^-14 of the likeliest are left out
 RATE_SPAN = 1e8  # from the lowest to the highest rate that is tried, around the one that explains the largest reading
+FALSE = 1e-3 / float(
+    np.log(1e4)
+)  # of a sensor that smells what is not there, anything between what it sees and 10,000 times that: a choice of ours (unverified)
 LEAST = 1e-15  # kg/m3 per kg/s: what a place that a sensor is out of reach of shows there; only its logarithm has to be a number
 
 
@@ -196,12 +199,13 @@ def responses(
 def _ln_likelihood(sensors: Sensors, seen: NDArray[np.bool_], ln_unit: Floats, ln_rate: Floats, scatter: float) -> Floats:
     """(place, rate): seen readings are lognormal about the prediction, unseen ones lie somewhere below what the sensor sees.
 
-    The sensor's noise is a third of `sees_from` (a reading of three deviations is told from nothing) and adds to the scatter of faint readings.
+    The sensor's noise is a third of `sees_from` (a reading of three deviations is told from nothing) and adds to the scatter of faint readings. A seen
+    reading may also be noise alone, or false (FALSE): else one sensor of many that errs by its nature would turn the plume towards itself.
     """
     from tocsin.science.plume_steps import ln_likelihood
 
     total = np.zeros((ln_unit.shape[0], ln_rate.size))
-    ln_likelihood(sensors.reading, sensors.sees_from, seen, ln_unit, ln_rate, scatter, total)
+    ln_likelihood(sensors.reading, sensors.sees_from, seen, ln_unit, ln_rate, scatter, FALSE, total)
     return total
 
 
