@@ -177,7 +177,7 @@ def carrying_wind(
 ) -> Floats:
     """The wind that carries what is let go at a height, m/s: that at the height, and for what is let go near the ground that at NEAR_GROUND_M.
 
-    With the wind at 10 m itself a plume from the ground is too thin by 40 % on the mean of the releases of Prairie Grass; with this one it is right
+    With the wind at 10 m itself a plume from the ground is told a third too thin on the mean of the releases of Prairie Grass; with this one it is right
     to 6 % (`tests/science/test_prairie_grass.py`). Between heights by the power law of `wind_at`; `open` and `puff` take that of `rural`.
     """
     profile: Ground = "urban" if ground == "urban" else "rural"
