@@ -603,8 +603,11 @@ class Centre:
             frames=foreseen.frames,
         )
         said = {
-            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}" for name, s in scenario.knobs.items()
+            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}"
+            for name, s in scenario.knobs.items()
+            if s.low < s.high
         }
+        said |= {name: f"{s.usual:g}" for name, s in scenario.knobs.items() if s.low == s.high}
         said |= {
             name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
             for name, series in scenario.series.items()
