@@ -53,6 +53,20 @@ def test_each_future_has_one_of_the_storms_that_were_and_the_likelier_ones_more_
     assert (only.analogue, only.knobs["rain_factor"]) == ("drizzle", 1.0)
 
 
+def test_a_source_that_nobody_knows_is_elsewhere_in_each_analogue_and_a_lake_is_not() -> None:
+    leaks = tuple(
+        Analogue(f"leak {k}", {f"release@-51.{k},-30.0": RAIN["drizzle"], "wind_from": RAIN["drizzle"]}, share)
+        for k, share in ((1, 1.0), (2, 1.0))
+    )
+    gas = find_pack("chemical").models[0]
+    futures = draw(gas, Scenario(3600.0, 8, 1, analogues=leaks))
+    assert {name for f in futures for name in f.series} == {"release@-51.1,-30.0", "release@-51.2,-30.0", "wind_from"}
+    assert all(len(f.series) == 2 for f in futures)
+    lakes = tuple(Analogue(name, {f"level@{name}": RAIN["drizzle"]}) for name in ("north", "south"))
+    with pytest.raises(InputError, match="level@north, level@south is not in all analogues"):
+        draw(MODEL, scenario(8, analogues=lakes))
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

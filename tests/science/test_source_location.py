@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from tocsin.science.dispersion import plume
 from tocsin.science.puffs import going_to
-from tocsin.science.source_location import SCATTER, TURN_DEG, Found, Sensors, _ln_likelihood, find_source, responses
+from tocsin.science.source_location import FALSE, SCATTER, TURN_DEG, Found, Sensors, _ln_likelihood, find_source, responses
 from tocsin.vocabulary import InputError
 
 CELL_M, SIDE = 100.0, 30
@@ -93,8 +93,77 @@ def test_the_fast_likelihood_is_the_plain_one() -> None:
     unit, rate = np.log(np.array([[1e-6, 2e-6], [1e-9, 5e-3]])), np.log(np.array([0.1, 3.0, 50.0]))
     wide = np.hypot(0.7, np.array([1 / 9, 1 / 3]))
     off = (np.log(np.array([3e-6, 1e-6]))[None, :, None] - unit[:, :, None] - rate[None, None, :]) / wide[None, :, None]
-    plain = -0.5 * off[:, 0] ** 2 - np.log(wide[0]) + log_ndtr(off[:, 1])
+    noise_alone = 9.0 * np.exp(-0.5 * 9.0**2) / np.sqrt(2.0 * np.pi)  # 3e-6 is nine deviations of what sees 1e-6
+    told = np.exp(-0.5 * off[:, 0] ** 2) / (wide[0] * np.sqrt(2.0 * np.pi))
+    plain = np.log(told + noise_alone + FALSE) + log_ndtr(off[:, 1])
     np.testing.assert_allclose(_ln_likelihood(sensors, seen, unit, rate, 0.7), plain, atol=0.02)  # 2 % of a chance below 1e-15
+
+
+def test_a_faint_smell_off_the_plume_does_not_turn_it() -> None:
+    # three sensors down the wind of a source, and one far aside of it that shows as much as its noise may show
+    x, y = np.array([1_250.0, 1_550.0, 2_050.0, 950.0]), np.array([1_450.0, 1_450.0, 1_480.0, 2_450.0])
+    east, north = going_to(np.array([3.0]), np.array([270.0]))
+    empty = Sensors(x, y, np.zeros(4), np.full(4, SEES))
+    seen = responses(empty, np.array([750.0]), np.array([1_450.0]), east, north, 4, "rural")[0]
+    assert seen[3] < 1e-12
+    found = [
+        find_source(Sensors(x, y, reading, empty.sees_from), X, Y, wind_east=east, wind_north=north, stability=4, cell_m=CELL_M)
+        for reading in (seen, np.where(seen < 1e-12, 1.1 * SEES, seen))
+    ]
+    assert abs(found[1].turn_deg - found[0].turn_deg) < 2.0
+    assert abs(found[1].y_m - found[0].y_m) < CELL_M
+
+
+def test_a_silent_sensor_that_gas_cannot_have_come_to_yet_tells_nothing() -> None:
+    x, y = np.array([1_250.0, 1_550.0, 2_850.0]), np.full(3, 1_450.0)
+    east, north = going_to(np.array([3.0]), np.array([270.0]))
+    reading = np.array([5e-5, 2e-5, 0.0])
+    late, early = (
+        find_source(
+            Sensors(x, y, reading, np.full(3, SEES), 0, gone_m),
+            X,
+            Y,
+            wind_east=east,
+            wind_north=north,
+            stability=4,
+            cell_m=CELL_M,
+        )
+        for gone_m in (np.inf, 600.0)
+    )
+    near = find_source(
+        Sensors(x[:2], y[:2], reading[:2], np.full(2, SEES)), X, Y, wind_east=east, wind_north=north, stability=4, cell_m=CELL_M
+    )
+    np.testing.assert_allclose(early.chance, near.chance, atol=1e-9)
+    assert abs(late.chance - near.chance).max() > 1e-3
+
+
+def test_what_is_drawn_has_the_chances_that_were_found() -> None:
+    chance = np.random.default_rng(5)
+    x, y = chance.uniform(1_600.0, 2_900.0, 8), chance.uniform(1_000.0, 1_900.0, 8)  # all down the wind
+    east, north = going_to(np.array([3.0]), np.array([260.0]))
+    empty = Sensors(x, y, np.zeros(8), np.full(8, SEES))
+    seen = responses(empty, np.array([1_050.0]), np.array([1_250.0]), east, north, 4, "rural")[0]
+    found = find_source(
+        Sensors(x, y, seen, empty.sees_from),
+        X,
+        Y,
+        wind_east=east,
+        wind_north=north,
+        stability=4,
+        cell_m=CELL_M,
+        draws=chance.random((4_000, 5)),
+    )
+    drawn = found.drawn
+    assert drawn is not None
+    spread_x, spread_y = (float(np.sqrt(found.chance @ (at - found.chance @ at) ** 2)) for at in (X, Y))
+    # four standard errors of 4,000 draws, and what moving between two turns may add
+    assert abs(drawn.x_m.mean() - found.x_m) < 4.0 * spread_x / np.sqrt(4_000) + 0.05 * spread_x
+    assert abs(drawn.y_m.mean() - found.y_m) < 4.0 * spread_y / np.sqrt(4_000) + 0.05 * spread_y
+    assert np.mean((drawn.rate_kg_per_s > found.rate_low) & (drawn.rate_kg_per_s < found.rate_high)) == pytest.approx(
+        0.9, abs=0.03
+    )
+    assert abs(drawn.turn_deg.mean() - found.turn_deg) < 1.0
+    assert abs(np.corrcoef(np.log(drawn.rate_kg_per_s), drawn.x_m)[0, 1]) > 0.3  # place and rate belong together
 
 
 def test_silence_rules_out_what_would_have_been_seen_and_leaves_the_rest() -> None:

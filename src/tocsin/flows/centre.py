@@ -42,7 +42,7 @@ from tocsin.flows.information import frame_times_s
 from tocsin.flows.jobs import Jobs
 from tocsin.flows.library import library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
-from tocsin.flows.words import in_words
+from tocsin.flows.words import in_words, ways_words
 from tocsin.host import Entry
 from tocsin.pack import Model, Pack, Plan, Scenario, find_pack
 from tocsin.platform.exchange import Alert, Status, read_cap
@@ -603,12 +603,16 @@ class Centre:
             frames=foreseen.frames,
         )
         said = {
-            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}" for name, s in scenario.knobs.items()
+            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}"
+            for name, s in scenario.knobs.items()
+            if s.low < s.high
         }
+        said |= {name: f"{s.usual:g}" for name, s in scenario.knobs.items() if s.low == s.high}
         said |= {
             name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
             for name, series in scenario.series.items()
         }
+        said |= ways_words(scenario)
         said |= dict(words or {})
         record = Forecast(
             time=world.time,

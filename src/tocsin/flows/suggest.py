@@ -91,7 +91,8 @@ def _observed(result: ForecastResult) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind in result.pack.facts:
         if kind.drive and not kind.rise_s and not kind.sum_s:
-            series = result.scenario.series.items()
+            scenario = result.scenario
+            series = [*scenario.series.items(), *(item for a in scenario.analogues for item in a.series.items())]
             values = [
                 float(s.value.max())
                 for name, s in series

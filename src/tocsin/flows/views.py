@@ -80,6 +80,7 @@ class ForecastView:
             "quantity": msgspec.to_builtins(self.stored.meta.quantity),
             "danger_from": self.pack.harm.danger_from,
             "words": dict(self.pack.harm.words),
+            "opens_with": self.pack.harm.opens_with,
             "made_up": self.stored.meta.made_up,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.pack import Scenario
 from tocsin.vocabulary import (
     AlertDraft,
     Bulletin,
@@ -18,6 +19,7 @@ from tocsin.vocabulary import (
     Record,
     Report,
     SensorFault,
+    Series,
     Verification,
     Warning,
 )
@@ -67,6 +69,18 @@ def in_words(record: Record) -> str:
             return f"{record.sender} {record.state}{real}: {record.headline}"
         case _:
             return type(record).__name__
+
+
+def ways_words(scenario: Scenario) -> dict[str, str]:
+    """What the analogues of a scenario give, forcing by forcing and wherever it is: how many ways, and from what to what."""
+    found: dict[str, list[Series]] = {}
+    for analogue in scenario.analogues:
+        for name, series in analogue.series.items():
+            found.setdefault(name.partition("@")[0], []).append(series)
+    return {
+        kind: f"{min(float(s.value.min()) for s in told):g} to {max(float(s.value.max()) for s in told):g} in {len(scenario.analogues)} ways that it may be"
+        for kind, told in found.items()
+    }
 
 
 def verified_words(record: Verification) -> str:

@@ -103,6 +103,7 @@ class Harm(msgspec.Struct, frozen=True):
     `road_speed` is None where the hazard closes no street. `damage` and `worth_per_m2` (of floor) are by sort of building; a sort that is
     not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. On maps,
     `shown_from` are the lower bounds of six classes of intensity, rising, for the eye alone (empty: made from what is dangerous), and `ramp` is their colours.
+    `opens_with` is what a map shows first: the middle of the futures at each place, or, where they lie in different places and the middle may be empty, the chance of danger.
     `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
     """
 
@@ -120,6 +121,7 @@ class Harm(msgspec.Struct, frozen=True):
     at_home: bool = False
     shown_from: tuple[float, ...] = ()
     ramp: Literal["cool", "warm"] = "warm"
+    opens_with: Literal["q50", "chance"] = "q50"
 
     def __post_init__(self) -> None:
         if (self.danger_from is None) == (self.harmed is None):

@@ -86,7 +86,8 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Analogue(msgspec.Struct, frozen=True):
-    """A storm that was, or one way that forecasters see it coming: forcings that belong together, and how likely it is beside the others."""
+    """A storm that was, one way that forecasters see it coming, or one source that explains what was measured: forcings that belong together, and how
+    likely they are beside the others."""
 
     name: str
     series: Mapping[str, Series]
@@ -122,11 +123,17 @@ class Scenario(msgspec.Struct, frozen=True):
             names = [a.name for a in self.analogues]
             if len(set(names)) != len(names):
                 raise InputError(f"scenario: analogues {', '.join(names)}; wanted each name once")
-            if len({frozenset(a.series) for a in self.analogues}) != 1:
+            if len({frozenset(_kind(name) for name in a.series) for a in self.analogues}) != 1:
                 told = "; ".join(f"{a.name}: {', '.join(sorted(a.series)) or 'none'}" for a in self.analogues)
                 raise InputError(f"scenario: analogues give different forcings ({told}); wanted the same ones in all")
-            if both := sorted(self.analogues[0].series.keys() & self.series.keys()):
+            if both := sorted({name for a in self.analogues for name in a.series} & self.series.keys()):
                 raise InputError(f"scenario: {', '.join(both)} is given by the analogues and besides; keep one")
+
+
+def _kind(name: str) -> str:
+    """The forcing's name without its place: "release@" for "release@-51.2,-30.0"."""
+    kind, at, _ = name.partition("@")
+    return kind + at
 
 
 def _check_shares(where: str, shares: tuple[float, ...], count: int) -> None:
@@ -173,7 +180,8 @@ class Drive(msgspec.Struct, frozen=True):
     The name of one with a place ends in "@" ("level@" for "level@lake"); `place` then says which sorts of place it takes, joined by "|":
     "water", "line", "zone", "point" (written lon,lat), or a kind of assets ("tanks"). `stepwise`: a value holds until the next one, and the
     last for as long as the step before it; otherwise lines lie between the values. `usual` is what a forcing is in a world, at a place,
-    where nobody gives it; None where it is then not there.
+    where nobody gives it; None where it is then not there. `roams`: nobody may know where it is, so that it is elsewhere in each analogue (a leak, an
+    ignition); all others are at the same places in all of them.
     """
 
     quantity: Quantity
@@ -181,6 +189,7 @@ class Drive(msgspec.Struct, frozen=True):
     place: str = ""
     stepwise: bool = False
     usual: Callable[[World, str], float] | None = None
+    roams: bool = False
 
     @property
     def sorts(self) -> tuple[str, ...]:
@@ -259,6 +268,12 @@ class Model(msgspec.Struct, frozen=True):
                 raise InputError(
                     f"{self.name}: {name} = {spread.low}..{spread.high} is outside {knob.low}..{knob.high} {knob.unit}"
                 )
+        fixed = [frozenset(name for name in a.series if not self.drive(name).roams) for a in scenario.analogues]
+        if len(set(fixed)) > 1:
+            odd = sorted(frozenset.union(*fixed) - frozenset.intersection(*fixed))
+            raise InputError(
+                f"{self.name}: {', '.join(odd)} is not in all analogues; wanted it at the same places in all of them"
+            )
         forcings = [*scenario.series.items(), *(item for a in scenario.analogues for item in a.series.items())]
         for name, series in forcings:
             quantity = self.drive(name).quantity

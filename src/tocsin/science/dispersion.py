@@ -66,6 +66,7 @@ _WIND_POWER: dict[Ground, tuple[float, ...]] = {
     "rural": (0.07, 0.07, 0.10, 0.15, 0.35, 0.55),
     "urban": (0.15, 0.15, 0.20, 0.25, 0.40, 0.60),
 }
+NEAR_GROUND_M = 2.0  # gas that is let go near the ground goes with the wind at this height: see `carrying_wind`
 REFLECTIONS = 3  # images of the lid on each side: the next one adds less than 4e-6 where MIXED begins
 MIXED = 1.6  # from sigma_z of so many mixing heights on the air is taken as mixed through: ISC3 manual, EPA-454/B-95-003b
 
@@ -159,11 +160,28 @@ def upright(z_m: Floats, sigma_z_m: Floats, height_m: float = 0.0, mixing_m: flo
     return np.asarray(total / (np.sqrt(2.0 * np.pi) * sigma_z_m))
 
 
-def wind_at(height_m: ArrayLike, wind_m_per_s: float, measured_at_m: float, stability: int, ground: Ground = "rural") -> Floats:
+def wind_at(
+    height_m: ArrayLike, wind_m_per_s: ArrayLike, measured_at_m: float, stability: int, ground: Ground = "rural"
+) -> Floats:
     """Wind at another height by the power law of CCPS 1999 (rural, urban), m/s; for heights of about 1 to 100 m."""
     if ground not in _WIND_POWER:
         raise InputError(f"wind profile: ground {ground!r}; wanted rural or urban")
-    return np.asarray(wind_m_per_s * (np.asarray(height_m, np.float64) / measured_at_m) ** _WIND_POWER[ground][_row(stability)])
+    return np.asarray(
+        np.asarray(wind_m_per_s, np.float64)
+        * (np.asarray(height_m, np.float64) / measured_at_m) ** _WIND_POWER[ground][_row(stability)]
+    )
+
+
+def carrying_wind(
+    wind_m_per_s: ArrayLike, stability: int, ground: Ground = "rural", *, height_m: float = 0.0, measured_at_m: float = 10.0
+) -> Floats:
+    """The wind that carries what is let go at a height, m/s: that at the height, and for what is let go near the ground that at NEAR_GROUND_M.
+
+    With the wind at 10 m itself a plume from the ground is told a third too thin on the mean of the releases of Prairie Grass; with this one it is right
+    to 6 % (`tests/science/test_prairie_grass.py`). Between heights by the power law of `wind_at`; `open` and `puff` take that of `rural`.
+    """
+    profile: Ground = "urban" if ground == "urban" else "rural"
+    return wind_at(max(height_m, NEAR_GROUND_M), np.asarray(wind_m_per_s, np.float64), measured_at_m, stability, profile)
 
 
 def stability_class(

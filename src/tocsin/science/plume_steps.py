@@ -43,20 +43,24 @@ def unit_responses(x, y, sensor_x, sensor_y, east, north, weight, ln_first, ln_s
 
 
 @_plain
-def ln_likelihood(reading, sees_from, seen, ln_unit, ln_rate, scatter, total):  # type: ignore[no-untyped-def]
+def ln_likelihood(reading, sees_from, seen, ln_unit, ln_rate, scatter, false, total):  # type: ignore[no-untyped-def]
     """total[place, rate] += the logarithm of how likely the readings are: see `source_location`."""
     half = math.sqrt(0.5)
+    root = math.sqrt(2.0 * math.pi)
     for s in range(reading.size):
         noise = sees_from[s] / 3.0
+        alone = reading[s] / noise
+        chance = false + (
+            alone / root * math.exp(-0.5 * alone * alone) if seen[s] else 0.0
+        )  # of such a reading where there is no gas
         value = math.log(reading[s] if seen[s] else sees_from[s])
         wide = math.hypot(scatter, noise / (reading[s] if seen[s] else sees_from[s]))
-        ln_wide = math.log(wide)
         for c in range(ln_unit.shape[0]):
             first = value - ln_unit[c, s]
             for r in range(ln_rate.size):
                 off = (first - ln_rate[r]) / wide
                 if seen[s]:
-                    total[c, r] -= 0.5 * off * off + ln_wide
+                    total[c, r] += math.log(math.exp(-0.5 * off * off) / (wide * root) + chance)
                 elif off > -8.0:
                     total[c, r] += math.log(0.5 * math.erfc(-off * half))
                 else:  # the tail of the normal distribution, to 2 % of the chance: it is below 1e-15 here

@@ -51,6 +51,12 @@ class Wind(msgspec.Struct, frozen=True):
         if not (np.isfinite(self.east).all() and np.isfinite(self.north).all() and (np.diff(self.time_s) > 0).all()):
             raise InputError("wind: a number that is not finite, or times that do not rise; leave such a row out")
 
+    def at(self, x_m: float, y_m: float) -> tuple[Floats, Floats]:
+        """East and north at a place, m/s, (time,): as a puff meets it there."""
+        near = 1.0 / ((x_m - self.x_m) ** 2 + (y_m - self.y_m) ** 2 + 1.0)
+        share = near / near.sum()
+        return self.east @ share, self.north @ share
+
     @classmethod
     def of(
         cls, speed_m_per_s: ArrayLike, from_deg: ArrayLike, time_s: ArrayLike = 0.0, x_m: ArrayLike = 0.0, y_m: ArrayLike = 0.0

@@ -11,10 +11,13 @@ from pyproj import Transformer
 
 from tocsin.decision.chain_graph import graph_of
 from tocsin.decision.check_plan import check_plan
+from tocsin.decision.compare import compare
+from tocsin.decision.futures import foresee
 from tocsin.flows.information import usual_spreads
-from tocsin.pack import Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
+from tocsin.pack import Analogue, Effect, Future, Model, Pack, Scenario, Spread, Table, find_pack
 from tocsin.pack.chain import together
 from tocsin.packs.chemical.substances import SUBSTANCES, TOXIC, WINDOWS_S, substance_of
+from tocsin.platform.compute import LocalCompute
 from tocsin.testing.pack_promises import PackPromises
 from tocsin.testing.tiny import Thing, TinyWorld
 from tocsin.vocabulary import InputError, Level, Member, Series
@@ -102,6 +105,23 @@ def test_published_levels_are_in_the_table() -> None:
     assert hour["hydrogen_cyanide"] == (2.0, 7.1, 15.0)
     assert hour["propane"] == (5500.0, 17000.0, 33000.0)
     assert next(g for g in SUBSTANCES if g.key == "hydrogen_sulfide").aegl2 == (41.0, 32.0, 27.0, 20.0, 17.0)
+
+
+def test_levels_that_were_read_at_their_source_are_in_the_table() -> None:
+    gases = {gas.key: gas for gas in SUBSTANCES}
+    read = {key for key, gas in gases.items() if "read" in gas.idlh_source}
+    # NIOSH May 1994; OSHA for hydrogen fluoride; NIOSH 2017-105, which lowered methyl isocyanate from 3 ppm; WISER for phosgene
+    assert {key: gases[key].idlh_ppm for key in read} == {
+        "chlorine": 10.0,
+        "hydrogen_fluoride": 30.0,
+        "methyl_isocyanate": 0.12,
+        "phosgene": 2.0,
+    }
+    assert gases["hydrogen_sulfide"].erpg == (0.1, 30.0, 100.0)  # AIHA 1991, in NIOSH's documentation
+    for gas in SUBSTANCES:
+        told = [ppm for ppm in gas.erpg or () if ppm > 0.0]
+        assert told == sorted(told)
+        assert "unverified" in gas.erpg_source or gas.key == "hydrogen_sulfide" or gas.erpg is None
 
 
 def test_gas_goes_where_the_wind_goes_and_comes_no_earlier_than_the_wind() -> None:
@@ -235,7 +255,10 @@ def test_rules_take_the_hours_level_of_their_gas() -> None:
     for gas in TOXIC:
         assert rules[f"{gas.key}_above_aegl"].reads.name == gas.key
         assert rules[f"{gas.key}_rising_fast"].source
+        assert gas.idlh_ppm is None or gas.idlh_source
+        assert gas.erpg is None or (gas.erpg_source and rules[f"{gas.key}_above_erpg"].reads.name == gas.key)
     assert "chlorine_above_idlh" in rules
+    assert not [rule.name for rule in PACK.rules if rule.verified]  # none of them is meant for the public
     assert rules["gas_may_burn"].reads.unit == "%"
     assert Level.RED > Level.ORANGE
 
@@ -249,3 +272,31 @@ def test_water_that_another_pack_forecasts_makes_a_tank_leak_and_its_gas_shuts_t
     assert any(link.source_kind == "tanks" and link.target_kind == "hospitals" for link in chains.links)
     graph = graph_of(Works(), [PACK, find_pack("flood")])
     assert any("tank-1" in str(node) for node in graph.names) if hasattr(graph, "names") else graph is not None
+
+
+def test_plans_are_ranked_alike_where_the_source_is_elsewhere_in_each_future() -> None:
+    world = Works()
+    ways = tuple(
+        Analogue(
+            f"source {place}",
+            {
+                f"release@{world.point(place)}": Series.of([-300.0], [rate]),
+                "wind_from": Series.constant(270.0),
+                "wind_speed": Series.constant(3.0),
+            },
+        )
+        for place, rate in ((6, 0.05), (7, 0.1), (8, 0.4), (13, 0.2))
+    )
+    scenario = Scenario(7_200.0, 8, 1, analogues=ways)
+    compute = LocalCompute(1)
+    foreseen = foresee(world, MODEL, scenario, compute)
+    assert len({next(n for n in f.series if n.startswith("release@")) for f in foreseen.futures}) == 4
+    told = ("wait and watch", "shelter in place", "stop the leak", "shelter and stop the leak")
+    compared = compare(
+        world, MODEL, PACK.harm, foreseen, [p for p in PACK.plans(world) if p.name in told], compute, hour=3.0, pack=PACK
+    )
+    harm = {name: np.array(values) for name, values in compared.harm_by_future.items()}
+    for better in told[1:]:  # in every future, wherever its source is: who does something never fares worse than who waits
+        assert (harm[better] <= harm["wait and watch"] + 1e-9).all(), (better, harm)
+    assert harm["wait and watch"].min() > 0.0
+    assert compared.recommended != "wait and watch"

@@ -8,7 +8,7 @@ export interface Route {
   id: string
   part: string
   forecast: string
-  view: View
+  view: View | '' // '': as the forecast's hazard is best seen
   frame: number | 'peak'
 }
 
@@ -27,7 +27,7 @@ export function parse(hash: string): Route {
     id,
     part,
     forecast: known === 'forecast' ? id : (q.get('forecast') ?? ''),
-    view: /^(q05|q50|q95|chance|member:\d+)$/.test(view) ? (view as View) : 'q50',
+    view: /^(q05|q50|q95|chance|member:\d+)$/.test(view) ? (view as View) : '',
     frame: /^\d+$/.test(frame) ? Number(frame) : 'peak',
   }
 }
@@ -40,12 +40,15 @@ const unescape = (text: string): string => {
   }
 }
 
+/** What the map shows: what was chosen, or what its hazard's pack says that it opens with. */
+export const viewOf = (route: Route, forecast: { opens_with: 'q50' | 'chance' } | null | undefined): View => route.view || forecast?.opens_with || 'q50'
+
 /** The hash of a route; the usual is left out. */
 export function format(route: Route): string {
   const path = [route.page === 'situation' ? '' : route.page, route.id, route.part].filter((s) => s !== '').map(encodeURIComponent)
   const query: string[] = []
   if (route.forecast && route.page !== 'forecast') query.push(`forecast=${encodeURIComponent(route.forecast)}`)
-  if (route.view !== 'q50') query.push(`view=${route.view}`)
+  if (route.view) query.push(`view=${route.view}`)
   if (route.frame !== 'peak') query.push(`frame=${route.frame}`)
   return `#/${path.join('/')}${query.length ? '?' + query.join('&') : ''}`
 }

@@ -129,6 +129,7 @@ export interface Forecast {
   quantity: { name: string; unit: string }
   danger_from: number | null
   words: Record<string, string>
+  opens_with: 'q50' | 'chance'
   asked_by?: string
   verification?: { words: string; time: string; again: string; contradictions: string[] } | null
 }

@@ -13,5 +13,6 @@ HARM = Harm(
         "US EPA and National Research Council; for gas that burns, 0.6 of the lower explosive limit within a minute (unverified)"
     ),
     indoors=AEGL2_SHARE_INDOORS,
+    opens_with="chance",
     words={"people_in_danger": "people who breathe more than AEGL-2"},
 )

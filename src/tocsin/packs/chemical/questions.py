@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tocsin.pack import Answer, Column, Knob, Question, Table
 from tocsin.packs.chemical.model import WIDE
-from tocsin.science.dispersion import GROUNDS
+from tocsin.science.dispersion import GROUNDS, carrying_wind
 from tocsin.science.puffs import going_to
 from tocsin.science.source_location import SCATTER, TURN_DEG, Sensors, find_source
 from tocsin.vocabulary import Estimate, InputError, World
@@ -31,8 +31,9 @@ def source(world: World | None, table: Table, settings: Mapping[str, float]) -> 
     to_metres, to_lonlat = _frame(world, lon, lat)
     sensor_x, sensor_y = to_metres(lon, lat)
     x_m, y_m, cell_m = candidates(world, sensor_x, sensor_y, settings["reach_km"] * 1000.0)
-    east, north = going_to(table["wind_speed"][kept & windy], table["wind_from"][kept & windy])
     ground = next(name for name in GROUNDS if WIDE[name] == round(settings["ground"]))
+    carried = carrying_wind(table["wind_speed"][kept & windy], round(settings["stability"]), ground)
+    east, north = going_to(carried, table["wind_from"][kept & windy])
     found = find_source(
         Sensors(sensor_x, sensor_y, reading, sees),
         x_m,
@@ -154,7 +155,7 @@ SOURCE = Question(
         Column("latitude", "deg", "of the sensor", also=("lat",)),
         Column("concentration", "mg/m3", "what it read; 0 where it saw nothing", also=("reading", "value")),
         Column("sees_from", "mg/m3", "the least that it can tell from nothing", needed=False, also=("detection_limit", "lod")),
-        Column("wind_speed", "m/s", "at the time of the row", also=("wind",)),
+        Column("wind_speed", "m/s", "at 10 m, at the time of the row", also=("wind",)),
         Column("wind_from", "deg", "where the wind came from, clockwise from north", also=("wind_direction",)),
         Column("time", "time", "when", needed=False),
     ),

@@ -1,6 +1,8 @@
 """When to warn of a gas: guideline levels, what is dangerous to whoever is sent in, what may burn, and how fast it rises.
 
 The levels are means over an hour; a sensor's reading is held against them as it comes, which warns earlier than the mean would.
+No limit here warns the public by itself, not even those that were read at their source: IDLH is a level for grown workers who can run, and AIHA's guidelines leave out
+the old, the sick and the very young.
 """
 
 from __future__ import annotations
@@ -26,11 +28,22 @@ def _above_aegl(gas: Substance) -> Rule:
     )
 
 
+def _above_erpg(gas: Substance, erpg: tuple[float, float, float]) -> Rule:
+    at = {colour: ppm for colour, ppm in zip(LEVELS, erpg, strict=True) if ppm > 0.0}
+    return threshold(
+        f"{gas.key}_above_erpg",
+        GASES[gas.key],
+        Limits(at, "ppm", f"ERPG-1, -2 and -3 as yellow, orange and red: {gas.erpg_source}"),
+        max_age_s=MAX_AGE_S,
+        meaning=f"so much {gas.name} that nearly everybody who breathes it for an hour smells it, is harmed, or is in danger of life",
+    )
+
+
 def _above_idlh(gas: Substance, ppm: float) -> Rule:
     return threshold(
         f"{gas.key}_above_idlh",
         GASES[gas.key],
-        Limits({Level.RED: ppm}, "ppm", "NIOSH, immediately dangerous to life or health, as CAMEO Chemicals has it (unverified)"),
+        Limits({Level.RED: ppm}, "ppm", f"immediately dangerous to life or health: {gas.idlh_source}"),
         max_age_s=MAX_AGE_S,
         meaning=f"nobody goes into this much {gas.name} without breathing apparatus",
     )
@@ -67,6 +80,7 @@ MAY_BURN = threshold(
 RULES: tuple[Rule, ...] = (
     *(_above_aegl(gas) for gas in TOXIC),
     *(_above_idlh(gas, gas.idlh_ppm) for gas in TOXIC if gas.idlh_ppm is not None),
+    *(_above_erpg(gas, gas.erpg) for gas in TOXIC if gas.erpg is not None),
     *(_rising_fast(gas) for gas in TOXIC),
     MAY_BURN,
 )

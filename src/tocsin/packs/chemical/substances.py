@@ -23,7 +23,7 @@ WINDOWS_S = (60.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 28_800.0)  # a minute for 
 
 
 class Substance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One gas. Levels are ppm for 10, 30, 60, 240 and 480 minutes; None where none is recommended."""
+    """One gas. AEGLs are ppm for 10, 30, 60, 240 and 480 minutes, None where none is recommended; ERPGs for an hour, 0 where there is none."""
 
     key: str
     number: int
@@ -38,6 +38,9 @@ class Substance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     aegl2: tuple[float, ...] | None = None
     aegl3: tuple[float, ...] | None = None
     idlh_ppm: float | None = None
+    idlh_source: str = ""
+    erpg: tuple[float, float, float] | None = None
+    erpg_source: str = ""
     lel_ppm: float | None = None
     probit: tuple[float, float] | None = None
     probit_source: str = ""
