@@ -30,7 +30,7 @@ from tocsin.science.fire_spread import (
     flame_length_m,
     wind_adjustment,
 )
-from tocsin.science.fuel import fuels, rows_of
+from tocsin.science.fuel import UNBURNABLE, fuels, rows_of
 from tocsin.vocabulary.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,42 +123,63 @@ class FireRun(msgspec.Struct, frozen=True):
 
 def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     """The fire from the earliest weather on for `duration_s`."""
-    from tocsin.science import fire_steps
+    from tocsin.science import fire_steps as steps
 
-    row = rows_of(problem.fuel)
     begin = np.array([w.begin_s for w in problem.weather])
     end = float(begin[0] + duration_s)
     begin = begin[begin < end] if (begin < end).any() else begin[:1]
+    row, present = _rows(problem.fuel)
     table = spread_table(problem.weather[: begin.size], problem.canopy, wind_limit=problem.wind_limit)
-    table[:, :, [fire_steps.RATE, fire_steps.CROWN_RATE]] *= problem.rate_factor
-    present = np.flatnonzero(np.bincount(row.reshape(-1) + 1, minlength=1)[1:])
-    lean, margin = _order(fire_steps, table, present, problem.cell_m)
-    shape = problem.fuel.shape
-    up_east, up_north = _slope(problem)
-    west, north = _walls(problem.lines, shape)
-    order = np.argsort(problem.start_s, kind="stable")
-    start = (
-        np.ravel_multi_index(tuple(np.asarray(problem.start, np.int64)[order].T), shape) if order.size else np.empty(0, np.int64)
-    )
-    arrival = np.full(shape, np.inf)
-    rate, toward, intensity = (np.zeros(shape, np.float32) for _ in range(3))
-    taken = fire_steps.grow(
-        np.ascontiguousarray(row, np.int16), up_east, up_north, table, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
-        np.asarray(start, np.int64), np.maximum(problem.start_s[order], begin[0]), float(problem.line_holds_kw_per_m), arrival, rate, toward, intensity,
+    table[:, :, [steps.RATE, steps.CROWN_RATE]] *= problem.rate_factor
+    lean, margin = _order(steps, table, present, problem.cell_m)
+    west, north = _walls(problem.lines, row.shape)
+    first = np.argsort(problem.start_s, kind="stable")
+    at = np.asarray(problem.start, np.int64)[first]
+    high = np.empty((0, 0)) if problem.elevation_m is None else np.ascontiguousarray(problem.elevation_m, np.float64)
+    store = _store(row.size)
+    arrival = np.full(row.shape, np.inf)
+    front, order = np.empty((row.size, 3), np.float32), np.empty(row.size, np.int32)
+    burnt, taken = steps.grow(
+        row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
+        at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
+        store, store.view(np.int32), np.zeros((row.size, steps.OWN_COLUMNS), np.float32), arrival, order, front,
     )  # fmt: skip
-    heat, burns = intensity.astype(np.float64), np.isfinite(arrival)
-    flame, gone = np.zeros(shape), np.full(shape, np.inf)
-    flame[burns] = flame_length_m(heat[burns])
-    gone[burns] = arrival[burns] + beds(problem.weather[0].moisture).residence_s[row[burns]]
-    return FireRun(
-        arrival,
-        gone,
-        rate.astype(np.float64) * 60.0,
-        toward.astype(np.float64),
-        heat,
-        flame,
-        int(taken),
-    )
+    return _run(row, arrival, np.sort(order[:burnt]), front, problem.weather[0].moisture, int(taken))
+
+
+def _run(row: NDArray[np.int8], arrival: Floats, order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, taken: int) -> FireRun:
+    """What is asked for of the cells that burn only: most of a map does not."""
+    east, north, heat = front[order].astype(np.float64).T
+    rate = 1.0 / np.hypot(east, north)
+    out = [np.zeros(row.shape) for _ in range(4)]
+    hot = rate * heat
+    for whole, part in zip(out, (rate * 60.0, np.degrees(np.arctan2(east, north)) % 360.0, hot, flame_length_m(hot)), strict=True):
+        whole.reshape(-1)[order] = part
+    end = np.full(row.shape, np.inf)
+    end.reshape(-1)[order] = arrival.reshape(-1)[order] + beds(moisture).residence_s[row.reshape(-1)[order]]
+    return FireRun(arrival, end, *out, taken)
+
+
+def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
+    """The row of `fuels()` of each cell, and the rows that there are."""
+    from tocsin.science import fire_steps as steps
+
+    known = np.full(257, -2, np.int8)
+    known[fuels().number] = np.arange(fuels().number.size)
+    known[list(UNBURNABLE)] = -1
+    row, seen = np.empty(fuel.shape, np.int8), np.zeros(fuels().number.size, np.bool_)
+    whole = np.ascontiguousarray(fuel).reshape(-1)
+    if not (whole.dtype == np.int64 and steps.rows_known(whole, known, row.reshape(-1), seen)):
+        row[:] = rows_of(fuel)  # the slow way also says what is wrong
+        seen[row[row >= 0]] = True
+    return row, np.flatnonzero(seen)
+
+
+def _store(cells: int) -> Floats:
+    """64 bytes for each cell, one line of the processor's memory; nothing is touched before the fire comes there."""
+    whole = np.zeros(cells * 8 + 8)
+    skip = (-whole.ctypes.data % 64) // 8
+    return whole[skip : skip + 8 * cells].reshape(cells, 8)
 
 
 def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_limit: bool = False) -> Floats:  # noqa: B008
@@ -219,13 +240,6 @@ def _under_trees() -> NDArray[np.bool_]:
     """Fuel models of timber: 8 to 12 of Anderson; TU, TL and SB of Scott & Burgan."""
     number = fuels().number
     return np.asarray(((number >= 8) & (number <= 12)) | (number >= 161))
-
-
-def _slope(problem: FireProblem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    if problem.elevation_m is None or min(problem.fuel.shape) < 2:
-        return np.zeros(problem.fuel.shape, np.float32), np.zeros(problem.fuel.shape, np.float32)
-    down, right = np.gradient(np.asarray(problem.elevation_m, np.float64), float(problem.cell_m))
-    return np.ascontiguousarray(right, np.float32), np.ascontiguousarray(-down, np.float32)
 
 
 def _walls(lines: Sequence[FireLine], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
