@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 Cells = NDArray[np.int64]
 
 INTERVALS_MOST = 10_000
-NONE = np.empty((0, 2), np.int64)
+AT_ONCE = 4_096  # cells: what numpy makes of so many stays in the processor's own memory
 
 
 class Weather(msgspec.Struct, frozen=True):
@@ -136,28 +136,33 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     first = np.argsort(problem.start_s, kind="stable")
     at = np.asarray(problem.start, np.int64)[first]
     high = np.empty((0, 0)) if problem.elevation_m is None else np.ascontiguousarray(problem.elevation_m, np.float64)
-    store = _store(row.size)
-    arrival = np.full(row.shape, np.inf)
-    front, order = np.empty((row.size, 3), np.float32), np.empty(row.size, np.int32)
+    work, out = _untouched(row.size, (8, 8, 2)), _untouched(row.size, (1,) * 6)
+    arrival, order = out[0].reshape(row.shape), work[2].reshape(-1).view(np.int32)[3 * row.size :]
+    arrival.fill(np.inf)
+    front = work[2].reshape(-1).view(np.float32)[: 3 * row.size].reshape(-1, 3)
     burnt, taken = steps.grow(
         row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
-        store, store.view(np.int32), np.zeros((row.size, steps.OWN_COLUMNS), np.float32), arrival, order, front,
+        work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
     )  # fmt: skip
-    return _run(row, arrival, np.sort(order[:burnt]), front, problem.weather[0].moisture, int(taken))
+    order = np.sort(order[:burnt])
+    _rest(row, order, front, problem.weather[0].moisture, out)
+    return FireRun(*(one.reshape(row.shape) for one in out), int(taken))
 
 
-def _run(row: NDArray[np.int8], arrival: Floats, order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, taken: int) -> FireRun:
-    """What is asked for of the cells that burn only: most of a map does not."""
-    east, north, heat = front[order].astype(np.float64).T
-    rate = 1.0 / np.hypot(east, north)
-    out = [np.zeros(row.shape) for _ in range(4)]
-    hot = rate * heat
-    for whole, part in zip(out, (rate * 60.0, np.degrees(np.arctan2(east, north)) % 360.0, hot, flame_length_m(hot)), strict=True):
-        whole.reshape(-1)[order] = part
-    end = np.full(row.shape, np.inf)
-    end.reshape(-1)[order] = arrival.reshape(-1)[order] + beds(moisture).residence_s[row.reshape(-1)[order]]
-    return FireRun(arrival, end, *out, taken)
+def _rest(row: NDArray[np.int8], order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]) -> None:
+    """What follows from arrival and slowness, for the cells that burn: most of a map does not."""
+    arrives, end, rate, toward, intensity, flame = (one.reshape(-1) for one in out)
+    end.fill(np.inf)
+    fuel, stays = row.reshape(-1), beds(moisture).residence_s
+    for k in range(0, order.size, AT_ONCE):
+        part = order[k : k + AT_ONCE].astype(np.intp)
+        east, north, heat = np.ascontiguousarray(front.take(part, axis=0).T)
+        fast = 1.0 / np.sqrt(east * east + north * north)
+        angle, hot = np.degrees(np.arctan2(east, north)), (fast * heat).astype(np.float64)
+        rate[part], toward[part] = fast * 60.0, np.where(angle < 0.0, angle + 360.0, angle)
+        intensity[part], flame[part] = hot, flame_length_m(hot)
+        end[part] = arrives[part] + stays[fuel[part]]
 
 
 def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
@@ -175,11 +180,14 @@ def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
     return row, np.flatnonzero(seen)
 
 
-def _store(cells: int) -> Floats:
-    """64 bytes for each cell, one line of the processor's memory; nothing is touched before the fire comes there."""
-    whole = np.zeros(cells * 8 + 8)
-    skip = (-whole.ctypes.data % 64) // 8
-    return whole[skip : skip + 8 * cells].reshape(cells, 8)
+def _untouched(cells: int, columns: tuple[int, ...]) -> list[Floats]:
+    """Arrays of zeros (cell, column) in one piece, each from the start of a line of the processor's memory: what no fire reaches costs nothing."""
+    whole = np.zeros(sum(-(-cells * n // 8) * 8 for n in columns) + 8)
+    at, out = (-whole.ctypes.data % 64) // 8, []
+    for n in columns:
+        out.append(whole[at : at + n * cells].reshape(cells, n))
+        at += -(-cells * n // 8) * 8
+    return out
 
 
 def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_limit: bool = False) -> Floats:  # noqa: B008
@@ -192,7 +200,9 @@ def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_
     table = np.zeros((len(weather), fuels().number.size, c.COLUMNS))
     made: dict[Moisture, tuple[Floats, ...]] = {}
     for k, now in enumerate(weather):
-        bed = made.setdefault(now.moisture, beds(now.moisture))
+        if now.moisture not in made:
+            made[now.moisture] = beds(now.moisture)
+        bed = made[now.moisture]
         one = table[k]
         toward = np.radians(now.wind_from_deg + 180.0)
         east, north = np.sin(toward), np.cos(toward)

@@ -116,7 +116,7 @@ def rows_known(number, known, row, seen):  # type: ignore[no-untyped-def]
 
 
 @_plain
-def _fill(ground, bed, up_east, up_north, cell_m):  # type: ignore[no-untyped-def]
+def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untyped-def]
     """The columns of one sort of ground in one interval."""
     cx, cy, wxx, wxy, wyy, _, heat, _, _, _, _ = ellipse(bed, up_east, up_north)
     cx, cy, wxx, wxy, wyy = cx / cell_m, cy / cell_m, wxx / cell_m**2, wxy / cell_m**2, wyy / cell_m**2
@@ -124,10 +124,10 @@ def _fill(ground, bed, up_east, up_north, cell_m):  # type: ignore[no-untyped-de
     kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
     full = 1.0 + cx * kx + cy * ky
     middle, apart = 0.5 * (wxx + wyy), 0.5 * hypot(wxx - wyy, 2.0 * wxy)
-    ground[CX], ground[CY], ground[WXX], ground[WXY], ground[WYY], ground[HEAT_OF] = cx, cy, wxx, wxy, wyy, heat
-    ground[KX], ground[KY] = kx, ky
-    ground[JXX], ground[JXY], ground[JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
-    ground[SPREAD], ground[FASTEST], ground[STEP] = det * full, hypot(cx, cy) + sqrt(middle + apart), sqrt(full / (middle + apart))
+    ground[at, CX], ground[at, CY], ground[at, WXX], ground[at, WXY], ground[at, WYY], ground[at, HEAT_OF] = cx, cy, wxx, wxy, wyy, heat
+    ground[at, KX], ground[at, KY] = kx, ky
+    ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
+    ground[at, SPREAD], ground[at, FASTEST], ground[at, STEP] = det * full, hypot(cx, cy) + sqrt(middle + apart), sqrt(full / (middle + apart))
 
 
 @_plain
@@ -156,43 +156,16 @@ def _sort(mark, n, row, height_m, r, c, cell_m):  # type: ignore[no-untyped-def]
 @_plain
 def _know(n, k, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
     """The ground of a cell in this interval, worked out when it is first asked for."""
-    if own[n, SINCE] != k + 1:
-        own[n, SINCE] = k + 1
-        sort = mark[n, GROUND]
-        fuel = (sort - 1) >> 1
-        if sort & 1:
-            for i in range(SINCE):
-                own[n, i] = level[k, fuel, i]
-        else:
-            rows, cols = row.shape
-            up_east, up_north = _slope(height_m, rows, cols, n // cols, n % cols, cell_m)
-            _fill(own[n], beds[fuel], up_east, up_north, cell_m)
-
-
-@_plain
-def _unlink(n, mark, first):  # type: ignore[no-untyped-def]
-    after, before = mark[n, NEXT], mark[n, LAST]
-    if before < 0:
-        first[mark[n, BUCKET] - 1] = after
+    own[n, SINCE] = k + 1
+    sort = mark[n, GROUND]
+    fuel = (sort - 1) >> 1
+    if sort & 1:
+        for i in range(SINCE):
+            own[n, i] = level[k, fuel, i]
     else:
-        mark[before, NEXT] = after
-    if after >= 0:
-        mark[after, LAST] = before
-    mark[n, BUCKET] = 0
-
-
-@_plain
-def _put(n, bucket, mark, first):  # type: ignore[no-untyped-def]
-    """A cell into a bucket, out of the one it was in."""
-    if mark[n, BUCKET] == bucket + 1:
-        return
-    if mark[n, BUCKET] > 0:
-        _unlink(n, mark, first)
-    after = first[bucket]
-    mark[n, NEXT], mark[n, LAST], mark[n, BUCKET] = after, -1, bucket + 1
-    if after >= 0:
-        mark[after, LAST] = n
-    first[bucket] = n
+        rows, cols = row.shape
+        up_east, up_north = _slope(height_m, rows, cols, n // cols, n % cols, cell_m)
+        _fill(own, n, beds[fuel], up_east, up_north, cell_m)
 
 
 @_inline
@@ -211,35 +184,33 @@ def _crossing(kx, ky, jxx, jxy, jyy, dx, dy):  # type: ignore[no-untyped-def]
 
 
 @_plain
-def _radius(ground, px, py):  # type: ignore[no-untyped-def]
+def _radius(ground, at, px, py):  # type: ignore[no-untyped-def]
     """Radius of the ellipse of one second where its normal is along p."""
-    tx, ty = ground[WXX] * px + ground[WXY] * py, ground[WXY] * px + ground[WYY] * py
-    along = ground[CX] * px + ground[CY] * py
+    tx, ty = ground[at, WXX] * px + ground[at, WXY] * py, ground[at, WXY] * px + ground[at, WYY] * py
+    along = ground[at, CX] * px + ground[at, CY] * py
     ratio = sqrt((px * px + py * py) / (px * tx + py * ty + along * along))
-    return ground[SPREAD] * ratio * ratio * ratio
+    return ground[at, SPREAD] * ratio * ratio * ratio
 
 
 @_plain
-def _velocity(ground, px, py):  # type: ignore[no-untyped-def]
+def _velocity(ground, at, px, py):  # type: ignore[no-untyped-def]
     """The point of the ellipse of one second where its normal is along p."""
-    along = ground[CX] * px + ground[CY] * py
-    tx = ground[WXX] * px + ground[WXY] * py + ground[CX] * along
-    ty = ground[WXY] * px + ground[WYY] * py + ground[CY] * along
+    along = ground[at, CX] * px + ground[at, CY] * py
+    tx = ground[at, WXX] * px + ground[at, WXY] * py + ground[at, CX] * along
+    ty = ground[at, WXY] * px + ground[at, WYY] * py + ground[at, CY] * along
     per = 1.0 / sqrt(px * tx + py * ty)
-    return ground[CX] + tx * per, ground[CY] + ty * per
+    return ground[at, CX] + tx * per, ground[at, CY] + ty * per
 
 
 @_plain
 def _back(n, q, x, y, cell, mark, own, k, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
     """From q, at (x, y), back to the point that would have sent its front, had all ground been as it is at n."""
     fx, fy = x - cell[q, FROM_X], y - cell[q, FROM_Y]
-    if (mark[q, GROUND] - 1) >> 1 == (mark[n, GROUND] - 1) >> 1 or (fx == 0.0 and fy == 0.0):
-        return fx, fy
-    _know(q, k, mark, own, level, beds, row, height_m, cell_m)
-    there, here = own[q], own[n]
-    age, px, py = _crossing(there[KX], there[KY], there[JXX], there[JXY], there[JYY], fx, fy)
-    age *= _radius(there, px, py) / _radius(here, px, py)
-    vx, vy = _velocity(here, px, py)
+    if own[q, SINCE] != k + 1:
+        _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+    age, px, py = _crossing(own[q, KX], own[q, KY], own[q, JXX], own[q, JXY], own[q, JYY], fx, fy)
+    age *= _radius(own, q, px, py) / _radius(own, n, px, py)
+    vx, vy = _velocity(own, n, px, py)
     return age * vx, age * vy
 
 
@@ -277,26 +248,29 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
     cols = row.shape[1]
     x, y = np.float64(m % cols), -np.float64(m // cols)
     past = mark[m, MOVED] if mark[m, MOVED] > mark[m, ERA] else mark[m, ERA]
-    _know(m, past - 1, mark, own, level, beds[past - 1], row, height_m, cell_m)
+    if own[m, SINCE] != past:
+        _know(m, past - 1, mark, own, level, beds[past - 1], row, height_m, cell_m)
     fx, fy = x - cell[m, FROM_X], y - cell[m, FROM_Y]
     then, gone = cell[m, TIME], begin_s - cell[m, TIME]
     mark[m, MOVED] = k + 1
     if fx == 0.0 and fy == 0.0:
         fastest = np.float64(own[m, FASTEST])
-        _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+        if own[m, SINCE] != k + 1:
+            _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
         cell[m, TIME] = cell[m, BORN] = begin_s - gone * fastest / own[m, FASTEST]
         return
     age, px, py = _crossing(own[m, KX], own[m, KY], own[m, JXX], own[m, JXY], own[m, JYY], fx, fy)
-    radius = _radius(own[m], px, py)
-    vx, vy = _velocity(own[m], px, py)
+    radius = _radius(own, m, px, py)
+    vx, vy = _velocity(own, m, px, py)
     speed = (vx * px + vy * py) / sqrt(px * px + py * py)
-    _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
-    ux, uy = _velocity(own[m], px, py)
+    if own[m, SINCE] != k + 1:
+        _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+    ux, uy = _velocity(own, m, px, py)
     fresh = (ux * px + uy * py) / sqrt(px * px + py * py)
     now = begin_s - gone * speed / fresh
     # the point of the front that comes from here, its radius, and the point that would have sent it in the new wind
     stood = age + gone
-    old = stood * radius / _radius(own[m], px, py)
+    old = stood * radius / _radius(own, m, px, py)
     sx, sy = cell[m, FROM_X] + vx * stood - ux * old, cell[m, FROM_Y] + vy * stood - uy * old
     lx, ly = x - sx, y - sy
     if lx * ux + ly * uy > 0.0:
@@ -304,7 +278,7 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
         if abs(t - now) < 0.25 * (begin_s - now) + 1e-3:
             cell[m, TIME], cell[m, BORN], cell[m, FROM_X], cell[m, FROM_Y] = t, begin_s - old, sx, sy
             return
-    old = age * radius / _radius(own[m], px, py)
+    old = age * radius / _radius(own, m, px, py)
     cell[m, TIME], cell[m, BORN], cell[m, FROM_X], cell[m, FROM_Y] = now, now - old, x - ux * old, y - uy * old
 
 
@@ -337,7 +311,7 @@ def grow(  # type: ignore[no-untyped-def]
         beds, era = table[k], k + 1
         banded, fastest, wide = 0, 0.0, 1.0
         for fuel in present:
-            _fill(level[k, fuel], beds[fuel], 0.0, 0.0, cell_m)
+            _fill(level[k], fuel, beds[fuel], 0.0, 0.0, cell_m)
             if level[k, fuel, FASTEST] > fastest:
                 fastest, wide = level[k, fuel, FASTEST], 0.7 * level[k, fuel, STEP]
         lean_x, lean_y = lean[k, 0], lean[k, 1]
@@ -389,7 +363,14 @@ def grow(  # type: ignore[no-untyped-def]
                 cell[n, FROM_X], cell[n, FROM_Y] = c, -r
                 mark[n, REACHED] = 1
                 key = cell[n, TIME] + lean_x * c - lean_y * r
-                _put(n, min(int((key - lowest) * per_wide), buckets - 1), mark, first)
+                bucket = min(int((key - lowest) * per_wide), buckets - 1)
+                # a cell that was told twice is in a bucket already: the earlier counts, and the later finds it taken up
+                if mark[n, BUCKET] == 0:
+                    after = first[bucket]
+                    mark[n, NEXT], mark[n, LAST], mark[n, BUCKET] = after, -1, bucket + 1
+                    if after >= 0:
+                        mark[after, LAST] = n
+                    first[bucket] = n
             next_start += 1
         at_band = 0
         while True:
@@ -403,7 +384,10 @@ def grow(  # type: ignore[no-untyped-def]
                 if now == buckets:
                     break
                 q = np.int64(first[now])
-                _unlink(q, mark, first)
+                after = mark[q, NEXT]
+                first[now], mark[q, BUCKET] = after, 0
+                if after >= 0:
+                    mark[after, LAST] = -1
                 r, c = q // cols, q % cols
                 if cell[q, TIME] >= until:
                     # beyond this interval; its neighbours may need it all the same, if they burn within it
@@ -431,12 +415,13 @@ def grow(  # type: ignore[no-untyped-def]
                     fx, fy = c - cell[q, FROM_X], -r - cell[q, FROM_Y]
                     sort = mark[q, GROUND]
                     if sort & 1 and (fx != 0.0 or fy != 0.0):
-                        ground = level[k, (sort - 1) >> 1]
-                        per = sqrt(ground[JXX] / (fx * fx + fy * fy))
-                        px, py = per * fx - ground[KX], per * fy - ground[KY]
-                        front[q, 2] = ground[HEAT_OF]
+                        fuel = (sort - 1) >> 1
+                        per = sqrt(level[k, fuel, JXX] / (fx * fx + fy * fy))
+                        px, py = per * fx - level[k, fuel, KX], per * fy - level[k, fuel, KY]
+                        front[q, 2] = level[k, fuel, HEAT_OF]
                     else:
-                        _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+                        if own[q, SINCE] != k + 1:
+                            _know(q, k, mark, own, level, beds, row, height_m, cell_m)
                         if fx == 0.0 and fy == 0.0:
                             ahead = hypot(own[q, CX], own[q, CY])
                             px = own[q, CX] / ahead / own[q, FASTEST] if ahead > 0.0 else 0.0
@@ -449,8 +434,8 @@ def grow(  # type: ignore[no-untyped-def]
             sort_q, time_q = mark[q, GROUND], cell[q, TIME]
             born_q, from_x, from_y = cell[q, BORN], cell[q, FROM_X], cell[q, FROM_Y]
             same = sort_q if sort_q & 1 else -1
-            level_q = level[k, (sort_q - 1) >> 1]
-            kx_q, ky_q, j_q, step_q = level_q[KX], level_q[KY], level_q[JXX], level_q[STEP]
+            fuel = (sort_q - 1) >> 1
+            kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], level[k, fuel, STEP]
             for j in range(8):
                 dx, dy = RIGHT[j], -DOWN[j]
                 r1, c1 = r - dy, c + dx
@@ -502,14 +487,20 @@ def grow(  # type: ignore[no-untyped-def]
                         if exact:
                             best, best_x, best_y, best_born = born + sqrt(j_q * (fx * fx + fy * fy)) - kx_q * fx - ky_q * fy, sx, sy, born
                 if not solved:
-                    _know(n, k, mark, own, level, beds, row, height_m, cell_m)
+                    if own[n, SINCE] != k + 1:
+                        _know(n, k, mark, own, level, beds, row, height_m, cell_m)
                     kx, ky = np.float64(own[n, KX]), np.float64(own[n, KY])
                     if time_n - time_q + kx * dx + ky * dy <= 0.0:
                         continue
                     cx, cy = np.float64(own[n, CX]), np.float64(own[n, CY])
                     wxx, wxy, wyy = np.float64(own[n, WXX]), np.float64(own[n, WXY]), np.float64(own[n, WYY])
                     jxx, jxy, jyy = np.float64(own[n, JXX]), np.float64(own[n, JXY]), np.float64(own[n, JYY])
-                    back_x, back_y = _back(n, q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m)
+                    back_x, back_y = c - from_x, -r - from_y
+                    fuel_n = (sort - 1) >> 1
+                    if fuel != fuel_n and (back_x != 0.0 or back_y != 0.0):
+                        back_x, back_y = _back(
+                            n, q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
+                        )
                     best, by = np.inf, np.int64(-1)
                     for side in (3, 5):
                         i = (j + side) & 7  # from n towards the other end of a side of its square
@@ -523,9 +514,11 @@ def grow(  # type: ignore[no-untyped-def]
                         turn = dx * d2y - dy * d2x  # 1 or -1
                         # what a straight front would have had at q and m, for the front at n to be as it is: less by how far the front is bent
                         less_q = less_m = age = 0.0
-                        two_x, two_y = _back(
-                            n, m, np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
-                        )
+                        two_x, two_y = c2 - cell[m, FROM_X], -r2 - cell[m, FROM_Y]
+                        if (mark[m, GROUND] - 1) >> 1 != fuel_n and (two_x != 0.0 or two_y != 0.0):
+                            two_x, two_y = _back(
+                                n, m, np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
+                            )
                         apart_x, apart_y = back_x + dx - two_x - d2x, back_y + dy - two_y - d2y
                         fx, fy = 0.5 * (back_x + dx + two_x + d2x), 0.5 * (back_y + dy + two_y + d2y)
                         f2 = fx * fx + fy * fy
@@ -565,15 +558,17 @@ def grow(  # type: ignore[no-untyped-def]
                     best = begin_s[k]
                 if best >= time_n - BETTER_BY:
                     continue
-                if walls or j & 1:
+                if not walls:
+                    if j & 1 and row[r, c1] < 0 and row[r1, c] < 0:
+                        continue
+                else:
                     at_s = 0.5 * (time_q + best)
-                    holds = False
-                    if walls:
+                    if own[n, SINCE] != k + 1:
                         _know(n, k, mark, own, level, beds, row, height_m, cell_m)
-                        _, gx, gy = _crossing(
-                            own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], c1 - best_x, -r1 - best_y
-                        )
-                        holds = own[n, HEAT_OF] * cell_m / sqrt(gx * gx + gy * gy) <= holds_kw_per_m
+                    _, gx, gy = _crossing(
+                        own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], c1 - best_x, -r1 - best_y
+                    )
+                    holds = own[n, HEAT_OF] * cell_m / sqrt(gx * gx + gy * gy) <= holds_kw_per_m
                     if not _passes(row, west_s, north_s, holds, r, c, r1, c1, at_s):
                         continue
                     if (
@@ -584,18 +579,31 @@ def grow(  # type: ignore[no-untyped-def]
                             and _open(west_s, north_s, True, r, c, by // cols, by % cols, at_s)
                         )
                     ):
-                        back_x, back_y = _back(
-                            n, q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
-                        )
+                        # straight, and a new front begins: the point that sent the old one may lie behind the line
                         best, best_x, best_y, best_born = _straight(
-                            own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], dx, dy, back_x, back_y, c1, -r1, time_q
+                            own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], dx, dy, 0.0, 0.0, c1, -r1, time_q
                         )
                         if best >= time_n - BETTER_BY:
                             continue
                 cell[n, TIME], cell[n, BORN], cell[n, FROM_X], cell[n, FROM_Y] = best, best_born, best_x, best_y
                 mark[n, REACHED] = 1
                 key = best + lean_x * c1 - lean_y * r1
-                _put(n, min(max(int((key - lowest) * per_wide), now), buckets - 1), mark, first)
+                bucket = min(max(int((key - lowest) * per_wide), now), buckets - 1)
+                old = mark[n, BUCKET] - 1
+                if bucket != old:
+                    if old >= 0:
+                        after, before = mark[n, NEXT], mark[n, LAST]
+                        if before < 0:
+                            first[old] = after
+                        else:
+                            mark[before, NEXT] = after
+                        if after >= 0:
+                            mark[after, LAST] = before
+                    after = first[bucket]
+                    mark[n, NEXT], mark[n, LAST], mark[n, BUCKET] = after, -1, bucket + 1
+                    if after >= 0:
+                        mark[after, LAST] = n
+                    first[bucket] = n
     return burnt, taken
 
 
