@@ -150,7 +150,9 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     return FireRun(*(one.reshape(row.shape) for one in out), int(taken))
 
 
-def _rest(row: NDArray[np.int8], order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]) -> None:
+def _rest(
+    row: NDArray[np.int8], order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]
+) -> None:
     """What follows from arrival and slowness, for the cells that burn: most of a map does not."""
     arrives, end, rate, toward, intensity, flame = (one.reshape(-1) for one in out)
     end.fill(np.inf)

@@ -33,7 +33,7 @@ SHAPE_MOST = 8.0
 BETTER_BY = 1e-4  # s: an arrival is taken as earlier only by more than this
 STRAIGHT_CELLS = 1e4  # a front bent by this radius counts as straight
 BUCKETS_MOST = 1 << 16
-KINK = (8 * 0.01) ** 2  # points that sent two neighbours' fronts are apart by what moves the front between them by less than a hundredth of a cell, or not of one front
+KINK = 0.002  # points that sent two neighbours' fronts are of one front if what lies between them moves it by less than this share of a cell
 ALIGNED = 0.03  # a way that passes q within this share of a cell needs no second cell beside it
 DOWN = np.array([0, -1, -1, -1, 0, 1, 1, 1])  # E NE N NW W SW S SE
 RIGHT = np.array([1, 1, 0, -1, -1, -1, 0, 1])
@@ -124,10 +124,21 @@ def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untype
     kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
     full = 1.0 + cx * kx + cy * ky
     middle, apart = 0.5 * (wxx + wyy), 0.5 * hypot(wxx - wyy, 2.0 * wxy)
-    ground[at, CX], ground[at, CY], ground[at, WXX], ground[at, WXY], ground[at, WYY], ground[at, HEAT_OF] = cx, cy, wxx, wxy, wyy, heat
+    ground[at, CX], ground[at, CY], ground[at, WXX], ground[at, WXY], ground[at, WYY], ground[at, HEAT_OF] = (
+        cx,
+        cy,
+        wxx,
+        wxy,
+        wyy,
+        heat,
+    )
     ground[at, KX], ground[at, KY] = kx, ky
     ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
-    ground[at, SPREAD], ground[at, FASTEST], ground[at, STEP] = det * full, hypot(cx, cy) + sqrt(middle + apart), sqrt(full / (middle + apart))
+    ground[at, SPREAD], ground[at, FASTEST], ground[at, STEP] = (
+        det * full,
+        hypot(cx, cy) + sqrt(middle + apart),
+        sqrt(full / (middle + apart)),
+    )
 
 
 @_plain
@@ -251,7 +262,7 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
     if own[m, SINCE] != past:
         _know(m, past - 1, mark, own, level, beds[past - 1], row, height_m, cell_m)
     fx, fy = x - cell[m, FROM_X], y - cell[m, FROM_Y]
-    then, gone = cell[m, TIME], begin_s - cell[m, TIME]
+    gone = begin_s - cell[m, TIME]
     mark[m, MOVED] = k + 1
     if fx == 0.0 and fy == 0.0:
         fastest = np.float64(own[m, FASTEST])
@@ -353,11 +364,7 @@ def grow(  # type: ignore[no-untyped-def]
         while next_start < last_start:
             n = start[next_start]
             r, c = n // cols, n % cols
-            if (
-                row[r, c] >= 0
-                and mark[n, ERA] == 0
-                and (mark[n, REACHED] == 0 or start_s[next_start] < cell[n, TIME])
-            ):
+            if row[r, c] >= 0 and mark[n, ERA] == 0 and (mark[n, REACHED] == 0 or start_s[next_start] < cell[n, TIME]):
                 _sort(mark, n, row, height_m, r, c, cell_m)
                 cell[n, TIME] = cell[n, BORN] = start_s[next_start]
                 cell[n, FROM_X], cell[n, FROM_Y] = c, -r
@@ -436,6 +443,7 @@ def grow(  # type: ignore[no-untyped-def]
             same = sort_q if sort_q & 1 else -1
             fuel = (sort_q - 1) >> 1
             kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], level[k, fuel, STEP]
+            kink_q = (8.0 * KINK / (step_q * level[k, fuel, FASTEST])) ** 2
             for j in range(8):
                 dx, dy = RIGHT[j], -DOWN[j]
                 r1, c1 = r - dy, c + dx
@@ -457,7 +465,12 @@ def grow(  # type: ignore[no-untyped-def]
                     least = step_q if j & 1 else 0.7 * step_q
                     if time_n - time_q + kx_q * dx + ky_q * dy <= least:
                         continue  # in the order in which a front goes through this cell, it comes before what q could send
-                    if mark[n, REACHED] > 0 and cell[n, FROM_X] == from_x and cell[n, FROM_Y] == from_y and cell[n, BORN] == born_q:
+                    if (
+                        mark[n, REACHED] > 0
+                        and cell[n, FROM_X] == from_x
+                        and cell[n, FROM_Y] == from_y
+                        and cell[n, BORN] == born_q
+                    ):
                         continue
                     best = time_q + step_q * (diagonal if j & 1 else 1.0) - kx_q * dx - ky_q * dy
                     best_x, best_y, best_born = np.float64(c), -np.float64(r), time_q
@@ -470,12 +483,17 @@ def grow(  # type: ignore[no-untyped-def]
                             # the side's other end lies at n - (mx, my)
                             inside = 0 <= r1 + my < rows and 0 <= c1 - mx < cols
                             m = (r1 + my) * cols + c1 - mx if inside else q
-                            if inside and mark[m, ERA] > 0 and mark[m, GROUND] == sort and (mark[m, ERA] == era or mark[m, MOVED] == era):
+                            if (
+                                inside
+                                and mark[m, ERA] > 0
+                                and mark[m, GROUND] == sort
+                                and (mark[m, ERA] == era or mark[m, MOVED] == era)
+                            ):
                                 by = m
                                 ax, ay = cell[m, FROM_X] - from_x, cell[m, FROM_Y] - from_y
                                 if ax != 0.0 or ay != 0.0 or cell[m, BORN] != born_q:
                                     f2, cross = fx * fx + fy * fy, (ax * fy - ay * fx) ** 2
-                                    if 16.0 * (ax * ax + ay * ay) < f2 and cross * cross < KINK * f2 * f2 * f2:
+                                    if 16.0 * (ax * ax + ay * ay) < f2 and cross * cross < kink_q * f2 * f2 * f2:
                                         share = _share(j, dx, dy, mx, my, fx - 0.5 * ax, fy - 0.5 * ay)
                                         sx, sy, born = sx + share * ax, sy + share * ay, born + share * (cell[m, BORN] - born_q)
                                         fx, fy = fx - share * ax, fy - share * ay
@@ -485,7 +503,12 @@ def grow(  # type: ignore[no-untyped-def]
                         else:
                             exact = True
                         if exact:
-                            best, best_x, best_y, best_born = born + sqrt(j_q * (fx * fx + fy * fy)) - kx_q * fx - ky_q * fy, sx, sy, born
+                            best, best_x, best_y, best_born = (
+                                born + sqrt(j_q * (fx * fx + fy * fy)) - kx_q * fx - ky_q * fy,
+                                sx,
+                                sy,
+                                born,
+                            )
                 if not solved:
                     if own[n, SINCE] != k + 1:
                         _know(n, k, mark, own, level, beds, row, height_m, cell_m)
@@ -553,7 +576,9 @@ def grow(  # type: ignore[no-untyped-def]
                         back = age / behind
                         best, best_x, best_y, best_born, by = arrives, c1 - back * vx, -r1 - back * vy, arrives - age, m
                     if by < 0:
-                        best, best_x, best_y, best_born = _straight(kx, ky, jxx, jxy, jyy, dx, dy, back_x, back_y, c1, -r1, time_q)
+                        best, best_x, best_y, best_born = _straight(
+                            kx, ky, jxx, jxy, jyy, dx, dy, back_x, back_y, c1, -r1, time_q
+                        )
                 if k > 0 and best < begin_s[k]:
                     best = begin_s[k]
                 if best >= time_n - BETTER_BY:
