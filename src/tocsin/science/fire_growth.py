@@ -11,7 +11,6 @@ fire that pulls its own wind, no burn-out by crews; ground is as good as the cel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -32,9 +31,6 @@ from tocsin.science.fire_spread import (
 )
 from tocsin.science.fuel import UNBURNABLE, fuels, rows_of
 from tocsin.vocabulary.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.int64]
@@ -135,7 +131,7 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     west, north = _walls(problem.lines, row.shape)
     first = np.argsort(problem.start_s, kind="stable")
     at = np.asarray(problem.start, np.int64)[first]
-    high = np.empty((0, 0)) if problem.elevation_m is None else np.ascontiguousarray(problem.elevation_m, np.float64)
+    high = np.empty((0, 0)) if problem.elevation_m is None else np.require(problem.elevation_m, np.float64, ["C", "W"])
     work, out = _untouched(row.size, (8, 8, 2)), _untouched(row.size, (1,) * 6)
     arrival, order = out[0].reshape(row.shape), work[2].reshape(-1).view(np.int32)[3 * row.size :]
     arrival.fill(np.inf)
@@ -175,7 +171,7 @@ def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
     known[fuels().number] = np.arange(fuels().number.size)
     known[list(UNBURNABLE)] = -1
     row, seen = np.empty(fuel.shape, np.int8), np.zeros(fuels().number.size, np.bool_)
-    whole = np.ascontiguousarray(fuel).reshape(-1)
+    whole = np.require(fuel, None, ["C", "W"]).reshape(-1)  # what is compiled is compiled again for what may not be written
     if not (whole.dtype == np.int64 and steps.rows_known(whole, known, row.reshape(-1), seen)):
         row[:] = rows_of(fuel)  # the slow way also says what is wrong
         seen[row[row >= 0]] = True
