@@ -320,7 +320,7 @@ def test_the_front_is_where_the_plain_march_has_it(case):
     burnt, both = np.isfinite(run.arrival_s), np.isfinite(run.arrival_s) & np.isfinite(plain)
     assert burnt.sum() > 500
     assert burnt.sum() == pytest.approx(np.isfinite(plain).sum(), rel=0.02)
-    apart = np.abs(run.arrival_s - plain)[both] * run.rate_m_per_min[both] / 60.0 / 20.0
+    apart = np.abs(run.arrival_s[both] - plain[both]) * run.rate_m_per_min[both] / 60.0 / 20.0
     assert np.median(apart) < 0.1
 
 

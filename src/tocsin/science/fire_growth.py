@@ -143,7 +143,8 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     )  # fmt: skip
     order = np.sort(order[:burnt])
     _rest(row, order, front, problem.weather[0].moisture, out)
-    return FireRun(*(one.reshape(row.shape) for one in out), int(taken))
+    arrives, gone, rate, toward, intensity, flame = (one.reshape(row.shape) for one in out)
+    return FireRun(arrives, gone, rate, toward, intensity, flame, int(taken))
 
 
 def _rest(
