@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.science import plain_fire_growth
 
 from tocsin.science import fire_steps as steps
 from tocsin.science.faces import along
@@ -284,6 +285,52 @@ def test_cells_are_taken_up_once_where_the_ground_is_alike_and_hardly_ever_twice
     )
     rough = spread(mixed, duration_s=7_200)
     assert rough.cells_taken <= 1.2 * np.isfinite(rough.arrival_s).sum()
+
+
+def _hills(size: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 3, (size, size)).cumsum(0).cumsum(1) / 20
+
+
+@pytest.mark.parametrize("case", ["hills", "fuels and hills", "wind that turns", "line and two starts"])
+def test_the_front_is_where_the_plain_march_has_it(case):
+    """Both are approximations of one equation, each with half a cell at a boundary of fuels: 2 % of the area, as for an ellipse, and half of the cells within a tenth of a cell's time."""
+    size = 120
+    turning = tuple(Weather(1200.0 * k, 6.0 + k, 270.0 + 20.0 * k) for k in range(4))
+    given = {
+        "hills": {"elevation_m": _hills(size, 5)},
+        "fuels and hills": {
+            "elevation_m": _hills(size, 6),
+            "fuel": np.repeat(np.repeat(np.random.default_rng(7).choice([1, 2, 5], (15, 15)), 8, 0), 8, 1),
+        },
+        "wind that turns": {"weather": turning},
+        "line and two starts": {
+            "lines": (line_along([(20, 70), (80, 75)], (size, size), 20.0, start_s=0.0, rate_m_per_min=60.0),),
+            "start": np.array([[60, 30], [90, 50]]),
+            "start_s": np.array([0.0, 900.0]),
+        },
+    }[case]
+    problem = FireProblem(
+        **(
+            {"fuel": np.full((size, size), GRASS), "weather": turning[:1], "start": np.array([[60, 30]]), "start_s": np.zeros(1)}
+            | given
+        ),
+        cell_m=20.0,
+    )
+    run, plain = spread(problem, duration_s=4_800.0), plain_fire_growth.arrival_s(problem, duration_s=4_800.0)
+    burnt, both = np.isfinite(run.arrival_s), np.isfinite(run.arrival_s) & np.isfinite(plain)
+    assert burnt.sum() > 500
+    assert burnt.sum() == pytest.approx(np.isfinite(plain).sum(), rel=0.02)
+    apart = np.abs(run.arrival_s[both] - plain[both]) * run.rate_m_per_min[both] / 60.0 / 20.0
+    assert np.median(apart) < 0.1
+
+
+@pytest.mark.parametrize("comes_from", [0, 20, 157.5])
+@pytest.mark.parametrize("cells_long", [300.0, 600.0])
+def test_the_longest_ellipse_has_its_area_to_2_percent(comes_from, cells_long):
+    """6.8 times as long as wide; where its front is bent to a cell or two, points that sent it must not be mixed with others."""
+    run, _, _, shape = _burn(25.0, comes_from, cells_long, size=int(cells_long) + 60)
+    assert shape > 6.5
+    assert np.isfinite(run.arrival_s).sum() == pytest.approx(np.pi / 4 * cells_long**2 / shape, rel=0.02)
 
 
 def test_the_order_of_cells_leans_against_the_wind():

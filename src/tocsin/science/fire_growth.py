@@ -11,7 +11,6 @@ fire that pulls its own wind, no burn-out by crews; ground is as good as the cel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -30,17 +29,14 @@ from tocsin.science.fire_spread import (
     flame_length_m,
     wind_adjustment,
 )
-from tocsin.science.fuel import fuels, rows_of
+from tocsin.science.fuel import UNBURNABLE, fuels, rows_of
 from tocsin.vocabulary.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.int64]
 
 INTERVALS_MOST = 10_000
-NONE = np.empty((0, 2), np.int64)
+AT_ONCE = 4_096  # cells: what numpy makes of so many stays in the processor's own memory
 
 
 class Weather(msgspec.Struct, frozen=True):
@@ -123,42 +119,74 @@ class FireRun(msgspec.Struct, frozen=True):
 
 def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     """The fire from the earliest weather on for `duration_s`."""
-    from tocsin.science import fire_steps
+    from tocsin.science import fire_steps as steps
 
-    row = rows_of(problem.fuel)
     begin = np.array([w.begin_s for w in problem.weather])
     end = float(begin[0] + duration_s)
     begin = begin[begin < end] if (begin < end).any() else begin[:1]
+    row, present = _rows(problem.fuel)
     table = spread_table(problem.weather[: begin.size], problem.canopy, wind_limit=problem.wind_limit)
-    table[:, :, [fire_steps.RATE, fire_steps.CROWN_RATE]] *= problem.rate_factor
-    present = np.flatnonzero(np.bincount(row.reshape(-1) + 1, minlength=1)[1:])
-    lean, margin = _order(fire_steps, table, present, problem.cell_m)
-    shape = problem.fuel.shape
-    up_east, up_north = _slope(problem)
-    west, north = _walls(problem.lines, shape)
-    order = np.argsort(problem.start_s, kind="stable")
-    start = (
-        np.ravel_multi_index(tuple(np.asarray(problem.start, np.int64)[order].T), shape) if order.size else np.empty(0, np.int64)
-    )
-    arrival = np.full(shape, np.inf)
-    rate, toward, intensity = (np.zeros(shape, np.float32) for _ in range(3))
-    taken = fire_steps.grow(
-        np.ascontiguousarray(row, np.int16), up_east, up_north, table, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
-        np.asarray(start, np.int64), np.maximum(problem.start_s[order], begin[0]), float(problem.line_holds_kw_per_m), arrival, rate, toward, intensity,
+    table[:, :, [steps.RATE, steps.CROWN_RATE]] *= problem.rate_factor
+    lean, margin = _order(steps, table, present, problem.cell_m)
+    west, north = _walls(problem.lines, row.shape)
+    first = np.argsort(problem.start_s, kind="stable")
+    at = np.asarray(problem.start, np.int64)[first]
+    high = np.empty((0, 0)) if problem.elevation_m is None else np.require(problem.elevation_m, np.float64, ["C", "W"])
+    work, out = _untouched(row.size, (8, 8, 2)), _untouched(row.size, (1,) * 6)
+    arrival, order = out[0].reshape(row.shape), work[2].reshape(-1).view(np.int32)[3 * row.size :]
+    arrival.fill(np.inf)
+    front = work[2].reshape(-1).view(np.float32)[: 3 * row.size].reshape(-1, 3)
+    burnt, taken = steps.grow(
+        row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
+        at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
+        work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
     )  # fmt: skip
-    heat, burns = intensity.astype(np.float64), np.isfinite(arrival)
-    flame, gone = np.zeros(shape), np.full(shape, np.inf)
-    flame[burns] = flame_length_m(heat[burns])
-    gone[burns] = arrival[burns] + beds(problem.weather[0].moisture).residence_s[row[burns]]
-    return FireRun(
-        arrival,
-        gone,
-        rate.astype(np.float64) * 60.0,
-        toward.astype(np.float64),
-        heat,
-        flame,
-        int(taken),
-    )
+    order = np.sort(order[:burnt])
+    _rest(row, order, front, problem.weather[0].moisture, out)
+    arrives, gone, rate, toward, intensity, flame = (one.reshape(row.shape) for one in out)
+    return FireRun(arrives, gone, rate, toward, intensity, flame, int(taken))
+
+
+def _rest(
+    row: NDArray[np.int8], order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]
+) -> None:
+    """What follows from arrival and slowness, for the cells that burn: most of a map does not."""
+    arrives, end, rate, toward, intensity, flame = (one.reshape(-1) for one in out)
+    end.fill(np.inf)
+    fuel, stays = row.reshape(-1), beds(moisture).residence_s
+    for k in range(0, order.size, AT_ONCE):
+        part = order[k : k + AT_ONCE].astype(np.intp)
+        east, north, heat = np.ascontiguousarray(front.take(part, axis=0).T)
+        fast = 1.0 / np.sqrt(east * east + north * north)
+        angle, hot = np.degrees(np.arctan2(east, north)), (fast * heat).astype(np.float64)
+        rate[part], toward[part] = fast * 60.0, np.where(angle < 0.0, angle + 360.0, angle)
+        intensity[part], flame[part] = hot, flame_length_m(hot)
+        end[part] = arrives[part] + stays[fuel[part]]
+
+
+def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
+    """The row of `fuels()` of each cell, and the rows that there are."""
+    from tocsin.science import fire_steps as steps
+
+    known = np.full(257, -2, np.int8)
+    known[fuels().number] = np.arange(fuels().number.size)
+    known[list(UNBURNABLE)] = -1
+    row, seen = np.empty(fuel.shape, np.int8), np.zeros(fuels().number.size, np.bool_)
+    whole = np.require(fuel, None, ["C", "W"]).reshape(-1)  # what is compiled is compiled again for what may not be written
+    if not (whole.dtype == np.int64 and steps.rows_known(whole, known, row.reshape(-1), seen)):
+        row[:] = rows_of(fuel)  # the slow way also says what is wrong
+        seen[row[row >= 0]] = True
+    return row, np.flatnonzero(seen)
+
+
+def _untouched(cells: int, columns: tuple[int, ...]) -> list[Floats]:
+    """Arrays of zeros (cell, column) in one piece, each from the start of a line of the processor's memory: what no fire reaches costs nothing."""
+    whole = np.zeros(sum(-(-cells * n // 8) * 8 for n in columns) + 8)
+    at, out = (-whole.ctypes.data % 64) // 8, []
+    for n in columns:
+        out.append(whole[at : at + n * cells].reshape(cells, n))
+        at += -(-cells * n // 8) * 8
+    return out
 
 
 def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_limit: bool = False) -> Floats:  # noqa: B008
@@ -171,7 +199,9 @@ def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_
     table = np.zeros((len(weather), fuels().number.size, c.COLUMNS))
     made: dict[Moisture, tuple[Floats, ...]] = {}
     for k, now in enumerate(weather):
-        bed = made.setdefault(now.moisture, beds(now.moisture))
+        if now.moisture not in made:
+            made[now.moisture] = beds(now.moisture)
+        bed = made[now.moisture]
         one = table[k]
         toward = np.radians(now.wind_from_deg + 180.0)
         east, north = np.sin(toward), np.cos(toward)
@@ -219,13 +249,6 @@ def _under_trees() -> NDArray[np.bool_]:
     """Fuel models of timber: 8 to 12 of Anderson; TU, TL and SB of Scott & Burgan."""
     number = fuels().number
     return np.asarray(((number >= 8) & (number <= 12)) | (number >= 161))
-
-
-def _slope(problem: FireProblem) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    if problem.elevation_m is None or min(problem.fuel.shape) < 2:
-        return np.zeros(problem.fuel.shape, np.float32), np.zeros(problem.fuel.shape, np.float32)
-    down, right = np.gradient(np.asarray(problem.elevation_m, np.float64), float(problem.cell_m))
-    return np.ascontiguousarray(right, np.float32), np.ascontiguousarray(-down, np.float32)
 
 
 def _walls(lines: Sequence[FireLine], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,12 +21,20 @@ _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinlin
 # columns of the table (interval, fuel, column): what fuel, moisture, wind and trees decide, in metres and seconds
 (RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
  COLUMNS) = range(15)  # fmt: skip
-# of a cell in an interval: middle c, matrix W, heat, W^-1 c, W^-1, 1 + c.W^-1 c, determinant of W + cc
-CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, IXX, IXY, IYY, FULL, SPREAD = range(13)
+# of ground in an interval, lengths in cells: middle c, matrix W, heat, k = W^-1 c, J = (1 + c.k) W^-1, determinant of W + cc, head's rate, and by how much
+# (T + k.x) grows at least from a cell to the next
+CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, JXX, JXY, JYY, SPREAD, FASTEST, STEP, SINCE, OWN_COLUMNS = range(16)
+# of a cell, 64 bytes: arrival, and the point that would have sent the front here had all ground been as here (when, where; cells east and north of the first);
+# then as whole numbers: interval taken up, interval its front was moved to, bucket, next and last in it, sort of ground, how it was reached, cells beyond the interval's end
+TIME, BORN, FROM_X, FROM_Y = range(4)
+ERA, MOVED, BUCKET, NEXT, LAST, GROUND, REACHED, BEYOND = range(8, 16)
 MPH_PER_M_PER_MIN = 1.0 / 60.0 / 0.44704
 SHAPE_MOST = 8.0
 BETTER_BY = 1e-4  # s: an arrival is taken as earlier only by more than this
-STRAIGHT_CELLS = 1e5  # a front bent by a larger radius counts as straight
+STRAIGHT_CELLS = 1e4  # a front bent by this radius counts as straight
+BUCKETS_MOST = 1 << 16
+KINK = 0.002  # points that sent two neighbours' fronts are of one front if what lies between them moves it by less than this share of a cell
+ALIGNED = 0.03  # a way that passes q within this share of a cell needs no second cell beside it
 DOWN = np.array([0, -1, -1, -1, 0, 1, 1, 1])  # E NE N NW W SW S SE
 RIGHT = np.array([1, 1, 0, -1, -1, -1, 0, 1])
 
@@ -94,90 +102,127 @@ def head_of_rows(row, up_east, up_north, table, rate, toward, shape, intensity, 
 
 
 @_plain
-def _rise(heap, place, key, i):  # type: ignore[no-untyped-def]
-    node = heap[i]
-    t = key[node]
-    while i > 0:
-        up = (i - 1) >> 2
-        other = heap[up]
-        if key[other] <= t:
-            break
-        heap[i] = other
-        place[other] = i
-        i = up
-    heap[i] = node
-    place[node] = i
+def rows_known(number, known, row, seen):  # type: ignore[no-untyped-def]
+    """Fills `row` with `known` of each number, counts each row in `seen`; whether all were known (-1: does not burn, -2: no fuel)."""
+    right = True
+    for n in range(number.size):
+        found = known[number[n]] if 0 <= number[n] < known.size else -2
+        row[n] = found
+        if found >= 0:
+            seen[found] = True
+        elif found == -2:
+            right = False
+    return right
 
 
 @_plain
-def _take(heap, place, key, size):  # type: ignore[no-untyped-def]
-    """The earliest node, taken out of a heap with four children each."""
-    top = heap[0]
-    place[top] = -1
-    size -= 1
-    if size == 0:
-        return top
-    node = heap[size]
-    t = key[node]
-    i = 0
-    while True:
-        child = 4 * i + 1
-        if child >= size:
-            break
-        best, best_t = child, key[heap[child]]
-        for k in range(child + 1, min(child + 4, size)):
-            if key[heap[k]] < best_t:
-                best, best_t = k, key[heap[k]]
-        if best_t >= t:
-            break
-        heap[i] = heap[best]
-        place[heap[i]] = i
-        i = best
-    heap[i] = node
-    place[node] = i
-    return top
+def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untyped-def]
+    """The columns of one sort of ground in one interval."""
+    cx, cy, wxx, wxy, wyy, _, heat, _, _, _, _ = ellipse(bed, up_east, up_north)
+    cx, cy, wxx, wxy, wyy = cx / cell_m, cy / cell_m, wxx / cell_m**2, wxy / cell_m**2, wyy / cell_m**2
+    det = wxx * wyy - wxy * wxy
+    kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
+    full = 1.0 + cx * kx + cy * ky
+    middle, apart = 0.5 * (wxx + wyy), 0.5 * hypot(wxx - wyy, 2.0 * wxy)
+    ground[at, CX], ground[at, CY], ground[at, WXX], ground[at, WXY], ground[at, WYY], ground[at, HEAT_OF] = (
+        cx,
+        cy,
+        wxx,
+        wxy,
+        wyy,
+        heat,
+    )
+    ground[at, KX], ground[at, KY] = kx, ky
+    ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
+    ground[at, SPREAD], ground[at, FASTEST], ground[at, STEP] = (
+        det * full,
+        hypot(cx, cy) + sqrt(middle + apart),
+        sqrt(full / (middle + apart)),
+    )
+
+
+@_plain
+def _slope(height_m, rows, cols, r, c, cell_m):  # type: ignore[no-untyped-def]
+    """How much the ground climbs to the east and to the north."""
+    if height_m.size == 0 or rows < 2 or cols < 2:
+        return 0.0, 0.0
+    west, east, north, south = max(c - 1, 0), min(c + 1, cols - 1), max(r - 1, 0), min(r + 1, rows - 1)
+    return (height_m[r, east] - height_m[r, west]) / ((east - west) * cell_m), (height_m[north, c] - height_m[south, c]) / (
+        (south - north) * cell_m
+    )
+
+
+@_plain
+def _sort(mark, n, row, height_m, r, c, cell_m):  # type: ignore[no-untyped-def]
+    """Sort of ground, looked up when it is first asked for: -1 does not burn; twice the fuel, and 1 where it is level, 2 where it is not."""
+    rows, cols = row.shape
+    sort = -1
+    if row[r, c] >= 0:
+        up_east, up_north = _slope(height_m, rows, cols, r, c, cell_m)
+        sort = 2 * row[r, c] + (1 if up_east == 0.0 and up_north == 0.0 else 2)
+    mark[n, GROUND] = sort
+    return sort
+
+
+@_plain
+def _know(n, k, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+    """The ground of a cell in this interval, worked out when it is first asked for."""
+    own[n, SINCE] = k + 1
+    sort = mark[n, GROUND]
+    fuel = (sort - 1) >> 1
+    if sort & 1:
+        for i in range(SINCE):
+            own[n, i] = level[k, fuel, i]
+    else:
+        rows, cols = row.shape
+        up_east, up_north = _slope(height_m, rows, cols, n // cols, n % cols, cell_m)
+        _fill(own, n, beds[fuel], up_east, up_north, cell_m)
 
 
 @_inline
-def _time(kx, ky, ixx, ixy, iyy, full, dx, dy):  # type: ignore[no-untyped-def]
+def _time(kx, ky, jxx, jxy, jyy, dx, dy):  # type: ignore[no-untyped-def]
     """Time to go straight by (dx, dy)."""
-    return sqrt(full * (dx * (ixx * dx + ixy * dy) + dy * (ixy * dx + iyy * dy))) - (dx * kx + dy * ky)
+    return sqrt(dx * (jxx * dx + jxy * dy) + dy * (jxy * dx + jyy * dy)) - (dx * kx + dy * ky)
 
 
 @_inline
-def _crossing(kx, ky, ixx, ixy, iyy, full, dx, dy):  # type: ignore[no-untyped-def]
+def _crossing(kx, ky, jxx, jxy, jyy, dx, dy):  # type: ignore[no-untyped-def]
     """Time to go straight by (dx, dy), and the slowness of the front that comes so."""
-    gx, gy = ixx * dx + ixy * dy, ixy * dx + iyy * dy
-    long = dx * gx + dy * gy
-    root = sqrt(full * long)
-    stretch = root / long
-    return root - (dx * kx + dy * ky), stretch * gx - kx, stretch * gy - ky
+    gx, gy = jxx * dx + jxy * dy, jxy * dx + jyy * dy
+    root = sqrt(dx * gx + dy * gy)
+    per = 1.0 / root
+    return root - (dx * kx + dy * ky), per * gx - kx, per * gy - ky
 
 
-@_inline
-def _straight(kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, dx, dy, back_x, back_y, bend):  # type: ignore[no-untyped-def]
-    """The same, and the front's radius: it goes on from the point that sent it where that lies behind, else a new front begins."""
-    t, gx, gy = _crossing(kx, ky, ixx, ixy, iyy, full, dx, dy)
-    along = back_x * dx + back_y * dy
-    far = along > 0.0 and along * along > 0.98 * (back_x * back_x + back_y * back_y) * (dx * dx + dy * dy)
-    return t, gx, gy, t * _radius(sxx, sxy, syy, spread, gx, gy) + (bend if far else 0.0)
-
-
-@_inline
-def _radius(sxx, sxy, syy, spread, px, py):  # type: ignore[no-untyped-def]
+@_plain
+def _radius(ground, at, px, py):  # type: ignore[no-untyped-def]
     """Radius of the ellipse of one second where its normal is along p."""
-    ratio = sqrt((px * px + py * py) / (px * (sxx * px + sxy * py) + py * (sxy * px + syy * py)))
-    return spread * ratio * ratio * ratio
+    tx, ty = ground[at, WXX] * px + ground[at, WXY] * py, ground[at, WXY] * px + ground[at, WYY] * py
+    along = ground[at, CX] * px + ground[at, CY] * py
+    ratio = sqrt((px * px + py * py) / (px * tx + py * ty + along * along))
+    return ground[at, SPREAD] * ratio * ratio * ratio
 
 
-@_inline
-def _from_point(cx, cy, sxx, sxy, syy, spread, px, py, bend):  # type: ignore[no-untyped-def]
-    """The way from the point that would have made a front of this normal and this radius, had all ground been as here."""
-    tx, ty = sxx * px + sxy * py, sxy * px + syy * py
-    root = sqrt(px * tx + py * ty)
-    ratio = root / sqrt(px * px + py * py)
-    age = bend * ratio * ratio * ratio / spread
-    return age * (cx + tx / root), age * (cy + ty / root)
+@_plain
+def _velocity(ground, at, px, py):  # type: ignore[no-untyped-def]
+    """The point of the ellipse of one second where its normal is along p."""
+    along = ground[at, CX] * px + ground[at, CY] * py
+    tx = ground[at, WXX] * px + ground[at, WXY] * py + ground[at, CX] * along
+    ty = ground[at, WXY] * px + ground[at, WYY] * py + ground[at, CY] * along
+    per = 1.0 / sqrt(px * tx + py * ty)
+    return ground[at, CX] + tx * per, ground[at, CY] + ty * per
+
+
+@_plain
+def _back(n, q, x, y, cell, mark, own, k, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+    """From q, at (x, y), back to the point that would have sent its front, had all ground been as it is at n."""
+    fx, fy = x - cell[q, FROM_X], y - cell[q, FROM_Y]
+    if own[q, SINCE] != k + 1:
+        _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+    age, px, py = _crossing(own[q, KX], own[q, KY], own[q, JXX], own[q, JXY], own[q, JYY], fx, fy)
+    age *= _radius(own, q, px, py) / _radius(own, n, px, py)
+    vx, vy = _velocity(own, n, px, py)
+    return age * vx, age * vy
 
 
 @_plain
@@ -209,206 +254,346 @@ def _passes(row, west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no
 
 
 @_plain
+def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+    """A cell behind the front when the wind changes: its time and the point that sent it, so that the front at its new speed goes on from where it stands."""
+    cols = row.shape[1]
+    x, y = np.float64(m % cols), -np.float64(m // cols)
+    past = mark[m, MOVED] if mark[m, MOVED] > mark[m, ERA] else mark[m, ERA]
+    if own[m, SINCE] != past:
+        _know(m, past - 1, mark, own, level, beds[past - 1], row, height_m, cell_m)
+    fx, fy = x - cell[m, FROM_X], y - cell[m, FROM_Y]
+    gone = begin_s - cell[m, TIME]
+    mark[m, MOVED] = k + 1
+    if fx == 0.0 and fy == 0.0:
+        fastest = np.float64(own[m, FASTEST])
+        if own[m, SINCE] != k + 1:
+            _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+        cell[m, TIME] = cell[m, BORN] = begin_s - gone * fastest / own[m, FASTEST]
+        return
+    age, px, py = _crossing(own[m, KX], own[m, KY], own[m, JXX], own[m, JXY], own[m, JYY], fx, fy)
+    radius = _radius(own, m, px, py)
+    vx, vy = _velocity(own, m, px, py)
+    speed = (vx * px + vy * py) / sqrt(px * px + py * py)
+    if own[m, SINCE] != k + 1:
+        _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+    ux, uy = _velocity(own, m, px, py)
+    fresh = (ux * px + uy * py) / sqrt(px * px + py * py)
+    now = begin_s - gone * speed / fresh
+    # the point of the front that comes from here, its radius, and the point that would have sent it in the new wind
+    stood = age + gone
+    old = stood * radius / _radius(own, m, px, py)
+    sx, sy = cell[m, FROM_X] + vx * stood - ux * old, cell[m, FROM_Y] + vy * stood - uy * old
+    lx, ly = x - sx, y - sy
+    if lx * ux + ly * uy > 0.0:
+        t = begin_s - old + _time(own[m, KX], own[m, KY], own[m, JXX], own[m, JXY], own[m, JYY], lx, ly)
+        if abs(t - now) < 0.25 * (begin_s - now) + 1e-3:
+            cell[m, TIME], cell[m, BORN], cell[m, FROM_X], cell[m, FROM_Y] = t, begin_s - old, sx, sy
+            return
+    old = age * radius / _radius(own, m, px, py)
+    cell[m, TIME], cell[m, BORN], cell[m, FROM_X], cell[m, FROM_Y] = now, now - old, x - ux * old, y - uy * old
+
+
+@_plain
 def grow(  # type: ignore[no-untyped-def]
-    row, up_east, up_north, table, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m,
-    arrival_s, rate_m_per_s, toward_deg, intensity_kw_per_m,
+    row, height_m, table, present, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m,
+    cell, mark, own, arrival_s, order, front,
 ):  # fmt: skip
-    """When the front reaches each cell; fills the last four arrays (row, col) and returns how many cells were taken up (again).
+    """When the front reaches each cell: fills `arrival_s` (row, col), `order` (the cells that burn) and `front` (cell, 3: slowness east and north in s/m, heat in kJ/m2);
+    returns how many cells burn and how many were taken up (again).
 
     `table` (interval, fuel, column) holds from `begin_s[k]` to `begin_s[k + 1]`, the last to `end_s`. `start` are cells that burn from `start_s` on, in order of time.
     `west_s` and `north_s` are the times from which the west and north side of a cell stop a fire below `holds_kw_per_m`.
+    `cell`, `mark` (one store seen as numbers and as whole numbers) and `own` are the march's own, zero at first.
 
-    Arrival solves the front's equation on the eight triangles round each cell (a semi-Lagrangian step along straight lines; both ends of a side have
-    burnt), taken up in order of time; a cell that a later neighbour reaches sooner is taken up again. When the wind changes, what the front has gone beyond the last
-    burnt cells is kept: their times are moved so that the front at its new speed stands where it stands.
+    Cells are taken up in order of a time that leans against the wind, from buckets no wider than the least step to a neighbour, so that within one the order is free.
+    Each knows the point that would have sent its front here on ground like its own. On level ground of one fuel a neighbour is reached from that point, set between those of the two burnt cells
+    that its way goes through: exact for a fire from one point, and third order for a smooth front. Elsewhere the front's equation is solved on the triangles round each cell, less what the front is
+    bent. A cell that a later neighbour reaches sooner is taken up again. When the wind changes, what the front has gone beyond the last burnt cells is kept.
     """
     rows, cols = row.shape
     size_all = rows * cols
-    fuel = row.reshape(-1)
-    arrival, rate, toward, intensity = (
-        arrival_s.reshape(-1),
-        rate_m_per_s.reshape(-1),
-        toward_deg.reshape(-1),
-        intensity_kw_per_m.reshape(-1),
-    )
-    slope_x, slope_y = up_east.reshape(-1), up_north.reshape(-1)
-    time, key = np.full(size_all, np.inf), np.empty(size_all)
-    px, py, bend = np.zeros(size_all, np.float32), np.zeros(size_all, np.float32), np.zeros(size_all, np.float32)
-    shape = np.empty((size_all, 13), np.float32)
-    known = np.full(size_all, -1, np.int16)
-    era = np.full(size_all, -1, np.int16)  # the interval in which a cell was taken up; -1: not yet
-    heap, place = np.empty(size_all, np.int32), np.full(size_all, -1, np.int32)
-    band, wait, listed = np.empty(size_all, np.int32), np.empty(size_all, np.int32), np.zeros(size_all, np.bool_)
-    beyond = np.zeros(size_all, np.uint8)  # how many cells a cell lies beyond what burns in this interval
-    size, taken, next_start, waiting = 0, 0, 0, 0
-    straight_m = STRAIGHT_CELLS * cell_m
+    arrival = arrival_s.reshape(-1)
+    level = np.empty((begin_s.size, table.shape[1], OWN_COLUMNS))
+    band, wait = np.empty(size_all, np.int32), np.empty(size_all, np.int32)
+    burnt, taken, next_start, waiting = 0, 0, 0, 0
+    diagonal = sqrt(2.0)
     for k in range(begin_s.size):
         until = begin_s[k + 1] if k + 1 < begin_s.size else end_s
-        beds = table[k]
-        banded = 0
-        if k > 0:
-            # cells behind the front whose neighbours wait: move their times to the new speed
-            for h in range(waiting):
-                n = wait[h]
-                listed[n] = False
-                if beyond[n] > 0 or era[n] < 0:
-                    time[n], era[n], beyond[n] = np.inf, -1, 0
-            for h in range(waiting):
-                n = wait[h]
-                r, c = n // cols, n % cols
-                for j in range(8):
-                    r2, c2 = r + DOWN[j], c + RIGHT[j]
-                    if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
-                        continue
-                    m = r2 * cols + c2
-                    if era[m] < 0 or known[m] == k:
-                        continue
-                    slow = sqrt(px[m] * px[m] + py[m] * py[m])
-                    old = sqrt(shape[m, 0] ** 2 + shape[m, 1] ** 2) + sqrt(shape[m, 2])
-                    _know(m, k, beds, fuel, slope_x, slope_y, shape, known)
-                    if slow > 0.0:
-                        nx, ny = px[m] / slow, py[m] / slow
-                        fresh = _front_speed(shape, m, nx, ny)
-                        time[m] = begin_s[k] - (begin_s[k] - time[m]) / slow / fresh
-                        px[m], py[m] = nx / fresh, ny / fresh
-                    else:
-                        fresh = sqrt(shape[m, 0] ** 2 + shape[m, 1] ** 2) + sqrt(shape[m, 2])
-                        time[m] = begin_s[k] - (begin_s[k] - time[m]) * old / fresh
-                    band[banded] = m
-                    banded += 1
-            size = waiting = 0
-        while next_start < start.size and start_s[next_start] < until:
+        beds, era = table[k], k + 1
+        banded, fastest, wide = 0, 0.0, 1.0
+        for fuel in present:
+            _fill(level[k], fuel, beds[fuel], 0.0, 0.0, cell_m)
+            if level[k, fuel, FASTEST] > fastest:
+                fastest, wide = level[k, fuel, FASTEST], 0.7 * level[k, fuel, STEP]
+        lean_x, lean_y = lean[k, 0], lean[k, 1]
+        lowest = np.inf
+        # cells behind the front whose neighbours wait: move their times to the new speed
+        for h in range(waiting):
+            n = wait[h]
+            if mark[n, BEYOND] & 255 or mark[n, ERA] == 0:
+                mark[n, ERA] = mark[n, REACHED] = 0
+            mark[n, BEYOND] = 0
+        for h in range(waiting):
+            n = wait[h]
+            r, c = n // cols, n % cols
+            for j in range(8):
+                r2, c2 = r + DOWN[j], c + RIGHT[j]
+                if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
+                    continue
+                m = r2 * cols + c2
+                if mark[m, ERA] == 0 or mark[m, MOVED] == era:
+                    continue
+                _move_on(m, k, begin_s[k], cell, mark, own, level, table, row, height_m, cell_m)
+                lowest = min(lowest, cell[m, TIME] + lean_x * c2 - lean_y * r2)
+                band[banded] = m
+                banded += 1
+        waiting = 0
+        last_start = next_start
+        while last_start < start.size and start_s[last_start] < until:
+            n = start[last_start]
+            lowest = min(lowest, start_s[last_start] + lean_x * (n % cols) - lean_y * (n // cols))
+            last_start += 1
+        if lowest == np.inf:
+            continue
+        highest = until + max(lean_x * (cols - 1), 0.0) + max(-lean_y * (rows - 1), 0.0)
+        wide = max(wide, (highest - lowest) / BUCKETS_MOST)
+        per_wide = 1.0 / wide
+        buckets = max(int((highest - lowest) * per_wide), 0) + 2
+        first = np.full(buckets, -1, np.int32)
+        now = 0
+        while next_start < last_start:
             n = start[next_start]
-            if fuel[n] >= 0 and era[n] < 0 and start_s[next_start] < time[n]:
-                time[n] = start_s[next_start]
-                px[n] = py[n] = bend[n] = 0.0
-                key[n] = time[n] + lean[k, 0] * (n % cols) - lean[k, 1] * (n // cols)
-                if place[n] < 0:
-                    heap[size] = n
-                    size += 1
-                    _rise(heap, place, key, size - 1)
-                else:
-                    _rise(heap, place, key, place[n])
+            r, c = n // cols, n % cols
+            if row[r, c] >= 0 and mark[n, ERA] == 0 and (mark[n, REACHED] == 0 or start_s[next_start] < cell[n, TIME]):
+                _sort(mark, n, row, height_m, r, c, cell_m)
+                cell[n, TIME] = cell[n, BORN] = start_s[next_start]
+                cell[n, FROM_X], cell[n, FROM_Y] = c, -r
+                mark[n, REACHED] = 1
+                key = cell[n, TIME] + lean_x * c - lean_y * r
+                bucket = min(int((key - lowest) * per_wide), buckets - 1)
+                # a cell that was told twice is in a bucket already: the earlier counts, and the later finds it taken up
+                if mark[n, BUCKET] == 0:
+                    after = first[bucket]
+                    mark[n, NEXT], mark[n, LAST], mark[n, BUCKET] = after, -1, bucket + 1
+                    if after >= 0:
+                        mark[after, LAST] = n
+                    first[bucket] = n
             next_start += 1
         at_band = 0
         while True:
             if at_band < banded:
-                q = band[at_band]
+                q = np.int64(band[at_band])
                 at_band += 1
+                r, c = q // cols, q % cols
             else:
-                if size == 0:
+                while now < buckets and first[now] < 0:
+                    now += 1
+                if now == buckets:
                     break
-                q = _take(heap, place, key, size)
-                size -= 1
-                if time[q] >= until:
+                q = np.int64(first[now])
+                after = mark[q, NEXT]
+                first[now], mark[q, BUCKET] = after, 0
+                if after >= 0:
+                    mark[after, LAST] = -1
+                r, c = q // cols, q % cols
+                if cell[q, TIME] >= until:
                     # beyond this interval; its neighbours may need it all the same, if they burn within it
-                    if not listed[q]:
-                        listed[q] = True
+                    if mark[q, BEYOND] < 256:
+                        mark[q, BEYOND] |= 256
                         wait[waiting] = q
                         waiting += 1
                     nearest = margin[k]
                     for j in range(8):
-                        r2, c2 = q // cols + DOWN[j], q % cols + RIGHT[j]
-                        if r2 >= 0 and c2 >= 0 and r2 < rows and c2 < cols and era[r2 * cols + c2] >= 0:
-                            nearest = min(nearest, beyond[r2 * cols + c2])
+                        r2, c2 = r + DOWN[j], c + RIGHT[j]
+                        if r2 >= 0 and c2 >= 0 and r2 < rows and c2 < cols and mark[r2 * cols + c2, ERA] > 0:
+                            nearest = min(nearest, mark[r2 * cols + c2, BEYOND] & 255)
                     if nearest == margin[k]:
                         continue
-                    beyond[q] = nearest + 1
-                    era[q] = k
+                    mark[q, BEYOND] = 256 + min(nearest + 1, 255)
+                    mark[q, ERA] = era
                 else:
-                    beyond[q] = 0
+                    mark[q, BEYOND] &= 256
                     taken += 1
-                    era[q] = k
-                    _know(q, k, beds, fuel, slope_x, slope_y, shape, known)
-                    arrival[q] = time[q]
-                    slow = sqrt(px[q] * px[q] + py[q] * py[q])
-                    if slow > 0.0:
-                        rate[q] = 1.0 / slow
-                        toward[q] = (atan2(px[q], py[q]) * 180.0 / pi) % 360.0
+                    mark[q, ERA] = era
+                    if arrival[q] == np.inf:
+                        order[burnt] = q
+                        burnt += 1
+                    arrival[q] = cell[q, TIME]
+                    fx, fy = c - cell[q, FROM_X], -r - cell[q, FROM_Y]
+                    sort = mark[q, GROUND]
+                    if sort & 1 and (fx != 0.0 or fy != 0.0):
+                        fuel = (sort - 1) >> 1
+                        per = sqrt(level[k, fuel, JXX] / (fx * fx + fy * fy))
+                        px, py = per * fx - level[k, fuel, KX], per * fy - level[k, fuel, KY]
+                        front[q, 2] = level[k, fuel, HEAT_OF]
                     else:
-                        rate[q] = sqrt(shape[q, 0] ** 2 + shape[q, 1] ** 2) + sqrt(shape[q, 2])
-                        toward[q] = (atan2(shape[q, 0], shape[q, 1]) * 180.0 / pi) % 360.0
-                    intensity[q] = rate[q] * shape[q, HEAT_OF]
+                        if own[q, SINCE] != k + 1:
+                            _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+                        if fx == 0.0 and fy == 0.0:
+                            ahead = hypot(own[q, CX], own[q, CY])
+                            px = own[q, CX] / ahead / own[q, FASTEST] if ahead > 0.0 else 0.0
+                            py = own[q, CY] / ahead / own[q, FASTEST] if ahead > 0.0 else 1.0 / own[q, FASTEST]
+                        else:
+                            _, px, py = _crossing(own[q, KX], own[q, KY], own[q, JXX], own[q, JXY], own[q, JYY], fx, fy)
+                        front[q, 2] = own[q, HEAT_OF]
+                    front[q, 0], front[q, 1] = px / cell_m, py / cell_m
             # what q, with those beside it that have burnt, means for its neighbours
-            r, c, time_q = q // cols, q % cols, time[q]
+            sort_q, time_q = mark[q, GROUND], cell[q, TIME]
+            born_q, from_x, from_y = cell[q, BORN], cell[q, FROM_X], cell[q, FROM_Y]
+            same = sort_q if sort_q & 1 else -1
+            fuel = (sort_q - 1) >> 1
+            kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], level[k, fuel, STEP]
+            kink_q = (8.0 * KINK / (step_q * level[k, fuel, FASTEST])) ** 2
             for j in range(8):
-                r1, c1 = r + DOWN[j], c + RIGHT[j]
+                dx, dy = RIGHT[j], -DOWN[j]
+                r1, c1 = r - dy, c + dx
                 if r1 < 0 or c1 < 0 or r1 >= rows or c1 >= cols:
                     continue
                 n = r1 * cols + c1
-                if fuel[n] < 0 or 0 <= era[n] < k:
+                era_n = mark[n, ERA]
+                if 0 < era_n < era:
                     continue
-                _know(n, k, beds, fuel, slope_x, slope_y, shape, known)
-                kx, ky = np.float64(shape[n, KX]), np.float64(shape[n, KY])
-                d1x, d1y = RIGHT[j] * cell_m, -DOWN[j] * cell_m
-                if time[n] - time_q <= -(kx * d1x + ky * d1y):
-                    continue  # in the order in which a front goes through this cell, q comes after it
-                cx, cy = np.float64(shape[n, CX]), np.float64(shape[n, CY])
-                wxx, wxy, wyy = np.float64(shape[n, WXX]), np.float64(shape[n, WXY]), np.float64(shape[n, WYY])
-                ixx, ixy, iyy = np.float64(shape[n, IXX]), np.float64(shape[n, IXY]), np.float64(shape[n, IYY])
-                full, spread = np.float64(shape[n, FULL]), np.float64(shape[n, SPREAD])
-                sxx, sxy, syy = wxx + cx * cx, wxy + cx * cy, wyy + cy * cy
-                back_x = back_y = 0.0  # from q to the point that would have sent the front here
-                if bend[q] > 0.0:
-                    back_x, back_y = _from_point(cx, cy, sxx, sxy, syy, spread, px[q], py[q], bend[q])
-                best, best_x, best_y, best_bend, by = np.inf, 0.0, 0.0, 0.0, -1
-                for side in (3, 5):
-                    i = (j + side) & 7  # from n towards the other end of a side of its square
-                    r2, c2 = r1 + DOWN[i], c1 + RIGHT[i]
-                    if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
+                sort = mark[n, GROUND]
+                if sort == 0:
+                    sort = _sort(mark, n, row, height_m, r1, c1, cell_m)
+                if sort < 0:
+                    continue
+                time_n = cell[n, TIME] if mark[n, REACHED] > 0 else np.inf
+                exact, by, solved = False, np.int64(-1), False
+                best, best_x, best_y, best_born = np.inf, 0.0, 0.0, 0.0
+                if sort == same:
+                    least = step_q if j & 1 else 0.7 * step_q
+                    if time_n - time_q + kx_q * dx + ky_q * dy <= least:
+                        continue  # in the order in which a front goes through this cell, it comes before what q could send
+                    if (
+                        mark[n, REACHED] > 0
+                        and cell[n, FROM_X] == from_x
+                        and cell[n, FROM_Y] == from_y
+                        and cell[n, BORN] == born_q
+                    ):
                         continue
-                    m = r2 * cols + c2
-                    if era[m] < 0 or (era[m] < k and known[m] != k):
+                    best = time_q + step_q * (diagonal if j & 1 else 1.0) - kx_q * dx - ky_q * dy
+                    best_x, best_y, best_born = np.float64(c), -np.float64(r), time_q
+                    solved = True
+                    fx, fy = c1 - from_x, -r1 - from_y
+                    share, mx, my = _foot(j, dx, dy, fx, fy)
+                    if share <= 1.0:
+                        sx, sy, born = from_x, from_y, born_q
+                        if share > ALIGNED:
+                            # the side's other end lies at n - (mx, my)
+                            inside = 0 <= r1 + my < rows and 0 <= c1 - mx < cols
+                            m = (r1 + my) * cols + c1 - mx if inside else q
+                            if (
+                                inside
+                                and mark[m, ERA] > 0
+                                and mark[m, GROUND] == sort
+                                and (mark[m, ERA] == era or mark[m, MOVED] == era)
+                            ):
+                                by = m
+                                ax, ay = cell[m, FROM_X] - from_x, cell[m, FROM_Y] - from_y
+                                if ax != 0.0 or ay != 0.0 or cell[m, BORN] != born_q:
+                                    f2, cross = fx * fx + fy * fy, (ax * fy - ay * fx) ** 2
+                                    if 16.0 * (ax * ax + ay * ay) < f2 and cross * cross < kink_q * f2 * f2 * f2:
+                                        share = _share(j, dx, dy, mx, my, fx - 0.5 * ax, fy - 0.5 * ay)
+                                        sx, sy, born = sx + share * ax, sy + share * ay, born + share * (cell[m, BORN] - born_q)
+                                        fx, fy = fx - share * ax, fy - share * ay
+                                    else:
+                                        solved = False
+                                exact = solved
+                        else:
+                            exact = True
+                        if exact:
+                            best, best_x, best_y, best_born = (
+                                born + sqrt(j_q * (fx * fx + fy * fy)) - kx_q * fx - ky_q * fy,
+                                sx,
+                                sy,
+                                born,
+                            )
+                if not solved:
+                    if own[n, SINCE] != k + 1:
+                        _know(n, k, mark, own, level, beds, row, height_m, cell_m)
+                    kx, ky = np.float64(own[n, KX]), np.float64(own[n, KY])
+                    if time_n - time_q + kx * dx + ky * dy <= 0.0:
                         continue
-                    d2x, d2y = -RIGHT[i] * cell_m, DOWN[i] * cell_m
-                    per = 1.0 / (d1x * d2y - d1y * d2x)
-                    # what a straight front would have had at q and m, for the front at n to be as it is: less by how far the front is bent
-                    less_q = less_m = age = 0.0
-                    if bend[q] > 0.0 and bend[m] > 0.0 and min(bend[q], bend[m]) < straight_m:
-                        two_x, two_y = _from_point(cx, cy, sxx, sxy, syy, spread, px[m], py[m], bend[m])
-                        apart_x, apart_y = back_x + d1x - two_x - d2x, back_y + d1y - two_y - d2y
-                        fx, fy = 0.5 * (back_x + d1x + two_x + d2x), 0.5 * (back_y + d1y + two_y + d2y)
+                    cx, cy = np.float64(own[n, CX]), np.float64(own[n, CY])
+                    wxx, wxy, wyy = np.float64(own[n, WXX]), np.float64(own[n, WXY]), np.float64(own[n, WYY])
+                    jxx, jxy, jyy = np.float64(own[n, JXX]), np.float64(own[n, JXY]), np.float64(own[n, JYY])
+                    back_x, back_y = c - from_x, -r - from_y
+                    fuel_n = (sort - 1) >> 1
+                    if fuel != fuel_n and (back_x != 0.0 or back_y != 0.0):
+                        back_x, back_y = _back(
+                            n, q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
+                        )
+                    best, by = np.inf, np.int64(-1)
+                    for side in (3, 5):
+                        i = (j + side) & 7  # from n towards the other end of a side of its square
+                        r2, c2 = r1 + DOWN[i], c1 + RIGHT[i]
+                        if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
+                            continue
+                        m = r2 * cols + c2
+                        if mark[m, ERA] == 0 or (mark[m, ERA] != era and mark[m, MOVED] != era):
+                            continue
+                        d2x, d2y = -RIGHT[i], DOWN[i]
+                        turn = dx * d2y - dy * d2x  # 1 or -1
+                        # what a straight front would have had at q and m, for the front at n to be as it is: less by how far the front is bent
+                        less_q = less_m = age = 0.0
+                        two_x, two_y = c2 - cell[m, FROM_X], -r2 - cell[m, FROM_Y]
+                        if (mark[m, GROUND] - 1) >> 1 != fuel_n and (two_x != 0.0 or two_y != 0.0):
+                            two_x, two_y = _back(
+                                n, m, np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
+                            )
+                        apart_x, apart_y = back_x + dx - two_x - d2x, back_y + dy - two_y - d2y
+                        fx, fy = 0.5 * (back_x + dx + two_x + d2x), 0.5 * (back_y + dy + two_y + d2y)
                         f2 = fx * fx + fy * fy
                         if 16.0 * (apart_x * apart_x + apart_y * apart_y) < f2:
-                            aside = -0.25 * sqrt(f2) * cell_m * abs(per)
-                            if (fx * d2y - fy * d2x) * per < aside or (fy * d1x - fx * d1y) * per < aside:
+                            aside = -0.25 * sqrt(f2)
+                            if (fx * d2y - fy * d2x) * turn < aside or (fy * dx - fx * dy) * turn < aside:
                                 continue  # it comes from far beside this side
-                            age, gx, gy = _crossing(kx, ky, ixx, ixy, iyy, full, fx, fy)
-                            less_q = gx * d1x + gy * d1y - age + _time(kx, ky, ixx, ixy, iyy, full, fx - d1x, fy - d1y)
-                            less_m = gx * d2x + gy * d2y - age + _time(kx, ky, ixx, ixy, iyy, full, fx - d2x, fy - d2y)
-                    ax, ay = (d2y - d1y) * per, (d1x - d2x) * per
-                    lag = (time_q - less_q - time[m] + less_m) * per
-                    bx, by_ = -d1y * lag, d1x * lag
-                    wax, way = wxx * ax + wxy * ay, wxy * ax + wyy * ay
-                    a2 = ax * wax + ay * way
-                    a1 = bx * wax + by_ * way + cx * ax + cy * ay
-                    a0 = bx * (wxx * bx + wxy * by_) + by_ * (wxy * bx + wyy * by_) + 2.0 * (cx * bx + cy * by_) - 1.0
-                    root = a1 * a1 - a2 * a0
-                    if root < 0.0:
-                        continue
-                    tau = (sqrt(root) - a1) / a2
-                    arrives = time_q - less_q + tau
-                    if arrives >= best:
-                        continue
-                    gx, gy = ax * tau + bx, ay * tau + by_
-                    vx, vy = cx + wxx * gx + wxy * gy, cy + wxy * gx + wyy * gy
-                    if (vx * d2y - vy * d2x) * per < 0.0 or (vy * d1x - vx * d1y) * per < 0.0 or cx * gx + cy * gy > 1.0:
-                        continue
-                    best, best_x, best_y, by = arrives, gx, gy, m
-                    best_bend = min(age * _radius(sxx, sxy, syy, spread, gx, gy), 1e6 * cell_m) if age > 0.0 else 1e6 * cell_m
-                if by < 0:
-                    best, best_x, best_y, best_bend = _straight(
-                        kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q]
-                    )
-                    best += time_q
+                            age, gx, gy = _crossing(kx, ky, jxx, jxy, jyy, fx, fy)
+                            less_q = gx * dx + gy * dy - age + _time(kx, ky, jxx, jxy, jyy, fx - dx, fy - dy)
+                            less_m = gx * d2x + gy * d2y - age + _time(kx, ky, jxx, jxy, jyy, fx - d2x, fy - d2y)
+                        ax, ay = (d2y - dy) * turn, (dx - d2x) * turn
+                        lag = (time_q - less_q - cell[m, TIME] + less_m) * turn
+                        bx, by_ = -dy * lag, dx * lag
+                        wax, way = wxx * ax + wxy * ay, wxy * ax + wyy * ay
+                        a2 = ax * wax + ay * way
+                        a1 = bx * wax + by_ * way + cx * ax + cy * ay
+                        a0 = bx * (wxx * bx + wxy * by_) + by_ * (wxy * bx + wyy * by_) + 2.0 * (cx * bx + cy * by_) - 1.0
+                        root = a1 * a1 - a2 * a0
+                        if root < 0.0:
+                            continue
+                        tau = (sqrt(root) - a1) / a2
+                        arrives = time_q - less_q + tau
+                        if arrives >= best:
+                            continue
+                        gx, gy = ax * tau + bx, ay * tau + by_
+                        vx, vy = cx + wxx * gx + wxy * gy, cy + wxy * gx + wyy * gy
+                        behind = 1.0 - cx * gx - cy * gy
+                        if (vx * d2y - vy * d2x) * turn < 0.0 or (vy * dx - vx * dy) * turn < 0.0 or behind < 0.0:
+                            continue
+                        if age == 0.0:
+                            age = STRAIGHT_CELLS / own[n, FASTEST]
+                        back = age / behind
+                        best, best_x, best_y, best_born, by = arrives, c1 - back * vx, -r1 - back * vy, arrives - age, m
+                    if by < 0:
+                        best, best_x, best_y, best_born = _straight(
+                            kx, ky, jxx, jxy, jyy, dx, dy, back_x, back_y, c1, -r1, time_q
+                        )
                 if k > 0 and best < begin_s[k]:
                     best = begin_s[k]
-                if best >= time[n] - BETTER_BY:
+                if best >= time_n - BETTER_BY:
                     continue
-                if walls or (r1 != r and c1 != c):
+                if not walls:
+                    if j & 1 and row[r, c1] < 0 and row[r1, c] < 0:
+                        continue
+                else:
                     at_s = 0.5 * (time_q + best)
-                    slow = sqrt(best_x * best_x + best_y * best_y)
-                    holds = walls and shape[n, HEAT_OF] / slow <= holds_kw_per_m
+                    if own[n, SINCE] != k + 1:
+                        _know(n, k, mark, own, level, beds, row, height_m, cell_m)
+                    _, gx, gy = _crossing(
+                        own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], c1 - best_x, -r1 - best_y
+                    )
+                    holds = own[n, HEAT_OF] * cell_m / sqrt(gx * gx + gy * gy) <= holds_kw_per_m
                     if not _passes(row, west_s, north_s, holds, r, c, r1, c1, at_s):
                         continue
                     if (
@@ -419,40 +604,68 @@ def grow(  # type: ignore[no-untyped-def]
                             and _open(west_s, north_s, True, r, c, by // cols, by % cols, at_s)
                         )
                     ):
-                        best, best_x, best_y, best_bend = _straight(
-                            kx, ky, ixx, ixy, iyy, full, sxx, sxy, syy, spread, d1x, d1y, back_x, back_y, bend[q]
+                        # straight, and a new front begins: the point that sent the old one may lie behind the line
+                        best, best_x, best_y, best_born = _straight(
+                            own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], dx, dy, 0.0, 0.0, c1, -r1, time_q
                         )
-                        best += time_q
-                        if best >= time[n] - BETTER_BY:
+                        if best >= time_n - BETTER_BY:
                             continue
-                time[n], px[n], py[n], bend[n] = best, best_x, best_y, best_bend
-                key[n] = best + lean[k, 0] * c1 - lean[k, 1] * r1
-                if place[n] < 0:
-                    heap[size] = n
-                    size += 1
-                    _rise(heap, place, key, size - 1)
-                else:
-                    _rise(heap, place, key, place[n])
-    return taken
+                cell[n, TIME], cell[n, BORN], cell[n, FROM_X], cell[n, FROM_Y] = best, best_born, best_x, best_y
+                mark[n, REACHED] = 1
+                key = best + lean_x * c1 - lean_y * r1
+                bucket = min(max(int((key - lowest) * per_wide), now), buckets - 1)
+                old = mark[n, BUCKET] - 1
+                if bucket != old:
+                    if old >= 0:
+                        after, before = mark[n, NEXT], mark[n, LAST]
+                        if before < 0:
+                            first[old] = after
+                        else:
+                            mark[before, NEXT] = after
+                        if after >= 0:
+                            mark[after, LAST] = before
+                    after = first[bucket]
+                    mark[n, NEXT], mark[n, LAST], mark[n, BUCKET] = after, -1, bucket + 1
+                    if after >= 0:
+                        mark[after, LAST] = n
+                    first[bucket] = n
+    return burnt, taken
 
 
 @_inline
-def _know(n, k, beds, fuel, slope_x, slope_y, shape, known):  # type: ignore[no-untyped-def]
-    """The ellipse of a cell in this interval, worked out when it is first asked for."""
-    if known[n] != k:
-        known[n] = k
-        cx, cy, wxx, wxy, wyy, _, heat, _, _, _, _ = ellipse(beds[fuel[n]], slope_x[n], slope_y[n])
-        det = wxx * wyy - wxy * wxy
-        kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
-        full = 1.0 + cx * kx + cy * ky
-        shape[n, CX], shape[n, CY], shape[n, WXX], shape[n, WXY], shape[n, WYY], shape[n, HEAT_OF] = cx, cy, wxx, wxy, wyy, heat
-        shape[n, KX], shape[n, KY], shape[n, IXX], shape[n, IXY], shape[n, IYY] = kx, ky, wyy / det, -wxy / det, wxx / det
-        shape[n, FULL], shape[n, SPREAD] = full, det * full
+def _straight(kx, ky, jxx, jxy, jyy, dx, dy, back_x, back_y, x, y, time_q):  # type: ignore[no-untyped-def]
+    """From q straight to its neighbour at (x, y): it goes on from the point that sent it where that lies behind, else a new front begins."""
+    t = _time(kx, ky, jxx, jxy, jyy, np.float64(dx), np.float64(dy))
+    along = back_x * dx + back_y * dy
+    age = t
+    if along > 0.0 and along * along > 0.98 * (back_x * back_x + back_y * back_y) * (dx * dx + dy * dy):
+        age += t * along / (dx * dx + dy * dy)
+    return time_q + t, x - age / t * dx, y - age / t * dy, time_q + t - age
 
 
-@_plain
-def _front_speed(shape, m, nx, ny):  # type: ignore[no-untyped-def]
-    """How fast a front moves along its normal."""
-    along = shape[m, CX] * nx + shape[m, CY] * ny
-    wx, wy = shape[m, WXX] * nx + shape[m, WXY] * ny, shape[m, WXY] * nx + shape[m, WYY] * ny
-    return along + sqrt(nx * wx + ny * wy + along * along)
+@_inline
+def _foot(j, dx, dy, fx, fy):  # type: ignore[no-untyped-def]
+    """Where the way (fx, fy) to n leaves the square round n, as a share from q towards the other end of a side, and where that lies back from n; a share above 1 is not on q's two sides."""
+    if j & 1:
+        along, aside = fx * dx, fy * dy
+        if along >= aside:
+            return (1.0 - aside / along if aside >= 0.0 else 2.0), dx, 0
+        return (1.0 - along / aside if along >= 0.0 else 2.0), 0, dy
+    along, aside = fx * dx + fy * dy, dx * fy - dy * fx
+    if along <= 0.0:
+        return 2.0, 0, 0
+    if aside >= 0.0:
+        return aside / along, dx - dy, dy + dx
+    return -aside / along, dx + dy, dy - dx
+
+
+@_inline
+def _share(j, dx, dy, mx, my, fx, fy):  # type: ignore[no-untyped-def]
+    """The same share for another way, towards the same other end."""
+    if j & 1:
+        along, aside = (fx * dx, fy * dy) if my == 0 else (fy * dy, fx * dx)
+        share = 1.0 - aside / along
+    else:
+        along = fx * dx + fy * dy
+        share = (fx * (mx - dx) + fy * (my - dy)) / along
+    return min(max(share, 0.0), 1.0)
