@@ -1116,17 +1116,19 @@ class Mock:
             self._write("order", order, target, NAME, do=what.do, role=what.role)
         return 200, {"id": name, "orders": ids}
 
-    def set_limits(self, texts: list[str], reason: str) -> tuple[int, Any]:
+    def set_limits(self, texts: list[str], reason: str, password: str) -> tuple[int, Any]:
+        if password != PASSWORD:
+            return 403, error("Refused", "the password is wrong; nothing was signed")
         if any("frogs" in text for text in texts):
             return 400, error("InputError", "limit frogs <= 0: no figure 'frogs'; there are: cost, people_in_danger")
         name = record_name("hardlimits", f"{texts}{len(self.limits)}")
-        self.limits.insert(0, {"id": name, "time": iso(START), "by": NAME, "limits": texts, "reason": reason})
+        self.limits.insert(0, {"id": name, "time": iso(START), "by": NAME, "limits": texts, "reason": reason, "signed": True})
         self._write("hardlimits", name, "twin", NAME, limits=texts, reason=reason)
         return 200, {"id": name, "comparison": COMPARISON}
 
-    def undo_limits(self) -> tuple[int, Any]:
+    def undo_limits(self, reason: str, password: str) -> tuple[int, Any]:
         before = self.limits[1]["limits"] if len(self.limits) > 1 else []
-        return self.set_limits(before, "undo")
+        return self.set_limits(before, reason, password)
 
     def limits_now(self) -> dict[str, Any]:
         held = self.limits[0]["limits"] if self.limits else []
@@ -1430,8 +1432,8 @@ def make_app(mock: Mock) -> Starlette:
         route("/jobs/{job}/cancel", lambda r, b: mock.cancel_job(r.path_params["job"]), "POST"),
         route("/jobs/{kind}", lambda r, b: mock.start_job(r.path_params["kind"], b), "POST"),
         route("/limits", lambda r, b: mock.limits_now()),
-        route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"]), "POST"),
-        route("/limits/undo", lambda r, b: mock.undo_limits(), "POST"),
+        route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"], b["password"]), "POST"),
+        route("/limits/undo", lambda r, b: mock.undo_limits(b["reason"], b["password"]), "POST"),
         route("/executions", lambda r, b: mock.executions),
         route("/executions/{decision}/levels/{level}", lambda r, b: mock.agree(r.path_params["level"], b), "POST"),
         route("/executions/{decision}/end", lambda r, b: mock.end_plan(b), "POST"),

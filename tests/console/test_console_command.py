@@ -35,14 +35,23 @@ def test_a_commander_sets_a_hard_limit_and_takes_it_back(desk: Desk) -> None:
     desk.see("limit-percent").fill("10")
     desk.see("limit-add").click()
     expect(desk.see("limits-list")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
-    desk.see("limit-reason").fill("nobody is left behind")
     desk.see("limits-set").click()
+    expect(desk.see("sign")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
+    desk.see("sign-reason").fill("nobody is left behind")
+    desk.see("sign-password").fill("not the one")
+    desk.see("sign-it").click()
+    expect(desk.see("sign-refused")).to_contain_text("nothing was signed")
+    expect(desk.see("limits-in-force")).to_contain_text("no limit")
+    desk.see("sign-password").fill(mock.PASSWORD)
+    desk.see("sign-it").click()
     expect(desk.see("limits-in-force")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
-    assert desk.sent("POST", "/limits") == [
-        {"limits": ["people_in_danger@Ferry Quay <= 0, 10%"], "reason": "nobody is left behind"}
-    ]
+    sent = {"limits": ["people_in_danger@Ferry Quay <= 0, 10%"], "reason": "nobody is left behind"}
+    assert desk.sent("POST", "/limits")[-1] == sent | {"password": mock.PASSWORD}
     expect(desk.see("limits-detail")).to_contain_text("nobody is left behind")
     desk.see("limits-undo").click()
+    expect(desk.see("sign-reason")).to_have_value("undo")
+    desk.see("sign-password").fill(mock.PASSWORD)
+    desk.see("sign-it").click()
     expect(desk.see("limits-in-force")).to_contain_text("no limit")
     quiet(desk)
 

@@ -486,11 +486,11 @@ class Centre:
                     self.note(words)
         return tuple(held)
 
-    def set_limits(self, actor: Actor, texts: Sequence[str], *, reason: str = "") -> tuple[str, str]:
-        """Set what no plan may break, in place of what was set before; the present ranking follows without a run.
+    def set_limits(self, actor: Actor, texts: Sequence[str], *, password: str, reason: str = "") -> tuple[str, str]:
+        """Set what no plan may break, in place of what was set before, signed with the actor's own key; the present ranking follows without a run.
 
-        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused, or
-        InputError where a limit could not be told in this place.
+        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused (also
+        where the password is wrong), or InputError where a limit could not be told in this place.
         """
         self.host.gate.permit(actor, "write hardlimits", self.twin.manifest.name)
         if len(texts) > LIMITS_MOST:
@@ -498,26 +498,33 @@ class Centre:
         limits = limits_from(texts, self.world(), self.pack.hazard)
         with self._deciding:
             before = next(reversed(self.board.limits), "")
-            record = HardLimits(
+            unsigned = HardLimits(
                 time=self.host.clock.now(),
                 subject=self.twin.manifest.name,
                 cause=(before,) if before else (),
                 limits=tuple(text.strip() for text in texts),
                 reason=reason,
             )
-            return self._following.limit(actor, record, limits)
+            return self._following.limit(actor, self.users.sign(actor, password, unsigned), limits)
 
-    def undo_limits(self, actor: Actor) -> tuple[str, str]:
-        """Set again what held before the last change; twice brings the change back. Raises Conflict where none was ever set."""
+    def undo_limits(self, actor: Actor, *, password: str, reason: str = "undo") -> tuple[str, str]:
+        """Set again what held before the last change, signed as any other; twice brings the change back. Raises Conflict where none was ever set."""
         if not self.board.limits:
             raise Conflict("limits: none was ever set; there is nothing to undo")
         held = [record.limits for record, _ in self.board.limits.values()]
-        return self.set_limits(actor, held[-2] if len(held) > 1 else (), reason="undo")
+        return self.set_limits(actor, held[-2] if len(held) > 1 else (), password=password, reason=reason)
 
     def limits_state(self) -> dict[str, Any]:
         """The hard limits that hold, who set them when, all that was set before (newest first), and what a limit can be on here."""
         rows = [
-            {"id": i, "time": r.time, "by": by, "limits": r.limits, "reason": r.reason}
+            {
+                "id": i,
+                "time": r.time,
+                "by": by,
+                "limits": r.limits,
+                "reason": r.reason,
+                "signed": r.signature is not msgspec.UNSET,
+            }
             for i, (r, by) in reversed(self.board.limits.items())
         ]
         figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))

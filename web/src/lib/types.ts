@@ -223,7 +223,7 @@ export interface Course {
 
 export interface Limits {
   limits: string[]
-  set: { id: string; time: string; by: string; limits: string[]; reason: string }[]
+  set: { id: string; time: string; by: string; limits: string[]; reason: string; signed: boolean }[]
   figures: string[]
   zones: string[]
 }

@@ -112,18 +112,22 @@ def limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 
 
 async def set_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
-    """Set what no plan may break; the present ranking follows at once."""
+    """Set what no plan may break, signed with the person's own key; the present ranking follows at once."""
     body = await body_of(request)
     texts = body.get("limits")
     if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 300 for text in texts):
         raise InputError(f'limits = {str(texts)[:60]}; wanted a list of texts, such as ["people_in_danger <= 0, 10%"]')
-    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=text_of(body, "reason", needed=False))
+    reason, password = text_of(body, "reason", needed=False), text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=reason, password=password)
     return dict(zip(("id", "comparison"), said, strict=True))
 
 
-def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
-    """Set again what held before the last change."""
-    return dict(zip(("id", "comparison"), centre.undo_limits(actor), strict=True))
+async def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Set again what held before the last change, signed as any other."""
+    body = await body_of(request)
+    reason, password = text_of(body, "reason", needed=False) or "undo", text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.undo_limits, actor, reason=reason, password=password)
+    return dict(zip(("id", "comparison"), said, strict=True))
 
 
 async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
