@@ -40,7 +40,7 @@ from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
 from tocsin.flows.information import frame_times_s
 from tocsin.flows.jobs import Jobs
-from tocsin.flows.library import library_plans, removed, saved
+from tocsin.flows.library import before_the_last_change, library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words
 from tocsin.host import Entry
@@ -264,6 +264,14 @@ class Centre:
         """Take a plan out of the library; what was compared and decided with it stays. Raises Refused, or NotFound."""
         self.host.gate.permit(actor, "write libraryplan", name)
         return self.host.ledger.append(actor, [removed(self.board, name, now=self.host.clock.now())])[0]
+
+    def undo_plan(self, actor: Actor, name: str) -> tuple[str, Plan | None]:
+        """Put back what the library had by a name before its last change, None where that was nothing; twice brings the change back.
+
+        Raises as saving and taking out do, and NotFound where the library never had a plan of that name.
+        """
+        plan = before_the_last_change(self.board, self.ledger, name)
+        return self.remove_plan(actor, name) if plan is None else self.save_plan(actor, plan), plan
 
     def _fit_plans(self, world: World) -> tuple[Plan, ...]:
         """The plans that can be carried out here; one of the library that cannot any more is left out and noted, once."""

@@ -78,6 +78,13 @@ def remove_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str
     return {"id": centre.remove_plan(actor, request.path_params["plan"])}
 
 
+async def undo_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Put back what the library had by a name before its last change; `digest` is empty where that was nothing."""
+    name = request.path_params["plan"]
+    said, plan = await asyncio.to_thread(centre.undo_plan, actor, name)
+    return {"id": said, "plan": name, "digest": "" if plan is None else plan.digest()}
+
+
 def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All comparisons, newest first."""
     return [_comparison(centre, i) for i in reversed(centre.board.comparisons)][:50]
