@@ -888,6 +888,35 @@ CHAIN_TEXT = {
 }
 
 
+VERBS = [
+    {
+        "verb": "move_population",
+        "meaning": "People of a zone go",
+        "unit": "share",
+        "low": 0.0,
+        "high": 1.0,
+        "targets": ["Ferry Quay", "Riverside"],
+        "open": False,
+    },
+    {
+        "verb": "raise_barrier",
+        "meaning": "A line is raised to a crest",
+        "unit": "m",
+        "low": 0.0,
+        "high": None,
+        "targets": ["quay gap"],
+        "open": False,
+    },
+    {
+        "verb": "protect_asset",
+        "meaning": "protect asset",
+        "unit": "",
+        "low": 0.0,
+        "high": None,
+        "targets": ["all"],
+        "open": True,
+    },
+]
 SCENARIO = 'duration = "24h"\nmembers = 20\n\n[series]\n"level@river" = { level = "4.2m" }\n'
 
 
@@ -1173,6 +1202,23 @@ class Mock:
             for k, a in enumerate(body["plan"]["actions"])
             if "frogs" in a["when"]
         ]
+        for k, a in enumerate(body["plan"]["actions"]):
+            d = a["duration"]
+            if not 0 <= d["low_min"] <= d["usual_min"] <= d["high_min"]:
+                message = (
+                    f"duration {d['low_min']}, {d['usual_min']}, {d['high_min']} min; wanted 0 <= low <= usual <= high <= a year"
+                )
+                faults.append({"path": ["actions", k, "duration"], "message": message})
+            faults += [
+                {"path": ["actions", k, "effects"], "message": f"{e['verb']}: amount {e['amount']}; wanted a share"}
+                for e in a["effects"]
+                if e["verb"] == "move_population" and not 0 < e["amount"] <= 1
+            ]
+        faults += [
+            {"path": ["levels", k, "enter"], "message": f"enter = {level['enter']!r}: no fact 'frogs'"}
+            for k, level in enumerate(body["plan"]["levels"])
+            if "frogs" in level["enter"]
+        ]
         return {"ok": not faults, "faults": faults, "toml": f'name = "{body["plan"]["name"]}"\n', "digest": "d" * 64}
 
     def save_plan(self, body: dict[str, Any]) -> tuple[int, Any]:
@@ -1418,7 +1464,9 @@ def make_app(mock: Mock) -> Starlette:
             "/plans/options",
             lambda r, b: {
                 "plan": msgspec.to_builtins(PLANS[0]) | {"resources": {"crews": 6, "buses": 12}},
-                "roles": ["police"],
+                "roles": ["police", "fire"],
+                "agreeing": ["operator", "commander"],
+                "verbs": VERBS,
                 "zones": [name for name, _, _ in zones()],
             },
         ),

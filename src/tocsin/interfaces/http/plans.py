@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from tocsin.decision.check_plan import faults_of_plan
+from tocsin.decision.check_plan import AGREEING, faults_of_plan
+from tocsin.decision.doable import doable
 from tocsin.flows.centre import Centre
 from tocsin.flows.plan_files import PLAN_BYTES_MAX, plan_from_toml, plan_to_toml
 from tocsin.flows.suggest import options_of
@@ -26,12 +27,14 @@ def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]
 
 
 def options(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
-    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and facts that an own action may name."""
+    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and places that an own action may name."""
     world = centre.world()
     plan = options_of(centre.pack, world)
     return {
         "plan": msgspec.to_builtins(plan) | {"digest": plan.digest()},
         "roles": list(ROLES),
+        "agreeing": list(AGREEING),
+        "verbs": doable(world, centre.pack.models[0], centre.pack),
         "zones": world.zones.name,
         "waters": world.waters(),
         "lines": world.lines(),
