@@ -894,6 +894,35 @@ CHAIN_TEXT = {
 }
 
 
+VERBS = [
+    {
+        "verb": "move_population",
+        "meaning": "People of a zone go",
+        "unit": "share",
+        "low": 0.0,
+        "high": 1.0,
+        "targets": ["Ferry Quay", "Riverside"],
+        "open": False,
+    },
+    {
+        "verb": "raise_barrier",
+        "meaning": "A line is raised to a crest",
+        "unit": "m",
+        "low": 0.0,
+        "high": None,
+        "targets": ["quay gap"],
+        "open": False,
+    },
+    {
+        "verb": "protect_asset",
+        "meaning": "protect asset",
+        "unit": "",
+        "low": 0.0,
+        "high": None,
+        "targets": ["all"],
+        "open": True,
+    },
+]
 SCENARIO = 'duration = "24h"\nmembers = 20\n\n[series]\n"level@river" = { level = "4.2m" }\n'
 
 
@@ -1139,17 +1168,19 @@ class Mock:
         }  # fmt: skip
         return 200, one["ruling"]
 
-    def set_limits(self, texts: list[str], reason: str) -> tuple[int, Any]:
+    def set_limits(self, texts: list[str], reason: str, password: str) -> tuple[int, Any]:
+        if password != PASSWORD:
+            return 403, error("Refused", "the password is wrong; nothing was signed")
         if any("frogs" in text for text in texts):
             return 400, error("InputError", "limit frogs <= 0: no figure 'frogs'; there are: cost, people_in_danger")
         name = record_name("hardlimits", f"{texts}{len(self.limits)}")
-        self.limits.insert(0, {"id": name, "time": iso(START), "by": NAME, "limits": texts, "reason": reason})
+        self.limits.insert(0, {"id": name, "time": iso(START), "by": NAME, "limits": texts, "reason": reason, "signed": True})
         self._write("hardlimits", name, "twin", NAME, limits=texts, reason=reason)
         return 200, {"id": name, "comparison": COMPARISON}
 
-    def undo_limits(self) -> tuple[int, Any]:
+    def undo_limits(self, reason: str, password: str) -> tuple[int, Any]:
         before = self.limits[1]["limits"] if len(self.limits) > 1 else []
-        return self.set_limits(before, "undo")
+        return self.set_limits(before, reason, password)
 
     def limits_now(self) -> dict[str, Any]:
         held = self.limits[0]["limits"] if self.limits else []
@@ -1193,6 +1224,23 @@ class Mock:
             {"path": ["actions", k, "when"], "message": f"action {a['name']!r}: no fact 'frogs'; there are: level_m@WATER, hours"}
             for k, a in enumerate(body["plan"]["actions"])
             if "frogs" in a["when"]
+        ]
+        for k, a in enumerate(body["plan"]["actions"]):
+            d = a["duration"]
+            if not 0 <= d["low_min"] <= d["usual_min"] <= d["high_min"]:
+                message = (
+                    f"duration {d['low_min']}, {d['usual_min']}, {d['high_min']} min; wanted 0 <= low <= usual <= high <= a year"
+                )
+                faults.append({"path": ["actions", k, "duration"], "message": message})
+            faults += [
+                {"path": ["actions", k, "effects"], "message": f"{e['verb']}: amount {e['amount']}; wanted a share"}
+                for e in a["effects"]
+                if e["verb"] == "move_population" and not 0 < e["amount"] <= 1
+            ]
+        faults += [
+            {"path": ["levels", k, "enter"], "message": f"enter = {level['enter']!r}: no fact 'frogs'"}
+            for k, level in enumerate(body["plan"]["levels"])
+            if "frogs" in level["enter"]
         ]
         return {"ok": not faults, "faults": faults, "toml": f'name = "{body["plan"]["name"]}"\n', "digest": "d" * 64}
 
@@ -1444,7 +1492,9 @@ def make_app(mock: Mock) -> Starlette:
             "/plans/options",
             lambda r, b: {
                 "plan": msgspec.to_builtins(PLANS[0]) | {"resources": {"crews": 6, "buses": 12}},
-                "roles": ["police"],
+                "roles": ["police", "fire"],
+                "agreeing": ["operator", "commander"],
+                "verbs": VERBS,
                 "zones": [name for name, _, _ in zones()],
             },
         ),
@@ -1461,8 +1511,8 @@ def make_app(mock: Mock) -> Starlette:
         route("/exposure/appeals/{name}/ruling", lambda r, b: mock.rule(r.path_params["name"], b), "POST"),
         Route("/api/v1/exposure/appeals/{name}/ruling", ruling),
         route("/limits", lambda r, b: mock.limits_now()),
-        route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"]), "POST"),
-        route("/limits/undo", lambda r, b: mock.undo_limits(), "POST"),
+        route("/limits", lambda r, b: mock.set_limits(b["limits"], b["reason"], b["password"]), "POST"),
+        route("/limits/undo", lambda r, b: mock.undo_limits(b["reason"], b["password"]), "POST"),
         route("/executions", lambda r, b: mock.executions),
         route("/executions/{decision}/levels/{level}", lambda r, b: mock.agree(r.path_params["level"], b), "POST"),
         route("/executions/{decision}/end", lambda r, b: mock.end_plan(b), "POST"),

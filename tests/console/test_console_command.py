@@ -35,14 +35,23 @@ def test_a_commander_sets_a_hard_limit_and_takes_it_back(desk: Desk) -> None:
     desk.see("limit-percent").fill("10")
     desk.see("limit-add").click()
     expect(desk.see("limits-list")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
-    desk.see("limit-reason").fill("nobody is left behind")
     desk.see("limits-set").click()
+    expect(desk.see("sign")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
+    desk.see("sign-reason").fill("nobody is left behind")
+    desk.see("sign-password").fill("not the one")
+    desk.see("sign-it").click()
+    expect(desk.see("sign-refused")).to_contain_text("nothing was signed")
+    expect(desk.see("limits-in-force")).to_contain_text("no limit")
+    desk.see("sign-password").fill(mock.PASSWORD)
+    desk.see("sign-it").click()
     expect(desk.see("limits-in-force")).to_contain_text("people in danger in Ferry Quay <= 0, 10%")
-    assert desk.sent("POST", "/limits") == [
-        {"limits": ["people_in_danger@Ferry Quay <= 0, 10%"], "reason": "nobody is left behind"}
-    ]
+    sent = {"limits": ["people_in_danger@Ferry Quay <= 0, 10%"], "reason": "nobody is left behind"}
+    assert desk.sent("POST", "/limits")[-1] == sent | {"password": mock.PASSWORD}
     expect(desk.see("limits-detail")).to_contain_text("nobody is left behind")
     desk.see("limits-undo").click()
+    expect(desk.see("sign-reason")).to_have_value("undo")
+    desk.see("sign-password").fill(mock.PASSWORD)
+    desk.see("sign-it").click()
     expect(desk.see("limits-in-force")).to_contain_text("no limit")
     quiet(desk)
 
@@ -181,4 +190,83 @@ def test_a_plan_is_composed_with_its_faults_beside_the_fields_and_saved(desk: De
     assert (sent["name"], [a["name"] for a in sent["actions"]]) == ("our own", ["open_shelters", "evacuate_ferry_quay"])
     assert sent["actions"][1]["when"] == "level_m@river >= 3 m"
     assert sent["actions"][1]["after"] == ["open_shelters"]  # `warn` is not in the plan, so nothing waits for it
+    quiet(desk)
+
+
+def test_an_own_action_gets_its_duration_needs_effects_and_level_in_forms_checked_as_one_writes(desk: Desk) -> None:
+    desk.sign_in("#/compose")
+    desk.see("compose-name").fill("our own")
+    desk.see("compose-own").click()
+    desk.see("compose-more").locator("summary").click()
+    desk.see("compose-action-name").fill("clear the quay")
+    desk.see("compose-do").fill("Walk the quay and send people up")
+    desk.see("compose-role").select_option("fire")
+    desk.see("compose-low").fill("90")
+    expect(desk.see("compose-action")).to_contain_text("wanted 0 <= low <= usual <= high")
+    expect(desk.see("compose-low")).to_have_attribute("aria-invalid", "true")
+    expect(desk.see("compose-save")).to_be_disabled()
+    desk.see("compose-low").fill("10")
+    expect(desk.see("compose-checked")).to_contain_text("can be carried out")
+    desk.see("compose-need-what").select_option("buses")
+    desk.see("compose-add-need").click()
+    desk.see("compose-need-count").fill("3")
+    desk.see("compose-add-effect").click()
+    desk.see("compose-target").select_option("Riverside")
+    desk.see("compose-amount").fill("7")
+    expect(desk.see("compose-action")).to_contain_text("wanted a share")
+    desk.see("compose-amount").fill("0.4")
+    desk.see("compose-add-effect").click()
+    desk.see("compose-verb").nth(1).select_option("protect_asset")
+    desk.see("compose-target").nth(1).fill("substations:north")
+    desk.see("compose-add-level").click()
+    desk.see("compose-enter").fill("frogs > 3")
+    expect(desk.see("compose-plan-level")).to_contain_text("no fact 'frogs'")
+    desk.see("compose-enter").fill("level_m@river >= 3 m")
+    desk.see("compose-level").select_option("I")
+    desk.see("compose-level-name").fill("high water")
+    desk.see("compose-level-name").blur()
+    desk.see("compose-new-resource").fill("boats")
+    desk.page.get_by_role("button", name="+ resource").click()
+    expect(desk.see("compose-save")).to_be_enabled()
+    desk.see("compose-save").click()
+    expect(desk.see("compose-saved")).to_contain_text("Our own")
+    (sent,) = [body["plan"] for body in desk.sent("POST", "/plans")]
+    (action,) = sent["actions"]
+    assert (action["name"], action["role"], action["level"], action["needs"]) == (
+        "clear the quay",
+        "fire",
+        "high water",
+        {"buses": 3},
+    )
+    assert action["duration"] == {"low_min": 10, "usual_min": 30, "high_min": 60, "shape": "triangle", "source": ""}
+    assert [(e["verb"], e["target"], e["amount"]) for e in action["effects"]] == [
+        ("move_population", "Riverside", 0.4),
+        ("protect_asset", "substations:north", 1),
+    ]
+    assert [(level["name"], level["enter"]) for level in sent["levels"]] == [("high water", "level_m@river >= 3 m")]
+    assert sent["resources"]["boats"] == 1
+    quiet(desk)
+
+
+def test_what_was_composed_is_undone_and_done_again_step_by_step(desk: Desk) -> None:
+    desk.sign_in("#/compose")
+    expect(desk.see("compose-undo")).to_be_disabled()
+    desk.see("compose-name").fill("our own")
+    desk.page.get_by_role("button", name="Add: evacuate_ferry_quay").click()
+    expect(desk.see("compose-checked")).to_contain_text("can be carried out")
+    desk.see("compose-more").locator("summary").click()
+    usual = desk.see("compose-usual").input_value()
+    desk.see("compose-usual").fill(str(float(usual) + 1))
+    desk.page.wait_for_timeout(600)
+    desk.page.get_by_role("button", name="Take out: evacuate_ferry_quay").click()
+    expect(desk.see("compose-action")).to_have_count(0)
+    desk.see("compose-undo").click()
+    expect(desk.see("compose-action")).to_have_count(1)
+    if not desk.see("compose-usual").is_visible():
+        desk.see("compose-more").locator("summary").click()
+    expect(desk.see("compose-usual")).to_have_value(f"{float(usual) + 1:g}")
+    desk.see("compose-undo").click()
+    expect(desk.see("compose-usual")).to_have_value(usual)
+    desk.see("compose-redo").click()
+    expect(desk.see("compose-usual")).to_have_value(f"{float(usual) + 1:g}")
     quiet(desk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from test_following import GAUGES, MODEL, PLATFORM, START, Drill, compared, deepest, foreseen, truth_of  # noqa: F401
@@ -15,15 +16,18 @@ from tocsin.decision.limits import limit_of
 from tocsin.flows import at_rest
 from tocsin.flows.following import assessed, resumed
 from tocsin.security.actor import Actor
+from tocsin.security.keys import SigningKey
 from tocsin.testing.memory import OneByOne
 from tocsin.vocabulary import Comparison, HardLimits, InputError, NotFound
 
+KEY = SigningKey.new()
 COMMANDER = Actor("ada", frozenset({"commander"}))
 LIMIT = "people_moved <= 0, 0%"
 
 
 def limits(*texts: str) -> HardLimits:
-    return HardLimits(time=START, subject="tiny", limits=texts)
+    blank = HardLimits(time=START, subject="tiny", limits=texts, signer="ada", public_key=KEY.public_key)
+    return msgspec.structs.replace(blank, signature=KEY.sign(blank.signing_bytes()))
 
 
 def test_a_limit_that_is_set_ranks_the_present_plans_anew_without_a_run(compared: Compared) -> None:  # noqa: F811

@@ -601,25 +601,29 @@ def test_hard_limits_are_set_in_a_served_platform_hold_for_its_ranking_and_for_t
     add_ada(data, "--purpose", "exercise")
     served = serve(data, "--purpose", "exercise").is_up()
     served.sign_in()
+    mine = {"password": COMMANDER}
     assert served.get("/limits")["limits"] == []
     assert "Shore" in served.get("/limits")["zones"]
-    assert served.ask("/limits/undo", {})[0] == 409
+    assert served.ask("/limits/undo", mine)[0] == 409
     drop(data, "river_level", [("quay", timedelta(minutes=1), 2.2)])
     (first,) = served.wait_until("/comparisons", len)
     runs = len(served.get("/forecasts"))
     assert all(not score["limits"] for score in first["scores"])
 
     # what is wrong with a limit is said, and nothing is written
-    status, told = served.ask("/limits", {"limits": ["frogs <= 0"]})
+    status, told = served.ask("/limits", mine | {"limits": ["frogs <= 0"]})
     assert (status, "no figure 'frogs'" in told["error"]["message"]) == (400, True)
-    assert served.ask("/limits", {"limits": "none"})[0] == 400
+    assert served.ask("/limits", mine | {"limits": "none"})[0] == 400
     assert served.get("/limits")["set"] == []
 
     # set: the ranking on the table follows at once, without a run of the hazard
     harmed = max(score["harm"]["mean"] for score in first["scores"])
     assert harmed > 0
     words = "people_in_danger <= 0, 1%"
-    status, told = served.ask("/limits", {"limits": [words], "reason": "nobody is left behind"})
+    asked = {"limits": [words], "reason": "nobody is left behind"}
+    assert [served.ask("/limits", asked | wrong)[0] for wrong in ({}, {"password": "wrong horse battery"})] == [400, 403]
+    assert served.get("/limits")["set"] == []
+    status, told = served.ask("/limits", asked | mine)
     assert status == 200, told
     limited = served.get("/comparisons")[0]
     assert (limited["id"], limited["forecast"]) == (told["comparison"], first["forecast"])
@@ -627,12 +631,12 @@ def test_hard_limits_are_set_in_a_served_platform_hold_for_its_ranking_and_for_t
     assert len(served.get("/forecasts")) == runs
     assert told["id"] in limited["cause"]
     (now,) = served.get("/limits")["set"]
-    assert (now["by"], now["limits"], now["reason"]) == (ADA, [words], "nobody is left behind")
+    assert (now["by"], now["limits"], now["reason"], now["signed"]) == (ADA, [words], "nobody is left behind", True)
 
     # undone, and set again by undoing that
-    assert served.ask("/limits/undo", {})[0] == 200
+    assert served.ask("/limits/undo", mine)[0] == 200
     assert all(not score["limits"] for score in served.get("/comparisons")[0]["scores"])
-    assert served.ask("/limits/undo", {})[0] == 200
+    assert served.ask("/limits/undo", mine)[0] == 200
     assert served.get("/limits")["limits"] == [words]
     kept = served.get("/comparisons")
     assert served.stop() == 0

@@ -17,8 +17,8 @@ from tocsin.security import RoleGate, SigningKey, TreeHead
 from tocsin.security.merkle import Frontier, leaf_hash
 from tocsin.security.passwords import Cost, Passwords
 from tocsin.security.proof import line_of
-from tocsin.testing.ledger_promises import NOON, SYSTEM, decision, note, warned
-from tocsin.vocabulary import InputError, encode_record, record_id
+from tocsin.testing.ledger_promises import NOON, SYSTEM, decision, hard_limits, note, warned
+from tocsin.vocabulary import HardLimits, InputError, encode_record, record_id
 
 PASSWORD = "correct horse battery"
 ENTRIES = 14  # a note about the user, a decision, a warning with its evidence, ten notes
@@ -239,4 +239,54 @@ def test_a_torn_file_is_said_to_be_damaged(copy: Path, damage: Callable[[bytes],
     path = copy / "tocsin.db"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="damaged"):
+        verify(copy)
+
+
+UNSIGNED = HardLimits(time=NOON, subject="place", limits=("cost < 5",))
+
+
+def signed_limits(folder: Path, *texts: str, minutes: int = 1) -> HardLimits:
+    """Hard limits that ada set, in the ledger."""
+    clock, gate = VirtualClock(NOON), RoleGate()
+    ledger = open_ledger(folder, clock=clock, gate=gate)
+    users = open_users(ledger.store, clock=clock, gate=gate, ledger=ledger)
+    ada = users.sign_in("ada", PASSWORD)
+    record = users.sign(ada, PASSWORD, hard_limits(SigningKey.new(), *texts, minutes=minutes))
+    ledger.append(ada, [record])
+    ledger.close()
+    return record
+
+
+def put(folder: Path, record: HardLimits, number: int) -> None:
+    """Write a record past the gate, over entry `number` or behind the last, and sign the tree anew with the platform's own key."""
+    row = (number, record_id(record), "ada", "2026-05-03T12:00:00Z", encode_record(record))
+    change(folder, ("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", row))
+    rebuild(folder, node_key(folder))
+
+
+def test_hard_limits_of_before_they_were_signed_stay_readable_and_signed_ones_may_follow(copy: Path) -> None:
+    put(copy, UNSIGNED, ENTRIES + 1)
+    assert verify(copy) == ENTRIES + 1
+    signed_limits(copy, "people_in_danger <= 0")
+    assert verify(copy) == ENTRIES + 2
+
+
+def test_hard_limits_that_were_changed_after_they_were_signed_are_found_by_who_has_the_platforms_key_too(copy: Path) -> None:
+    record = signed_limits(copy, "people_in_danger <= 0")
+    assert verify(copy) == ENTRIES + 1
+    put(copy, msgspec.structs.replace(record, limits=()), ENTRIES + 1)
+    with pytest.raises(InputError, match="signature of 'ada' does not hold: the hardlimits is not what was signed"):
+        verify(copy)
+
+
+def test_hard_limits_signed_with_a_key_that_is_nobodys_are_found(copy: Path) -> None:
+    put(copy, hard_limits(SigningKey.new(), "cost < 5"), ENTRIES + 1)
+    with pytest.raises(InputError, match="a key that never was 'ada'"):
+        verify(copy)
+
+
+def test_once_hard_limits_are_signed_none_may_follow_without(copy: Path) -> None:
+    signed_limits(copy, "people_in_danger <= 0")
+    put(copy, UNSIGNED, ENTRIES + 2)
+    with pytest.raises(InputError, match="bears no signature, though hard limits before it do"):
         verify(copy)

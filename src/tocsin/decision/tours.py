@@ -6,18 +6,23 @@ detour, so that what cannot be served is left out and told, the lightest first, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.decision.savings import depots_of, merged
 from tocsin.vocabulary import InputError
 
 Floats = NDArray[np.float64]
 STOPS_MOST = 5_000
 DAY_S = 86_400.0
+SHORT_S, SHORT_NEIGHBOURS, SHORT_HISTORY = 20.0, 20, 50  # chosen by measurement: docs/benchmarks.md
+STEPS_A_SECOND = 400  # of 500 stops on a core that others share: by which a number of steps counts as short
+INFEASIBLE = float(2**62)  # PyVRP's cost of what is not feasible is the largest 64-bit whole number
 SECONDS_MOST, ITERATIONS_MOST = 3_600.0, 10_000_000
 
 
@@ -71,14 +76,16 @@ def plan_tours(
     iterations: int | None = None,
     seed: int = 0,
     before: Tours | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Tours:
     """The tours that serve most and travel least, found within `seconds`; or within so many `iterations`, which a seed repeats exactly.
+
+    `clock` counts the seconds; `time.process_time` counts those that the processor gives, where other programs keep it busy.
 
     `time_s` is (place, place), +inf where no way leads. `before` are tours to go on from: their order is where the search begins. Raises
     InputError for nonsense.
     """
     import pyvrp
-    from pyvrp.stop import MaxIterations, MaxRuntime
 
     _check(vehicles, stops, time_s, seconds, iterations)
     reached = np.array(
@@ -138,19 +145,52 @@ def plan_tours(
     )
     required = optional.replace(clients=[_must_be_served(client) for client in clients])
 
-    def search(data: pyvrp.ProblemData, part: float, first: pyvrp.Solution | None) -> pyvrp.Result:
-        stop = MaxRuntime(part * seconds) if iterations is None else MaxIterations(max(1, round(part * iterations)))
-        return pyvrp.solve(data, stop, seed=seed, collect_stats=False, display=False, initial_solution=first)
+    params = search_params(seconds if iterations is None else iterations / STEPS_A_SECOND)
+
+    def search(data: pyvrp.ProblemData, stop: Any, first: pyvrp.Solution | None) -> pyvrp.Result:
+        return pyvrp.solve(data, stop, seed=seed, collect_stats=False, display=False, params=params, initial_solution=first)
 
     # to look for tours that serve all is quicker than to weigh each stop; only where there seem to be none are stops left out
-    begin = None if before is None else _as_solution(required, vehicles, mine, before)
-    found = search(required, 1 / 3, begin)
-    steps = int(found.num_iterations)
+    begin = _from_savings(required, vehicles, mine, time_s) if before is None else _as_solution(required, vehicles, mine, before)
+    found = search(required, _Until(seconds, iterations, clock), begin)
     if found.is_feasible():
-        found = search(required, 2 / 3, found.best)
-    else:
-        found = search(optional, 2 / 3, None if before is None else _as_solution(optional, vehicles, mine, before))
-    return _told(found, vehicles, mine, left_out, steps)
+        return _told(found, vehicles, mine, left_out, 0)
+    steps, rest = int(found.num_iterations), None if iterations is None else round(2 / 3 * iterations)
+    begin = None if before is None else _as_solution(optional, vehicles, mine, before)
+    return _told(search(optional, _Until(2 / 3 * seconds, rest, clock), begin), vehicles, mine, left_out, steps)
+
+
+class _Until:
+    """When a search ends: after so long, or so many steps; after a third of it where nothing feasible was found by then."""
+
+    def __init__(self, seconds: float, iterations: int | None, clock: Callable[[], float]) -> None:
+        self._seconds, self._iterations, self._clock = seconds, iterations, clock
+        self._began_s, self._steps = clock(), 0
+
+    def __call__(self, best_cost: float) -> bool:
+        if self._iterations is None:
+            done = (self._clock() - self._began_s) / self._seconds
+        else:
+            done = self._steps / max(1, self._iterations)
+        self._steps += 1
+        return done >= 1.0 or (done >= 1.0 / 3.0 and best_cost >= INFEASIBLE)
+
+
+def search_params(seconds: float) -> Any:
+    """PyVRP's parameters for a search of so long: for a short one fewer neighbours and a shorter memory, so that it settles in time.
+
+    After 5 s of processor time on 500 stops, 20 neighbours and a memory of 50 steps left tours 4 to 5 % shorter than PyVRP's own 50 and 300
+    (one seed; three in docs/benchmarks.md); where there is time, its own explore more.
+    """
+    from pyvrp import IteratedLocalSearchParams, SolveParams
+    from pyvrp.search import NeighbourhoodParams
+
+    if seconds > SHORT_S:
+        return SolveParams()
+    return SolveParams(
+        ils=IteratedLocalSearchParams(history_length=SHORT_HISTORY),
+        neighbourhood=NeighbourhoodParams(num_neighbours=SHORT_NEIGHBOURS),
+    )
 
 
 def _must_be_served(client: Any) -> Any:
@@ -184,6 +224,35 @@ def _told(found: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], left_o
     missed = [(s.name, "not within its hours and the vehicles' shifts and loads") for k, s in enumerate(stops) if k not in seen]
     tours.sort(key=lambda tour: (tour.vehicle, tour.stops))
     return Tours(tuple(tours), tuple(left_out + missed), float(sum(t.travel_s for t in tours)), steps + int(found.num_iterations))
+
+
+def _from_savings(data: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], time_s: Floats) -> Any:
+    """Tours by savings, as the search begins with them; stops of more tours than there are vehicles wait to be put in."""
+    import pyvrp
+
+    at = np.array([s.at for s in stops])
+    home = np.array([v.at for v in vehicles])
+    amount = np.array([s.amount for s in stops], np.int64)
+    service_s = np.array([s.service_s for s in stops])
+    there_and_back_s = time_s[np.ix_(home, at)] + time_s[np.ix_(at, home)].T
+    sort_of = depots_of(there_and_back_s, amount, np.array([v.count * v.carries for v in vehicles], np.int64))
+    routes = []
+    for k, vehicle in enumerate(vehicles):
+        mine = np.flatnonzero(sort_of == k)
+        if not mine.size:
+            continue
+        tours = merged(
+            time_s[np.ix_(at[mine], at[mine])],
+            time_s[vehicle.at, at[mine]],
+            time_s[at[mine], vehicle.at],
+            amount[mine],
+            service_s[mine],
+            carries=vehicle.carries,
+            shift_s=vehicle.shift_s,
+        )
+        fullest = sorted(tours, key=lambda tour: (-amount[mine[tour]].sum(), -len(tour)))[: vehicle.count]
+        routes += [pyvrp.Route(data, [int(mine[stop]) for stop in tour], k) for tour in fullest]
+    return pyvrp.Solution(data, routes)
 
 
 def _as_solution(data: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], before: Tours) -> Any:

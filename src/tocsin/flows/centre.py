@@ -40,7 +40,7 @@ from tocsin.flows.facts_now import FactsNow
 from tocsin.flows.following import Followed, Following, assessed, resumed
 from tocsin.flows.information import frame_times_s
 from tocsin.flows.jobs import Jobs
-from tocsin.flows.library import library_plans, removed, saved
+from tocsin.flows.library import before_the_last_change, library_plans, removed, saved
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words, ways_words
 from tocsin.host import Entry
@@ -265,6 +265,14 @@ class Centre:
         self.host.gate.permit(actor, "write libraryplan", name)
         return self.host.ledger.append(actor, [removed(self.board, name, now=self.host.clock.now())])[0]
 
+    def undo_plan(self, actor: Actor, name: str) -> tuple[str, Plan | None]:
+        """Put back what the library had by a name before its last change, None where that was nothing; twice brings the change back.
+
+        Raises as saving and taking out do, and NotFound where the library never had a plan of that name.
+        """
+        plan = before_the_last_change(self.board, self.ledger, name)
+        return self.remove_plan(actor, name) if plan is None else self.save_plan(actor, plan), plan
+
     def _fit_plans(self, world: World) -> tuple[Plan, ...]:
         """The plans that can be carried out here; one of the library that cannot any more is left out and noted, once."""
         fit = []
@@ -486,11 +494,11 @@ class Centre:
                     self.note(words)
         return tuple(held)
 
-    def set_limits(self, actor: Actor, texts: Sequence[str], *, reason: str = "") -> tuple[str, str]:
-        """Set what no plan may break, in place of what was set before; the present ranking follows without a run.
+    def set_limits(self, actor: Actor, texts: Sequence[str], *, password: str, reason: str = "") -> tuple[str, str]:
+        """Set what no plan may break, in place of what was set before, signed with the actor's own key; the present ranking follows without a run.
 
-        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused, or
-        InputError where a limit could not be told in this place.
+        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused (also
+        where the password is wrong), or InputError where a limit could not be told in this place.
         """
         self.host.gate.permit(actor, "write hardlimits", self.twin.manifest.name)
         if len(texts) > LIMITS_MOST:
@@ -498,26 +506,33 @@ class Centre:
         limits = limits_from(texts, self.world(), self.pack.hazard)
         with self._deciding:
             before = next(reversed(self.board.limits), "")
-            record = HardLimits(
+            unsigned = HardLimits(
                 time=self.host.clock.now(),
                 subject=self.twin.manifest.name,
                 cause=(before,) if before else (),
                 limits=tuple(text.strip() for text in texts),
                 reason=reason,
             )
-            return self._following.limit(actor, record, limits)
+            return self._following.limit(actor, self.users.sign(actor, password, unsigned), limits)
 
-    def undo_limits(self, actor: Actor) -> tuple[str, str]:
-        """Set again what held before the last change; twice brings the change back. Raises Conflict where none was ever set."""
+    def undo_limits(self, actor: Actor, *, password: str, reason: str = "undo") -> tuple[str, str]:
+        """Set again what held before the last change, signed as any other; twice brings the change back. Raises Conflict where none was ever set."""
         if not self.board.limits:
             raise Conflict("limits: none was ever set; there is nothing to undo")
         held = [record.limits for record, _ in self.board.limits.values()]
-        return self.set_limits(actor, held[-2] if len(held) > 1 else (), reason="undo")
+        return self.set_limits(actor, held[-2] if len(held) > 1 else (), password=password, reason=reason)
 
     def limits_state(self) -> dict[str, Any]:
         """The hard limits that hold, who set them when, all that was set before (newest first), and what a limit can be on here."""
         rows = [
-            {"id": i, "time": r.time, "by": by, "limits": r.limits, "reason": r.reason}
+            {
+                "id": i,
+                "time": r.time,
+                "by": by,
+                "limits": r.limits,
+                "reason": r.reason,
+                "signed": r.signature is not msgspec.UNSET,
+            }
             for i, (r, by) in reversed(self.board.limits.items())
         ]
         figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))

@@ -8,8 +8,9 @@ from datetime import datetime
 import msgspec
 
 from tocsin.flows.board import Board
+from tocsin.host import Ledger
 from tocsin.pack import Plan
-from tocsin.vocabulary import Conflict, LibraryPlan, NotFound
+from tocsin.vocabulary import Conflict, InputError, LibraryPlan, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def library_plans(board: Board) -> tuple[Plan, ...]:
         if record.removed:
             continue
         try:
-            found.append(msgspec.json.decode(record.document, type=Plan))
+            found.append(_plan_of(record))
         except msgspec.MsgspecError as fault:
             log.warning("library_plan_not_read", extra={"plan": record.plan, "reason": str(fault)})
     return tuple(found)
@@ -54,3 +55,25 @@ def removed(board: Board, name: str, *, now: datetime) -> LibraryPlan:
         held = [n for n, (_, record, _) in board.library.items() if not record.removed]
         raise NotFound(f"library: no plan {name!r}; there are: {', '.join(held) or 'none'}")
     return LibraryPlan(time=now, subject=name, cause=(before[0],), plan=name, plan_digest=before[1].plan_digest, removed=True)
+
+
+def before_the_last_change(board: Board, ledger: Ledger, name: str) -> Plan | None:
+    """What the library had by a name before somebody last saved it or took it out; None where it had nothing.
+
+    Raises NotFound where nobody ever did, and InputError where this version cannot read what was there.
+    """
+    last = board.library.get(name)
+    if last is None:
+        raise NotFound(f"library: never had a plan {name!r}; it had: {', '.join(board.library) or 'none'}")
+    earlier = [ledger.find(cause).record for cause in last[1].cause]
+    record = next((one for one in earlier if isinstance(one, LibraryPlan)), None)
+    if record is None or record.removed:
+        return None
+    try:
+        return _plan_of(record)
+    except msgspec.MsgspecError as fault:
+        raise InputError(f"library: {name!r} of {record.time:%Y-%m-%d %H:%M} cannot be read by this version: {fault}") from fault
+
+
+def _plan_of(record: LibraryPlan) -> Plan:
+    return msgspec.json.decode(record.document, type=Plan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 from tocsin.edge import Collector
@@ -13,11 +12,11 @@ from tocsin.edge.collectors.files import Files
 from tocsin.edge.settings import Sensing, read_sensing
 from tocsin.host import WallClock
 from tocsin.interfaces.compacting import compact_on_a_timer
-from tocsin.interfaces.serving import Duty, address_of, copying, free_port, gauge_rules, open_platform, serve_until
+from tocsin.interfaces.serving import Duty, address_of, copying, free_port, gauge_rules, open_platform, outlook_of, serve_until
 from tocsin.interfaces.show import Show
-from tocsin.pack import Pack, Scenario, find_pack
+from tocsin.pack import Pack, find_pack
 from tocsin.platform.twin import Twin, open_twin
-from tocsin.vocabulary import InputError, World
+from tocsin.vocabulary import InputError
 
 INBOX = "inbox"
 INBOX_EVERY_S, INBOX_SETTLED_S = 2.0, 2.0  # how often it is looked at, and how long a file must not have grown
@@ -65,13 +64,6 @@ def serve(
         )
     listener, show = free_port(host, port), Show(as_json=as_json)
 
-    def scenario(world: World, _now: datetime) -> Scenario:
-        if pack.outlook is None:
-            raise InputError(
-                f"forecast: the pack {pack.hazard} does not say what comes from its sensors; give a scenario yourself"
-            )
-        return pack.outlook(world, twin.gauges, tuple(platform.centre.board.bulletins.values()))
-
     with closing(listener):
         platform = open_platform(
             data,
@@ -79,7 +71,7 @@ def serve(
             pack=pack,
             clock=WallClock(),
             purpose=purpose,
-            scenarios=scenario,
+            scenarios=outlook_of(pack, twin, lambda: platform.centre.board.bulletins.values()),
             collectors=collectors,
             sensing=sensing,
             sender=f"tocsin@{host}",

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +39,7 @@ from tocsin.platform.twin import Twin
 from tocsin.platform.uplink import open_receiver
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
-from tocsin.vocabulary import InputError, Level, Quantity, TocsinError, Unavailable, Warning
+from tocsin.vocabulary import Bulletin, InputError, Level, Quantity, TocsinError, Unavailable, Warning, World
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,19 @@ def gauge_rules(twin: Twin, quantities: Sequence[Quantity]) -> tuple[Rule, ...]:
                 )
             )
     return tuple(rules)
+
+
+def outlook_of(pack: Pack, twin: Twin, told: Callable[[], Iterable[Bulletin]]) -> Scenarios:
+    """The scenario of the moment, as the pack reads it off the sensors and what agencies told; it raises InputError where the pack does not say."""
+
+    def scenario(world: World, _now: datetime) -> Scenario:
+        if pack.outlook is None:
+            raise InputError(
+                f"forecast: the pack {pack.hazard} does not say what comes from its sensors; give a scenario yourself"
+            )
+        return pack.outlook(world, twin.gauges, tuple(told()))
+
+    return scenario
 
 
 def open_platform(

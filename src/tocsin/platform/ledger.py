@@ -29,6 +29,7 @@ from tocsin.security.proof import (
     GrowthProof,
     TreeHead,
     check_signed,
+    check_writable,
     entry_proof,
     growth_proof,
     is_batch,
@@ -38,7 +39,7 @@ from tocsin.security.proof import (
     signed_of,
 )
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused
-from tocsin.vocabulary.records import AnyRecord, Evidence, Note, Record, decode_record, encode_record
+from tocsin.vocabulary.records import AnyRecord, Evidence, HardLimits, Note, Record, decode_record, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -216,8 +217,7 @@ class SqliteLedger:
                 f"ledger: {type(record).__name__} is no kind of record; wanted one of {', '.join(k.__name__ for k in _KINDS)}"
             )
         self.gate.permit(actor, f"write {type(record).__name__.lower()}", record.subject)
-        if (signed := signed_of(record)) is not None:
-            check_signed(signed, actor.name, where=f"ledger: {type(record).__name__.lower()} about {record.subject}")
+        check_writable(record, actor.name, where=f"ledger: {type(record).__name__.lower()} about {record.subject}")
         row = encode_record(record)
         if len(row) > RECORD_BYTES_MAX:
             raise InputError(
@@ -531,4 +531,14 @@ def _checked_line(db: sqlite3.Connection, row: tuple[int, str, str, str, bytes],
         check_signed(signed, actor, where=where)
         if not _is_key_of(db, str(signed.public_key), str(signed.signer)):
             raise InputError(f"{where}: is signed by a key that never was {signed.signer!r}'s")
+    elif isinstance(record, HardLimits) and _limits_were_signed(db, number):
+        raise InputError(
+            f"{where}: bears no signature, though hard limits before it do: somebody took it off, or wrote it past the gate"
+        )
     return leaf_hash(line)
+
+
+def _limits_were_signed(db: sqlite3.Connection, number: int) -> bool:
+    """True if hard limits before this entry are signed; from then on all are."""
+    rows = db.execute("SELECT record FROM entry WHERE number < ? AND id LIKE 'hardlimits-%'", (number,))
+    return any(signed_of(decode_record(raw)) is not None for (raw,) in rows)

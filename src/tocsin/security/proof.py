@@ -18,7 +18,7 @@ from msgspec import UNSET
 from tocsin.security.keys import fingerprint, signature_holds
 from tocsin.security.merkle import HASH_BYTES, consistency_holds, inclusion_holds, leaf_hash
 from tocsin.vocabulary.errors import InputError
-from tocsin.vocabulary.records import AnyRecord, Decision, PlanEvent, decode_record
+from tocsin.vocabulary.records import AnyRecord, Decision, HardLimits, PlanEvent, Record, decode_record
 
 ENTRY_FORMAT = "tocsin-entry-proof/1"
 GROWTH_FORMAT = "tocsin-growth-proof/1"
@@ -74,6 +74,7 @@ class GrowthProof(msgspec.Struct, frozen=True):
 
 
 P = TypeVar("P", EntryProof, GrowthProof)
+Signed = Decision | PlanEvent | HardLimits
 
 
 class CheckedEntry(msgspec.Struct, frozen=True):
@@ -205,14 +206,25 @@ def check_growth(document: bytes | str | GrowthProof, *, key: str | None = None)
     )
 
 
-def signed_of(record: AnyRecord) -> Decision | PlanEvent | None:
-    """The record, where it has to be signed: each decision, and what a person said of a plan that is carried out."""
-    if isinstance(record, Decision) or (isinstance(record, PlanEvent) and record.signature is not UNSET):
+def signed_of(record: AnyRecord) -> Signed | None:
+    """The record, where it bears a person's signature: each decision, what a person said of a plan that is carried out, hard limits.
+
+    Hard limits of before they were signed bear none, and are read as they are.
+    """
+    if isinstance(record, Decision) or (isinstance(record, PlanEvent | HardLimits) and record.signature is not UNSET):
         return record
     return None
 
 
-def check_signed(record: Decision | PlanEvent, actor: str, *, where: str) -> None:
+def check_writable(record: Record, actor: str, *, where: str) -> None:
+    """Return if a new record bears the signature that its kind needs, and that holds; else raise InputError."""
+    if isinstance(record, HardLimits) and record.signature is UNSET:
+        raise InputError(f"{where}: is not signed; wanted the signature of {actor}, made with the key that the password opens")
+    if isinstance(record, Decision | PlanEvent | HardLimits) and (signed := signed_of(record)) is not None:
+        check_signed(signed, actor, where=where)
+
+
+def check_signed(record: Signed, actor: str, *, where: str) -> None:
     """Return if the record is signed by the key that it names, in the name of who wrote it; else raise InputError."""
     what = type(record).__name__.lower()
     if record.signer != actor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tocsin.host import Ledger
@@ -12,7 +13,7 @@ from tocsin.security.actor import Actor
 from tocsin.security.keys import SigningKey
 from tocsin.vocabulary.errors import InputError, NotFound, Refused
 from tocsin.vocabulary.level import Level
-from tocsin.vocabulary.records import Decision, Evidence, Note, Record, Warning, record_id
+from tocsin.vocabulary.records import Decision, Evidence, HardLimits, Note, Record, Warning, record_id
 
 NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
 SYSTEM = Actor("platform", frozenset({"system"}))
@@ -59,6 +60,14 @@ def decision(key: SigningKey, signer: str = "ada", plan: str = "evacuate", minut
     return Decision(
         **{name: getattr(blank, name) for name in blank.__struct_fields__} | {"signature": key.sign(blank.signing_bytes())}
     )
+
+
+def hard_limits(key: SigningKey, *texts: str, signer: str = "ada", minutes: int = 0) -> HardLimits:
+    """Hard limits that `key` signed."""
+    blank = HardLimits(
+        time=NOON + timedelta(minutes=minutes), subject="place", limits=texts, signer=signer, public_key=key.public_key
+    )
+    return msgspec.structs.replace(blank, signature=key.sign(blank.signing_bytes()))
 
 
 class _Unknown(Record, frozen=True, kw_only=True, tag=str.lower):
@@ -140,6 +149,14 @@ class LedgerPromises:
         forged = Decision(**{name: getattr(signed, name) for name in signed.__struct_fields__} | {"plan": "wait"})
         with pytest.raises(InputError, match="signature of 'ada' does not hold"):
             ledger.append(COMMANDER, [forged])
+        assert ledger.size() == 0
+
+    def test_hard_limits_without_their_signature_are_not_written(self, ledger: Ledger) -> None:
+        signed = hard_limits(SigningKey.new(), "people_in_danger <= 0")
+        with pytest.raises(InputError, match="signature of 'ada' does not hold"):
+            ledger.append(COMMANDER, [msgspec.structs.replace(signed, limits=())])
+        with pytest.raises(InputError, match="is not signed; wanted the signature of ada"):
+            ledger.append(COMMANDER, [HardLimits(time=NOON, subject="place", limits=())])
         assert ledger.size() == 0
 
     def test_nobody_decides_in_the_name_of_another(self, ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ from tocsin.platform.local import LocalHost
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
 from tocsin.security.merkle import Frontier, leaf_hash
-from tocsin.security.proof import check_signed, is_batch, line_of, moment_text, record_name, signed_of
+from tocsin.security.proof import check_writable, is_batch, line_of, moment_text, record_name
 from tocsin.vocabulary.errors import InputError, NotFound
 from tocsin.vocabulary.records import AnyRecord, Record, decode_record, encode_record
 
@@ -43,8 +43,7 @@ class MemoryLedger:
                 if not isinstance(record, get_args(AnyRecord)):
                     raise InputError(f"ledger: {type(record).__name__} is no kind of record")
                 self._gate.permit(actor, f"write {type(record).__name__.lower()}", record.subject)
-                if (signed := signed_of(record)) is not None:
-                    check_signed(signed, actor.name, where=f"ledger: {type(record).__name__.lower()} about {record.subject}")
+                check_writable(record, actor.name, where=f"ledger: {type(record).__name__.lower()} about {record.subject}")
                 row = encode_record(record)
                 name = record_name(decode_record(row), row)
                 names.append(name)

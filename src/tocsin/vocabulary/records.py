@@ -374,11 +374,19 @@ class BulletinPart(msgspec.Struct, frozen=True, kw_only=True):
 class HardLimits(Record, frozen=True, kw_only=True, tag=str.lower):
     """What no plan may break from now on, in the words of `tocsin plan compare --limit`; it takes the place of all that was set before.
 
-    `cause` is what was set before it. No limits: none holds any more.
+    `cause` is what was set before it. No limits: none holds any more. Signed by the person, as a decision is; a record of before that was
+    so is not.
     """
 
     limits: tuple[str, ...]
     reason: str = ""
+    signer: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+    public_key: str | msgspec.UnsetType = msgspec.UNSET
+    signature: str | msgspec.UnsetType = msgspec.UNSET
+
+    def signing_bytes(self) -> bytes:
+        """What is signed: the whole record without its signature."""
+        return msgspec.json.encode(msgspec.structs.replace(self, signature=msgspec.UNSET), order="deterministic")
 
 
 class LibraryPlan(Record, frozen=True, kw_only=True, tag=str.lower):

@@ -72,8 +72,8 @@ export const api = {
   course: (comparison: string, plan: string, future?: number) =>
     get<T.Course>(`comparisons/${part(comparison)}/courses/${part(plan)}${future === undefined ? '' : `?future=${future}`}`),
   limits: () => get<T.Limits>('limits'),
-  setLimits: (limits: string[], reason: string) => call<{ id: string; comparison: string }>('POST', 'limits', { limits, reason }),
-  undoLimits: () => call<{ id: string; comparison: string }>('POST', 'limits/undo', {}),
+  setLimits: (limits: string[], reason: string, password: string) => call<{ id: string; comparison: string }>('POST', 'limits', { limits, reason, password }),
+  undoLimits: (reason: string, password: string) => call<{ id: string; comparison: string }>('POST', 'limits/undo', { reason, password }),
   scenario: () => get<T.ScenarioStart>('scenario'),
   keptFutures: () => get<{ name: string; done: number; members: number }[]>('futures'),
   jobs: () => get<T.Job[]>('jobs'),

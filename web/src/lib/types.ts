@@ -178,16 +178,19 @@ export interface Action {
   name: string
   do: string
   role: string
-  duration: { low_min: number; usual_min: number; high_min: number }
+  duration: { low_min: number; usual_min: number; high_min: number; shape: 'triangle' | 'lognormal'; source: string }
   effects: Effect[]
   level: string
   after: string[]
   when: string
   cancel: string
+  cancel_on_leave: boolean
   otherwise: string
   needs: Record<string, number>
   deadline_min: number
+  repeat_most: number
   cost: number
+  gradual: boolean
 }
 
 export interface Plan {
@@ -200,6 +203,7 @@ export interface Plan {
   levels: PlanLevel[]
   actions: Action[]
   resources: Record<string, number>
+  substitutes: Record<string, { use: string; rate: number }[]>
   currency: string
   basis: string[]
   saved_by?: string
@@ -211,6 +215,8 @@ export interface PlanLevel {
   enter: string
   leave: string
   authority: string
+  automatic: boolean
+  approval_min: number
 }
 
 /** How a plan went in one future: what became of each action, in seconds after the decision. */
@@ -224,7 +230,7 @@ export interface Course {
 
 export interface Limits {
   limits: string[]
-  set: { id: string; time: string; by: string; limits: string[]; reason: string }[]
+  set: { id: string; time: string; by: string; limits: string[]; reason: string; signed: boolean }[]
   figures: string[]
   zones: string[]
 }
@@ -274,7 +280,20 @@ export interface ScenarioStart {
 export interface Options {
   plan: Plan
   roles: string[]
+  agreeing: string[]
+  verbs: Doable[]
   zones: string[]
+}
+
+/** A verb that an effect may have here: its unit and range (null: no bound), and its targets; `open` where others can be written. */
+export interface Doable {
+  verb: string
+  meaning: string
+  unit: string
+  low: number | null
+  high: number | null
+  targets: string[]
+  open: boolean
 }
 
 export interface Checked {

@@ -22,10 +22,14 @@ from tocsin.interfaces.cli import (
     dispatch,
     edge,
     evacuation,
+    execution,
     exposure,
     forecast,
     futures,
+    job,
     ledger,
+    library,
+    limit,
     observations,
     pack,
     plan,
@@ -56,6 +60,10 @@ app.add_typer(twin.app, name="twin")
 app.add_typer(forecast.app, name="forecast")
 app.add_typer(futures.app, name="futures")
 app.add_typer(plan.app, name="plan")
+app.add_typer(job.app, name="job")
+app.add_typer(library.app, name="library")
+app.add_typer(limit.app, name="limit")
+app.add_typer(execution.app, name="execution")
 app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(cases.app, name="cases")
 app.add_typer(chain.app, name="chain")

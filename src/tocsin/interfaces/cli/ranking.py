@@ -54,7 +54,19 @@ def tell(console: Console, told: dict[str, Any]) -> None:
         style="bold",
     )
     console.print("; ".join(f"{name} {text}" for name, text in told["asked"].items() if name != "hours"))
-    console.print(f"\nRecommended: {told['recommended']}", style="bold")
+    console.print()
+    tell_choice(console, told)
+    console.print(
+        f"\nmodel {told['model']}: {told['hazard_runs']} hazard runs, {told['run_s']:.1f} s; damage in {told['scores'][0]['damage']['unit']}"
+    )
+    console.print(
+        f"limits: {told['limits']}; durations and costs are those that the plans say; {_leaving(traffic=told['traffic'])}"
+    )
+
+
+def tell_choice(console: Console, told: dict[str, Any]) -> None:
+    """What to do and how sure that is, of a comparison with its `scores` and `choice`: the plans side by side, what would change it, who bears it."""
+    console.print(f"Recommended: {told['recommended']}", style="bold")
     console.print(f"{told['reason']}\n{told['doubt']}\n")
     console.print(_table(told["scores"]))
     console.print(
@@ -71,12 +83,6 @@ def tell(console: Console, told: dict[str, Any]) -> None:
         _tell_choice(console, told["choice"])
     for s in told["scores"]:
         console.print(f"{s['rank']}. {s['plan']}: {s['reason']}")
-    console.print(
-        f"\nmodel {told['model']}: {told['hazard_runs']} hazard runs, {told['run_s']:.1f} s; damage in {told['scores'][0]['damage']['unit']}"
-    )
-    console.print(
-        f"limits: {told['limits']}; durations and costs are those that the plans say; {_leaving(traffic=told['traffic'])}"
-    )
 
 
 def _leaving(*, traffic: bool) -> str:

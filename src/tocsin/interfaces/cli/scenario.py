@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from typer.models import ArgumentInfo
+
+from tocsin.interfaces.cli.spread import spread
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -144,24 +144,7 @@ def takes_scenario(*, hours: float = 24.0, members: int = 1, futures: str = "") 
             )
             command(asked=asked, **typed)
 
-        parameters: list[inspect.Parameter] = []
-        for parameter in inspect.signature(command, eval_str=True).parameters.values():
-            given = [(parameter.annotation, parameter.default, parameter.name)]
-            if parameter.name == "asked":
-                given = [(annotation, default, name) for name, (annotation, default) in options.items()]
-            parameters += [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-                for annotation, default, name in given
-            ]
-        parameters.sort(key=lambda p: not any(isinstance(a, ArgumentInfo) for a in getattr(p.annotation, "__metadata__", ())))
-        with_scenario.__name__, with_scenario.__doc__, with_scenario.__module__ = (
-            command.__name__,
-            command.__doc__,
-            command.__module__,
-        )
-        with_scenario.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-        with_scenario.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return with_scenario
+        return spread(command, "asked", options, with_scenario)
 
     return shared
 

@@ -129,6 +129,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/plans/options", "read situation", plans.options),
         route("/plans/check", "read situation", plans.check_plan, "POST"),
         route("/plans/{plan}", "write libraryplan", plans.remove_plan, "DELETE"),
+        route("/plans/{plan}/undo", "write libraryplan", plans.undo_plan, "POST"),
         route("/scenario", "read situation", jobs.scenario),
         route("/futures", "read situation", jobs.futures),
         route("/jobs", "read situation", jobs.jobs),

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from tocsin.decision.check_plan import faults_of_plan
+from tocsin.decision.check_plan import AGREEING, faults_of_plan
+from tocsin.decision.doable import doable
 from tocsin.flows.centre import Centre
 from tocsin.flows.plan_files import PLAN_BYTES_MAX, plan_from_toml, plan_to_toml
 from tocsin.flows.suggest import options_of
@@ -26,12 +27,14 @@ def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]
 
 
 def options(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
-    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and facts that an own action may name."""
+    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and places that an own action may name."""
     world = centre.world()
     plan = options_of(centre.pack, world)
     return {
         "plan": msgspec.to_builtins(plan) | {"digest": plan.digest()},
         "roles": list(ROLES),
+        "agreeing": list(AGREEING),
+        "verbs": doable(world, centre.pack.models[0], centre.pack),
         "zones": world.zones.name,
         "waters": world.waters(),
         "lines": world.lines(),
@@ -78,6 +81,13 @@ def remove_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str
     return {"id": centre.remove_plan(actor, request.path_params["plan"])}
 
 
+async def undo_plan(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Put back what the library had by a name before its last change; `digest` is empty where that was nothing."""
+    name = request.path_params["plan"]
+    said, plan = await asyncio.to_thread(centre.undo_plan, actor, name)
+    return {"id": said, "plan": name, "digest": "" if plan is None else plan.digest()}
+
+
 def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All comparisons, newest first."""
     return [_comparison(centre, i) for i in reversed(centre.board.comparisons)][:50]
@@ -112,18 +122,22 @@ def limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 
 
 async def set_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
-    """Set what no plan may break; the present ranking follows at once."""
+    """Set what no plan may break, signed with the person's own key; the present ranking follows at once."""
     body = await body_of(request)
     texts = body.get("limits")
     if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 300 for text in texts):
         raise InputError(f'limits = {str(texts)[:60]}; wanted a list of texts, such as ["people_in_danger <= 0, 10%"]')
-    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=text_of(body, "reason", needed=False))
+    reason, password = text_of(body, "reason", needed=False), text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=reason, password=password)
     return dict(zip(("id", "comparison"), said, strict=True))
 
 
-def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
-    """Set again what held before the last change."""
-    return dict(zip(("id", "comparison"), centre.undo_limits(actor), strict=True))
+async def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+    """Set again what held before the last change, signed as any other."""
+    body = await body_of(request)
+    reason, password = text_of(body, "reason", needed=False) or "undo", text_of(body, "password", most=1_000)
+    said = await asyncio.to_thread(centre.undo_limits, actor, reason=reason, password=password)
+    return dict(zip(("id", "comparison"), said, strict=True))
 
 
 async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from tocsin.security.gate import known_roles
 from tocsin.security.keys import SealedKey, SigningKey, seal
 from tocsin.security.passwords import Attempts, Passwords, check_worthy
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Refused, Unavailable
-from tocsin.vocabulary.records import Decision, Note, PlanEvent
+from tocsin.vocabulary.records import Decision, HardLimits, Note, PlanEvent
 
-Signed = TypeVar("Signed", Decision, PlanEvent)
+Signed = TypeVar("Signed", Decision, PlanEvent, HardLimits)
 NAME_MOST = 64
 RESERVED = {"platform", "model", "system", "tocsin"}  # the platform's own actors sign entries with these
 PLATFORM = Actor("platform", frozenset({"system"}))
