@@ -142,11 +142,13 @@ class Hit(msgspec.Struct, frozen=True):
     services: Mapping[str, float]
 
 
-def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit:
-    """A hazard's run as plans meet it."""
+def hit_of(town: Town, future: Future, member: Member, duration_s: float, *, people_only: bool = False) -> Hit:
+    """A hazard's run as plans meet it. With `people_only` damage, streets, services and lifelines are left out, as 0."""
     footprint = stack(town.makes, duration_s, [member])
     out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
-    figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
+    figures: Mapping[str, Floats] = {}
+    if not people_only:
+        figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
     danger = in_danger(footprint, town.harm, 0)
     harmed, indoors = harmed_share(footprint, town.harm, 0), harmed_share(footprint, town.harm, 0, indoors=True)
     until_s = np.minimum(out_s, footprint.arrival_s[0])[town.inhabited]
@@ -155,7 +157,7 @@ def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit
     matters = np.isfinite(until_s) | (here > 0.0) | cut_off
     held = np.flatnonzero(matters)
     taken, services = np.empty((1, 0)), dict[str, float]()
-    if town.lifelines is not None:
+    if town.lifelines is not None and not people_only:
         taken = town.lifelines.taken(footprint, future)
         services = town.lifelines.left(footprint, future, taken)
     return Hit(
@@ -225,6 +227,13 @@ def outcome(
         **_services(town, hit, plan, course),
     }
     return figures, caught, harmed @ town.of_group[hit.held] + away.caught_of_group
+
+
+def left_in_danger(town: Town, hit: Hit, plan: Plan, course: Course) -> float:
+    """People in danger although the plan was carried out, where people leave by shares: `outcome`'s first figure alone."""
+    done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
+    stay, _ = _stay(town, hit, done)
+    return float(town.by_zone(stay * _harm_of_who_stays(town, hit, done), hit.held).sum())
 
 
 def _by_shares(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]], course: Course) -> Away:

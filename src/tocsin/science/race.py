@@ -65,7 +65,7 @@ class Criterion(msgspec.Struct, frozen=True):
         levels = np.unique(np.concatenate([losses, grid]))[:, None]
 
         def g(loss: Floats) -> Floats:
-            return self.mean_weight * loss + (1.0 - self.mean_weight) * (levels + np.maximum(loss - levels, 0.0) / self.tail)
+            return np.asarray(self.mean_weight * loss + (1.0 - self.mean_weight) * (levels + np.maximum(loss - levels, 0.0) / self.tail))
 
         run, run_told, all_told = g(losses), g(told), g(told_of_all)
         share = np.ones(levels.size)
@@ -479,9 +479,10 @@ class Race:
                 continue
             mine, _ = self.pair(k, best)
             worth = self._worth(k, best) if mine.size > 1 else np.inf
-            for who in {k if self.own[k] else -1, best if self.own[best] else -1}:
+            for one in (k, best):
+                who = one if self.own[one] else -1
                 # the one of a pair that lags is the one that brings news of it
-                if who == -1 or self.tried(who) <= mine.size:
+                if self.tried(one) <= mine.size:
                     worths[who] = max(worths.get(who, 0.0), worth)
         shared = sum(1 for k in self.alive if not self.own[k])
         for who in worths:

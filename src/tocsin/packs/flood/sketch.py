@@ -72,13 +72,13 @@ def mean_of(values: Floats, k: int) -> Floats:
 
 def laid_out(coarse: NDArray[np.float32], shape: tuple[int, int], k: int) -> NDArray[np.float32]:
     """A coarse field on the fine cells: each has what its coarse cell has."""
-    return np.repeat(np.repeat(coarse, k, axis=0), k, axis=1)[: shape[0], : shape[1]]
+    return np.asarray(np.repeat(np.repeat(coarse, k, axis=0), k, axis=1)[: shape[0], : shape[1]])
 
 
 def depth_over(ground_m: NDArray[np.float32], coarse_ground_m: Floats, coarse_depth_m: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     """Depth on the fine cells: the coarse cell's water level less the fine ground, 0 where that is below it or the coarse cell is dry."""
     level = np.where(coarse_depth_m > FILM_M, coarse_ground_m + coarse_depth_m, -np.inf).astype(np.float32)
-    return np.maximum(laid_out(level, ground_m.shape, k) - ground_m, np.float32(0.0))
+    return np.asarray(np.maximum(laid_out(level, ground_m.shape, k) - ground_m, np.float32(0.0)))
 
 
 def member_of(fine: FloodProblem, coarse: FloodProblem, run: FloodRun, k: int, *, wet_depth_m: float, frame_s: Sequence[float]) -> Member:
@@ -127,7 +127,7 @@ def _crossing(
 
 
 def _once(cells: Cells) -> Cells:
-    return np.unique(cells, axis=0)
+    return np.asarray(np.unique(cells, axis=0))
 
 
 def _free(cells: Cells, held: NDArray[np.bool_]) -> Cells:
