@@ -94,7 +94,9 @@ def test_no_pair_of_losses_takes_more_than_the_least_that_a_gambler_counts_with(
     allowed = better - worse <= apart
     for low, high, level in itertools.product((0.0, 3.0, 8.0), (1.0, 4.0, 9.0), (0.0, 2.5, 5.0, 9.0)):
         if low < high:
-            d = w * (worse - better) + (1 - w) * (low - level + (np.maximum(worse - high, 0) - np.maximum(better - level, 0)) / tail)
+            d = w * (worse - better) + (1 - w) * (
+                low - level + (np.maximum(worse - high, 0) - np.maximum(better - level, 0)) / tail
+            )
             least = -w * apart + (1 - w) * (low - level - min(max(apart + high - level, 0), max(most - level, 0)) / tail)
             assert d[allowed].min() >= least - 1e-9
 

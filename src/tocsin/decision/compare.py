@@ -256,7 +256,13 @@ def _ranked(
     gap = contest.gap(names.index(ranking.recommended)) if racing is not None else float("nan")
     harm = table.figures[HARM]
     remark = town.evacuation.remark if town.evacuation is not None else ""
-    words = [ranking.doubt, *([remark] if remark else []), *_sure_words(contest, racing, gap, len(rows)), *_sketched_words(contest), *_failed_words(contest)]
+    words = [
+        ranking.doubt,
+        *([remark] if remark else []),
+        *_sure_words(contest, racing, gap, len(rows)),
+        *_sketched_words(contest),
+        *_failed_words(contest),
+    ]
     return Compared(
         ranking.scores,
         {name: harm[k] for k, name in enumerate(names)},
@@ -361,8 +367,8 @@ def _sketched_words(contest: Contest) -> list[str]:
         return []
     how = "" if not np.isfinite(sketched.correlation) else f" (correlation {sketched.correlation:.2f})"
     return [
-        f"{sketched.futures} futures were sketched on coarser ground and {sketched.full} run in full{how}: the figures are those of the full runs, "
-        "weighed to stand for all that were sketched; what is sure rests on full runs alone."
+        f"{sketched.futures} futures were sketched on coarser ground and {sketched.full} run in full{how}: the figures are those of the full runs"
+        f"{', weighed to stand for all that were sketched' if sketched.weighed else ''}; what is sure rests on full runs alone."
     ]
 
 

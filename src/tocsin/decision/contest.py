@@ -23,7 +23,7 @@ from tocsin.decision.trial import FutureFacts, Hit, NeedsRun, Town, hit_of, left
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
 from tocsin.science.calibrate import balanced
-from tocsin.science.race import Criterion, Race, race_order
+from tocsin.science.race import SKETCHES_FROM, Criterion, Race, race_order
 from tocsin.vocabulary import Level, Member, TocsinError, World
 
 Floats = NDArray[np.float64]
@@ -46,12 +46,14 @@ class PlanOut(msgspec.Struct, frozen=True):
 class Sketched(msgspec.Struct, frozen=True):
     """How many futures were sketched and how many of them run in full, and how well the sketch tells the run.
 
-    `correlation` is that of people in danger if nobody left, over those that were both sketched and run; NaN where these are fewer than three or all alike.
+    `correlation` is that of people in danger if nobody left, over those that were both sketched and run; NaN where these are fewer than three or all alike. `weighed`: those that were run are weighed to
+    stand for all that were sketched; otherwise they count alike.
     """
 
     futures: int
     full: int
     correlation: float
+    weighed: bool
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -63,9 +65,7 @@ class _Run(msgspec.Struct, frozen=True):
     is_sketch: bool = False
 
 
-def _play(
-    shared: tuple[World, Model, Model | None, tuple[float, ...]], run: tuple[Future, Sequence[Effect], bool]
-) -> Member:
+def _play(shared: tuple[World, Model, Model | None, tuple[float, ...]], run: tuple[Future, Sequence[Effect], bool]) -> Member:
     world, model, sketch, frame_s = shared
     future, effects, is_sketch = run
     if is_sketch and sketch is not None:
@@ -203,14 +203,17 @@ class Contest:
         both = [place for place in self._sketch_met if place in self._met]
         told, ran = (np.array([of[place] for place in both]) for of in (self._sketch_met, self._met))
         alike = len(both) < 3 or np.ptp(told) == 0.0 or np.ptp(ran) == 0.0
-        return Sketched(len(self._sketch_met), len(self._met), float("nan") if alike else float(np.corrcoef(told, ran)[0, 1]))
+        weighed = SKETCHES_FROM <= len(self._met) < len(self._sketch_met) and len(both) == len(self._met)
+        correlation = float("nan") if alike else float(np.corrcoef(told, ran)[0, 1])
+        return Sketched(len(self._sketch_met), len(self._met), correlation, weighed)
 
     def _weight(self, rows: Sequence[int]) -> Floats:
         """How likely each of the futures that were run is: alike, or so that by their sketches they stand for all."""
         place_of = {int(row): place for place, row in enumerate(self._row)}
         places = [place_of[row] for row in rows]
         equal = np.full(len(rows), 1.0 / len(rows))
-        if self.sketched is None or len(rows) < FIRST or not all(place in self._sketch_met for place in places):
+        sketched = self.sketched
+        if sketched is None or not sketched.weighed or not set(places) <= self._sketch_met.keys():
             return equal
         every = sorted(self._sketch_met)
         known = [np.array([self._sketch_met[place] for place in every])]
@@ -286,7 +289,12 @@ class Contest:
             if self._ready:
                 yield self._ready.pop(0)
                 continue
-            if self._sketch is not None and self._pencil is None and len(self._met) >= min(FIRST, len(self.futures)):
+            if (
+                self._sketch is not None
+                and self._pencil is None
+                and self.ready
+                and len(self._met) >= min(FIRST, len(self.futures))
+            ):
                 self._pencil = [_Run(place, self.futures[int(row)], (), True) for place, row in enumerate(self._row)]
                 self._drawing = len(self._pencil)
             if self._pencil:
@@ -325,6 +333,7 @@ class Contest:
         elif run.place is None:
             self.race.most = max(self.race.most, self._danger(came))
             self._bounded = True
+            self._judge()
         elif run.effects:
             self._meet_changed(run.place, run.effects, came)
         else:

@@ -23,7 +23,9 @@ def wealth(worse, better, known, of, most, apart, tail, mean_weight, edges, leve
     what she has seen so far. See `race.evidence`.
     """
     count, rest, fixed = worse.size, 1.0 - mean_weight, stakes.size
-    sitting = levels.size + (1 if apart < most else 0)  # at the cell's own edge a seat is worth its price where the two are never far apart
+    sitting = levels.size + (
+        1 if apart < most else 0
+    )  # at the cell's own edge a seat is worth its price where the two are never far apart
     purse = np.empty(fixed)
     table = np.empty(count)
     poorest = np.full(count, np.inf)

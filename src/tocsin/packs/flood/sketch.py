@@ -75,13 +75,17 @@ def laid_out(coarse: NDArray[np.float32], shape: tuple[int, int], k: int) -> NDA
     return np.asarray(np.repeat(np.repeat(coarse, k, axis=0), k, axis=1)[: shape[0], : shape[1]])
 
 
-def depth_over(ground_m: NDArray[np.float32], coarse_ground_m: Floats, coarse_depth_m: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+def depth_over(
+    ground_m: NDArray[np.float32], coarse_ground_m: Floats, coarse_depth_m: NDArray[np.float32], k: int
+) -> NDArray[np.float32]:
     """Depth on the fine cells: the coarse cell's water level less the fine ground, 0 where that is below it or the coarse cell is dry."""
     level = np.where(coarse_depth_m > FILM_M, coarse_ground_m + coarse_depth_m, -np.inf).astype(np.float32)
     return np.asarray(np.maximum(laid_out(level, ground_m.shape, k) - ground_m, np.float32(0.0)))
 
 
-def member_of(fine: FloodProblem, coarse: FloodProblem, run: FloodRun, k: int, *, wet_depth_m: float, frame_s: Sequence[float]) -> Member:
+def member_of(
+    fine: FloodProblem, coarse: FloodProblem, run: FloodRun, k: int, *, wet_depth_m: float, frame_s: Sequence[float]
+) -> Member:
     """A coarse run as a footprint on the fine cells. When water comes and goes is read between the run's frames, by lines."""
     ground_m = fine.ground_m.astype(np.float32)
     shape = ground_m.shape
