@@ -366,10 +366,9 @@ def _sketched_words(contest: Contest) -> list[str]:
     if sketched is None or sketched.full >= sketched.futures:
         return []
     how = "" if not np.isfinite(sketched.correlation) else f" (correlation {sketched.correlation:.2f})"
-    return [
-        f"{sketched.futures} futures were sketched on coarser ground and {sketched.full} run in full{how}: the figures are those of the full runs"
-        f"{', weighed to stand for all that were sketched' if sketched.weighed else ''}; what is sure rests on full runs alone."
-    ]
+    counted = ", weighed to stand for all that were sketched" if sketched.weighed else ""
+    told = f"{sketched.futures} futures were sketched on coarser ground and {sketched.full} run in full{how}"
+    return [f"{told}: the figures are those of the full runs{counted}; what is sure rests on full runs alone."]
 
 
 def _failed_words(contest: Contest) -> list[str]:
