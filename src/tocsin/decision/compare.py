@@ -351,7 +351,7 @@ def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int)
     if racing is None or len(contest.plans) == 1:
         return []
     total = contest.total - len(contest.failed)
-    how = "" if tried == total else f", of which {tried} were run"
+    how = "" if tried == total else f", of which {tried} were run,"
     if not np.isfinite(gap):
         return [f"How sure that is over all {total} futures is not told yet."]
     best = "no other plan is better" if gap < 0.5 else f"no other plan is better by more than {gap:,.0f} people"
