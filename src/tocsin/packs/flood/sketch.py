@@ -135,7 +135,7 @@ def _once(cells: Cells) -> Cells:
 
 
 def _free(cells: Cells, held: NDArray[np.bool_]) -> Cells:
-    return cells[~held[tuple(cells.T)]]
+    return np.asarray(cells[~held[tuple(cells.T)]])
 
 
 def _held(cells: Cells, shape: tuple[int, int], k: int, taken: NDArray[np.bool_]) -> Cells:
