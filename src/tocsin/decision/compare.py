@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.contest import Contest, PlanOut
+from tocsin.decision.contest import Contest, PlanOut, Sketched
 from tocsin.decision.futures import FAILED_SHARE_MOST, Failure, Foreseen, foreseen_of
 from tocsin.decision.interpret import Course, check_plan
 from tocsin.decision.limits import Limit, check_limits_in
@@ -33,10 +33,14 @@ TELL_AGAIN = 1.4  # a ranking is told again when so many times as many pairs hav
 
 
 class Racing(msgspec.Struct, frozen=True):
-    """How sure the choice has to be, and within how many persons (None: ALIKE_SHARE of the most there could be), before a race may stop."""
+    """How sure the choice has to be, and within how many persons (None: ALIKE_SHARE of the most there could be), before a race may stop.
+
+    With `sketch` all futures are sketched, where the model can, if the first few that were run leave the choice open.
+    """
 
     sure: float = 0.95
     within: float | None = None
+    sketch: bool = True
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.sure < 1.0:
@@ -63,7 +67,8 @@ class Compared(msgspec.Struct, frozen=True):
 
     A plan that was not tried in a future has NaN and no course there. `tried` of `futures` have been met by a plan; `out` are the plans that
     left the race, `failed` the futures that could not be played. No other plan is better than the recommended one by more than `gap`
-    persons, as sure as was asked, NaN where that is not told yet. `finished` is true of the last one.
+    persons, as sure as was asked, NaN where that is not told yet. `finished` is true of the last one. `sketched` says how many futures were sketched beside those
+    that were run, None where none were; every figure is of runs.
     """
 
     scores: tuple[PlanScore, ...]
@@ -83,6 +88,7 @@ class Compared(msgspec.Struct, frozen=True):
     finished: bool = True
     foreseen: Foreseen | None = None
     grounds: Grounds | None = None
+    sketched: Sketched | None = None
 
 
 def compare(
@@ -172,6 +178,7 @@ def sharpen(
         frame_s=frame_s,
         failed_share_most=failed_share_most,
         tell=on_progress or (lambda _task, _done, _total: None),
+        sketch=racing is not None and racing.sketch,
     )
     told, foretold = 0, False
     with closing(contest.go()) as steps:
@@ -249,7 +256,13 @@ def _ranked(
     gap = contest.gap(names.index(ranking.recommended)) if racing is not None else float("nan")
     harm = table.figures[HARM]
     remark = town.evacuation.remark if town.evacuation is not None else ""
-    words = [ranking.doubt, *([remark] if remark else []), *_sure_words(contest, racing, gap, len(rows)), *_failed_words(contest)]
+    words = [
+        ranking.doubt,
+        *([remark] if remark else []),
+        *_sure_words(contest, racing, gap, len(rows)),
+        *_sketched_words(contest),
+        *_failed_words(contest),
+    ]
     return Compared(
         ranking.scores,
         {name: harm[k] for k, name in enumerate(names)},
@@ -274,6 +287,7 @@ def _ranked(
             warning_level,
             tuple(_failed_words(contest)),
         ),
+        contest.sketched,
     )
 
 
@@ -337,7 +351,7 @@ def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int)
     if racing is None or len(contest.plans) == 1:
         return []
     total = contest.total - len(contest.failed)
-    how = "" if tried == total else f", of which {tried} were run"
+    how = "" if tried == total else f", of which {tried} were run,"
     if not np.isfinite(gap):
         return [f"How sure that is over all {total} futures is not told yet."]
     best = "no other plan is better" if gap < 0.5 else f"no other plan is better by more than {gap:,.0f} people"
@@ -345,6 +359,16 @@ def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int)
     return [
         f"It is {racing.sure:.0%} sure that {what}, as long as no future puts more than {contest.most:,.0f} people in danger."
     ]
+
+
+def _sketched_words(contest: Contest) -> list[str]:
+    sketched = contest.sketched
+    if sketched is None or sketched.full >= sketched.futures:
+        return []
+    how = "" if not np.isfinite(sketched.correlation) else f" (correlation {sketched.correlation:.2f})"
+    counted = ", weighed to stand for all that were sketched" if sketched.weighed else ""
+    told = f"{sketched.futures} futures were sketched on coarser ground and {sketched.full} run in full{how}"
+    return [f"{told}: the figures are those of the full runs{counted}; what is sure rests on full runs alone."]
 
 
 def _failed_words(contest: Contest) -> list[str]:

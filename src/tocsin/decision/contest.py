@@ -1,4 +1,8 @@
-"""Plans in the race: which plan is tried next in which future, which run of the hazard that needs, and what came of all of them so far."""
+"""Plans in the race: which plan is tried next in which future, which run of the hazard that needs, and what came of all of them so far.
+
+Where the model has a sketch of itself, all futures are sketched once the first few were run and the choice is not clear by them: the sketches say
+which plan is ahead and what to run next, and how the runs are weighed to stand for all. No sketch is in any table, footprint or bound.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,25 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.decision.bounds import Leaving, leavings, stays_longer
 from tocsin.decision.evacuate import Left
-from tocsin.decision.futures import Failure, Foreseen, draw, play_each, refuse_too_many
+from tocsin.decision.futures import Failure, Foreseen, draw, refuse_too_many
 from tocsin.decision.interpret import Course, hazard_effects, people_effects, play
 from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.progress import Script
-from tocsin.decision.trial import FutureFacts, Hit, Town, hit_of, outcome
+from tocsin.decision.trial import FutureFacts, Hit, NeedsRun, Town, hit_of, left_in_danger, outcome
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
-from tocsin.science.race import Criterion, Race, race_order
-from tocsin.vocabulary import Level, Member, TocsinError
+from tocsin.science.calibrate import balanced
+from tocsin.science.race import SKETCHES_FROM, Criterion, Race, race_order
+from tocsin.vocabulary import Level, Member, TocsinError, World
 
 Floats = NDArray[np.float64]
 Effects = tuple[Effect, ...]
 Told = Callable[[str, int, int], None]
 
 FIRST = 8  # a power of two, at which Sobol's points are balanced; half of it for each plan that needs hazard runs of its own
+FUTURES_BOUNDED = 1_000  # with more, playing every plan in all of them beforehand takes longer than it saves
 JUDGE_AGAIN = 1.05  # the race looks who is out when so many times as many pairs have been tried
 
 
@@ -36,12 +43,34 @@ class PlanOut(msgspec.Struct, frozen=True):
     after: int
 
 
+class Sketched(msgspec.Struct, frozen=True):
+    """How many futures were sketched and how many of them run in full, and how well the sketch tells the run.
+
+    `correlation` is that of people in danger if nobody left, over those that were both sketched and run; NaN where these are fewer than three or all alike. `weighed`: those that were run are weighed to
+    stand for all that were sketched; otherwise they count alike.
+    """
+
+    futures: int
+    full: int
+    correlation: float
+    weighed: bool
+
+
 class _Run(msgspec.Struct, frozen=True):
     """A run of the hazard: in which place of the race's order (None: to see how bad it can get), and with what plans do to it."""
 
     place: int | None
     future: Future
     effects: Effects = ()
+    is_sketch: bool = False
+
+
+def _play(shared: tuple[World, Model, Model | None, tuple[float, ...]], run: tuple[Future, Sequence[Effect], bool]) -> Member:
+    world, model, sketch, frame_s = shared
+    future, effects, is_sketch = run
+    if is_sketch and sketch is not None:
+        return sketch.play(world, future, effects)
+    return model.play(world, future, effects, frame_s)
 
 
 class Contest:
@@ -62,6 +91,7 @@ class Contest:
         frame_s: Sequence[float],
         failed_share_most: float,
         tell: Told,
+        sketch: bool = False,
     ) -> None:
         self.town, self.model, self.plans, self._compute, self._level = town, model, tuple(plans), compute, level
         self._racing, self._frame_s, self._failed_share_most, self._tell = sure is not None, frame_s, failed_share_most, tell
@@ -89,7 +119,19 @@ class Contest:
             criterion=criterion,
             sure=sure or 0.95,
             to_the_end=all_hazards or sure is None,
+            apart=self._apart,
         )
+        # who drives costs more than the water does, and a sketch would save nothing
+        may = sketch and self._racing and self._scenario is not None and town.evacuation is None
+        self._sketch = model.sketched(town.world) if may else None
+        self._pencil: list[_Run] | None = None  # sketches still to be handed out; None before they begin
+        self._drawing = 0  # handed out or waiting
+        self._sketch_asked: set[tuple[int, Effects]] = set()
+        self._sketch_courses: dict[tuple[int, int], tuple[Course, Effects]] = {}
+        self._sketch_loss = np.full((len(plans), count), np.nan)
+        self._sketch_met: dict[int, float] = {}
+        self._leavings: dict[int, tuple[Leaving, ...] | None] = {}
+        self._aparts: dict[tuple[int, int], float] = {}
         self._courses: dict[tuple[int, int], tuple[Course, Effects]] = {}
         self._met: dict[int, float] = {}  # people in danger if nobody left, by place, of the hazards that have come
         self._late: dict[int, list[int]] = {}
@@ -142,7 +184,7 @@ class Contest:
         rows = sorted({row for _, row in self._gone})
         outcomes = Outcomes(
             plans=self.plans,
-            weight=np.full(len(rows), 1.0 / len(rows)),
+            weight=self._weight(rows),
             figures={name: values[:, rows] for name, values in self._figures.items()},
             units=self.town.units,
             zones=self.town.zones,
@@ -152,6 +194,65 @@ class Contest:
             courses=tuple(tuple(self._gone.get((k, row)) for row in rows) for k in range(len(self.plans))),
         )
         return outcomes, rows
+
+    @property
+    def sketched(self) -> Sketched | None:
+        """What the sketches were; None where there are none, or not yet all."""
+        if self._pencil is None or self._drawing or not self._sketch_met:
+            return None
+        both = [place for place in self._sketch_met if place in self._met]
+        told, ran = (np.array([of[place] for place in both]) for of in (self._sketch_met, self._met))
+        alike = len(both) < 3 or np.ptp(told) == 0.0 or np.ptp(ran) == 0.0
+        weighed = SKETCHES_FROM <= len(self._met) < len(self._sketch_met) and len(both) == len(self._met)
+        correlation = float("nan") if alike else float(np.corrcoef(told, ran)[0, 1])
+        return Sketched(len(self._sketch_met), len(self._met), correlation, weighed)
+
+    def _weight(self, rows: Sequence[int]) -> Floats:
+        """How likely each of the futures that were run is: alike, or so that by their sketches they stand for all."""
+        place_of = {int(row): place for place, row in enumerate(self._row)}
+        places = [place_of[row] for row in rows]
+        equal = np.full(len(rows), 1.0 / len(rows))
+        sketched = self.sketched
+        if sketched is None or not sketched.weighed or not set(places) <= self._sketch_met.keys():
+            return equal
+        every = sorted(self._sketch_met)
+        known = [np.array([self._sketch_met[place] for place in every])]
+        ahead = self._sketch_loss[self.race.best(), every]
+        if np.isfinite(ahead).all():
+            known.append(ahead)
+        tails = [np.maximum(value - np.quantile(value, 1.0 - self.race.criterion.tail), 0.0) for value in known]
+        columns = np.column_stack([*known, *tails])
+        return balanced(columns[np.searchsorted(every, places)], columns)
+
+    # -- how far apart plans can be, whatever the hazard does -------------------------------------------------------------
+
+    def _apart(self, one: int, other: int) -> float:
+        """The most by which the first plan leaves more in danger than the second in any future, as a share of all who would be if nobody left."""
+        if (one, other) not in self._aparts:
+            more, less = self._leaving(one), self._leaving(other)
+            self._aparts[one, other] = 1.0 if more is None or less is None else stays_longer(more, less)
+        return self._aparts[one, other]
+
+    def _leaving(self, plan: int) -> tuple[Leaving, ...] | None:
+        """How people leave under a plan in every future; None where that is not known before a run, or is not all that counts."""
+        if plan not in self._leavings:
+            effects = [effect for action in self.plans[plan].actions for effect in action.effects]
+            inside = self.town.harm.indoors is not None and any(effect.verb == "shelter_in_place" for effect in effects)
+            told = None
+            if not (inside or self.race.own[plan] or self.town.evacuation is not None or len(self.futures) > FUTURES_BOUNDED):
+                told = self._leaving_by_course(plan)
+            self._leavings[plan] = told
+        return self._leavings[plan]
+
+    def _leaving_by_course(self, plan: int) -> tuple[Leaving, ...] | None:
+        try:
+            courses = [
+                play(self._scripts[plan], future, FutureFacts(self._kinds, self.town, self.model, future, None, self._level))
+                for future in self.futures
+            ]
+        except NeedsRun:
+            return None
+        return leavings(self.plans[plan], courses)
 
     # -- the work ------------------------------------------------------------------------------------------------------
 
@@ -168,26 +269,36 @@ class Contest:
             if not self._ready:
                 return
             handed: list[_Run] = []
-            with closing(
-                play_each(self.town.world, self.model, self._handing(handed), self._compute, frame_s=self._frame_s)
-            ) as runs:
+            shared = self.town.world, self.model, self._sketch, tuple(self._frame_s)
+            with closing(self._compute.each(_play, shared, self._handing(handed))) as runs:
                 for number, came in runs:
                     self._heard(handed[number], came)
                     yield
                     if self.over:
                         return
 
-    def _handing(self, handed: list[_Run]) -> Iterator[tuple[Future, Effects]]:
+    def _handing(self, handed: list[_Run]) -> Iterator[tuple[Future, Effects, bool]]:
         for run in self._next():
             if run is not None:
                 handed.append(run)
-                yield run.future, run.effects
+                yield run.future, run.effects, run.is_sketch
 
     def _next(self) -> Iterator[_Run | None]:
         """What is to be run next; None after each step that needed no run."""
         while not self.over:
             if self._ready:
                 yield self._ready.pop(0)
+                continue
+            if (
+                self._sketch is not None
+                and self._pencil is None
+                and self.ready
+                and len(self._met) >= min(FIRST, len(self.futures))
+            ):
+                self._pencil = [_Run(place, self.futures[int(row)], (), True) for place, row in enumerate(self._row)]
+                self._drawing = len(self._pencil)
+            if self._pencil:
+                yield self._pencil.pop(0)
                 continue
             if (task := self.race.ask()) is None:
                 return
@@ -213,12 +324,16 @@ class Contest:
             self._ready.append(_Run(place, self.futures[int(self._row[place])], effects))
 
     def _heard(self, run: _Run, came: Member | Fault) -> None:
+        if run.is_sketch:
+            self._heard_sketch(run, came)
+            return
         self.hazard_runs += 1
         if isinstance(came, Fault):
             self._heard_failed(run, came.error)
         elif run.place is None:
             self.race.most = max(self.race.most, self._danger(came))
             self._bounded = True
+            self._judge()
         elif run.effects:
             self._meet_changed(run.place, run.effects, came)
         else:
@@ -228,6 +343,36 @@ class Contest:
             self._tell("hazard as changed by plans", self.hazard_runs - len(self.members), len(self._asked_for))
         else:
             self._tell("simulating futures", len(self.members) + len(self.failed), self.total)
+
+    def _heard_sketch(self, run: _Run, came: Member | Fault) -> None:
+        """A sketch is in no table: it says what each plan would come to. One that failed is none, and nothing else."""
+        self._drawing -= 1
+        if run.place is not None and isinstance(came, Member):
+            self._sketch_out(run.place, run, came)
+        self._tell("sketching futures", len(self._sketch_met), len(self.futures))
+        if not self._drawing and self._sketch_met:
+            self.race.tell_sketches(self._sketch_loss)
+
+    def _sketch_out(self, place: int, run: _Run, member: Member) -> None:
+        hit = hit_of(self.town, run.future, member, self._duration_s, people_only=True)
+        if run.effects:
+            mine = [k for k in self.race.alive if self._sketch_courses.get((k, place), (None, ()))[1] == run.effects]
+            for k in mine:
+                self._sketch_loss[k, place] = left_in_danger(self.town, hit, self.plans[k], self._sketch_courses[k, place][0])
+            return
+        self._sketch_met[place] = hit.most
+        facts = FutureFacts(self._kinds, self.town, self.model, run.future, member, self._level)
+        for k in self.race.alive:
+            course = play(self._scripts[k], run.future, facts)
+            effects = hazard_effects(self.plans[k], course, self.model)
+            if not effects:
+                self._sketch_loss[k, place] = left_in_danger(self.town, hit, self.plans[k], course)
+                continue
+            self._sketch_courses[k, place] = course, effects
+            if (place, effects) not in self._sketch_asked and self._pencil is not None:
+                self._sketch_asked.add((place, effects))
+                self._pencil.append(_Run(place, run.future, effects, True))
+                self._drawing += 1
 
     def _heard_failed(self, run: _Run, error: TocsinError) -> None:
         """A future that cannot be played is told; how bad it can get is then taken from those that can."""

@@ -26,7 +26,7 @@ from tocsin.decision.interpret import Course, Done
 from tocsin.decision.limits import OUTSIDE
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED
 from tocsin.decision.services import Lifelines
-from tocsin.pack import Action, FactKind, Future, Harm, Model, Pack, Plan
+from tocsin.pack import Action, Effect, FactKind, Future, Harm, Model, Pack, Plan
 from tocsin.pack.trigger import Fact
 from tocsin.vocabulary import Footprint, Level, Member, Quantity, World, stack
 
@@ -142,11 +142,13 @@ class Hit(msgspec.Struct, frozen=True):
     services: Mapping[str, float]
 
 
-def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit:
-    """A hazard's run as plans meet it."""
+def hit_of(town: Town, future: Future, member: Member, duration_s: float, *, people_only: bool = False) -> Hit:
+    """A hazard's run as plans meet it. With `people_only` damage, streets, services and lifelines are left out, as 0."""
     footprint = stack(town.makes, duration_s, [member])
     out_s = way_out_s(town.world, town.ways, town.harm, footprint, 0)
-    figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
+    figures: Mapping[str, Floats] = {}
+    if not people_only:
+        figures = impact(town.world, footprint, town.harm, hour=town.hour, ways=town.ways, until_s=[out_s]).figures
     danger = in_danger(footprint, town.harm, 0)
     harmed, indoors = harmed_share(footprint, town.harm, 0), harmed_share(footprint, town.harm, 0, indoors=True)
     until_s = np.minimum(out_s, footprint.arrival_s[0])[town.inhabited]
@@ -155,7 +157,7 @@ def hit_of(town: Town, future: Future, member: Member, duration_s: float) -> Hit
     matters = np.isfinite(until_s) | (here > 0.0) | cut_off
     held = np.flatnonzero(matters)
     taken, services = np.empty((1, 0)), dict[str, float]()
-    if town.lifelines is not None:
+    if town.lifelines is not None and not people_only:
         taken = town.lifelines.taken(footprint, future)
         services = town.lifelines.left(footprint, future, taken)
     return Hit(
@@ -227,6 +229,13 @@ def outcome(
     return figures, caught, harmed @ town.of_group[hit.held] + away.caught_of_group
 
 
+def left_in_danger(town: Town, hit: Hit, plan: Plan, course: Course) -> float:
+    """People in danger although the plan was carried out, where people leave by shares: `outcome`'s first figure alone."""
+    done = [(a, d) for a, d in zip(plan.actions, course.done, strict=True) if d.end_s is not None]
+    stay, _ = _stay(town, hit, done)
+    return float(town.by_zone(stay * _harm_of_who_stays(town, hit, done), hit.held).sum())
+
+
 def _by_shares(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]], course: Course) -> Away:
     """Streets without limit: a moved zone empties evenly, a share of the warned leaves, and all who left in time are safe."""
     stay, stay_free = _stay(town, hit, done)
@@ -271,15 +280,10 @@ def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Fl
     zone = town.zone[hit.held]
     stay, stay_free = np.ones(hit.held.size), np.ones(len(town.zones))
     for action, when in done:
-        if when.start_s is None or when.end_s is None:
-            continue
         for effect in action.effects:
-            if effect.verb == "move_population":
-                share, begin_s, end_s = effect.amount, when.start_s if action.gradual else when.end_s, when.end_s
-            elif effect.verb == "warn_people":
-                share, begin_s, end_s = effect.amount * WARNED_LEAVE_SHARE, when.end_s, when.end_s + WARNED_LEAVE_OVER_S
-            else:
+            if (left := leaving(action, effect, when)) is None:
                 continue
+            share, begin_s, end_s = left
             if effect.target == "all":
                 stay *= 1.0 - share * _ramp(hit.until_s, begin_s, end_s)
                 stay_free *= 1.0 - share
@@ -289,6 +293,17 @@ def _stay(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> tuple[Fl
                 stay[mine] *= 1.0 - share * _ramp(hit.until_s[mine], begin_s, end_s)
                 stay_free[number] *= 1.0 - share
     return stay, stay_free
+
+
+def leaving(action: Action, effect: Effect, when: Done) -> tuple[float, float, float] | None:
+    """Which share of people an effect lets leave, and from when to when, s; None where it moves nobody or was not done."""
+    if when.start_s is None or when.end_s is None:
+        return None
+    if effect.verb == "move_population":
+        return effect.amount, when.start_s if action.gradual else when.end_s, when.end_s
+    if effect.verb == "warn_people":
+        return effect.amount * WARNED_LEAVE_SHARE, when.end_s, when.end_s + WARNED_LEAVE_OVER_S
+    return None
 
 
 def _harm_of_who_stays(town: Town, hit: Hit, done: Sequence[tuple[Action, Done]]) -> Floats:
@@ -328,14 +343,27 @@ def _places(world: World, done: Sequence[tuple[Action, Done]], danger: NDArray[n
     return sum(opened.values())
 
 
+class NeedsRun(Exception):
+    """A plan asked for what only a run of the hazard can tell, before there is one."""
+
+
 class FutureFacts:
-    """What a plan's conditions can ask in one future. What a plan would keep out still counts as coming: caution."""
+    """What a plan's conditions can ask in one future. What a plan would keep out still counts as coming: caution.
+
+    Without a `member` all facts are told that need no run of the hazard; asked for another one it raises NeedsRun.
+    """
 
     def __init__(
-        self, kinds: Mapping[str, FactKind], town: Town, model: Model, future: Future, member: Member, level: Level
+        self, kinds: Mapping[str, FactKind], town: Town, model: Model, future: Future, member: Member | None, level: Level
     ) -> None:
-        self._kinds, self._town, self._model, self._future, self._member, self._level = kinds, town, model, future, member, level
+        self._kinds, self._town, self._model, self._future, self._run, self._level = kinds, town, model, future, member, level
         self._comes: dict[int, tuple[Floats, Floats]] = {}
+
+    @property
+    def _member(self) -> Member:
+        if self._run is None:
+            raise NeedsRun
+        return self._run
 
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
         """The fact at a time; None where neither the scenario nor the run says anything of it."""

@@ -224,6 +224,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_s: float = 0.0
 
 
+Run = Callable[[World, Future, Sequence[Effect], Sequence[float]], Member]
+
+
 class Model(msgspec.Struct, frozen=True):
     """(world, future, effects, frame times) -> Member. What it reads and makes is checked before and after each run.
 
@@ -235,12 +238,15 @@ class Model(msgspec.Struct, frozen=True):
 
     `forcing(future, name, time_s)` is what a forcing comes to in a future, its knobs included: what a gauge there would show. `starts_from` is
     the field that a run takes its state from, where it can go on from what is there now; None where a run always begins anew.
+
+    `sketch(world)` is a run at a small part of the cost, of the same futures on the same cells, or None where that would save nothing. It may be
+    wrong: it helps to compare plans, and is never a forecast. As `run` it has to be a function of a module, or a partial of one.
     """
 
     name: str
     reads: tuple[Quantity, ...]
     makes: Quantity
-    run: Callable[[World, Future, Sequence[Effect], Sequence[float]], Member]
+    run: Run
     knobs: Mapping[str, Knob]
     series: Mapping[str, Drive]
     acts_on: Mapping[str, Verb]
@@ -249,6 +255,12 @@ class Model(msgspec.Struct, frozen=True):
     forcing: Callable[[Future, str, float], float] = as_given
     starts_from: Quantity | None = None
     remarks: Callable[[Sequence[Mapping[str, float]]], tuple[str, ...]] = no_remarks
+    sketch: Callable[[World], Run | None] | None = None
+
+    def sketched(self, world: World) -> Model | None:
+        """This model as its sketch plays it in a world; None where it has none there."""
+        run = None if self.sketch is None else self.sketch(world)
+        return None if run is None else msgspec.structs.replace(self, run=run, sketch=None)
 
     def drive(self, name: str) -> Drive:
         """What a forcing is, by its name with or without a place; raises InputError with those that there are."""

@@ -16,21 +16,26 @@ RICH = 1e12  # beyond this no more is needed, and no product overflows
 
 
 @_loop
-def wealth(worse, better, known, of, most, tail, mean_weight, edges, levels, stakes, within):  # type: ignore[no-untyped-def]
+def wealth(worse, better, known, of, most, apart, tail, mean_weight, edges, levels, stakes, within):  # type: ignore[no-untyped-def]
     """The most that the poorest table ever had, of gamblers who bet that `worse` is not better than `better` by `within` or more.
 
     There is a table for each cell between two `edges`. At each sit, for each of `levels`, a gambler for each of `stakes`, and one who stakes by
     what she has seen so far. See `race.evidence`.
     """
     count, rest, fixed = worse.size, 1.0 - mean_weight, stakes.size
+    sitting = levels.size + (
+        1 if apart < most else 0
+    )  # at the cell's own edge a seat is worth its price where the two are never far apart
     purse = np.empty(fixed)
     table = np.empty(count)
     poorest = np.full(count, np.inf)
     for cell in range(edges.size - 1):
         low, high = edges[cell], edges[cell + 1]
         table[:] = 0.0
-        for level in levels:
-            least = rest * low - mean_weight * most - rest * (level + (most - level) / tail)
+        for which in range(sitting):
+            level = levels[which] if which < levels.size else high
+            furthest = min(max(apart + high - level, 0.0), max(most - level, 0.0))
+            least = rest * (low - level - furthest / tail) - mean_weight * apart
             purse[:] = 1.0
             seeing = 1.0
             total, squares = 0.0, 0.0
@@ -53,7 +58,7 @@ def wealth(worse, better, known, of, most, tail, mean_weight, edges, levels, sta
                         lead = middle - fair
                         stake = 0.0 if lead <= 0.0 else min(BOLDEST, reach * lead / (max(spread, 0.0) + lead * lead))
                         seeing = min(RICH, seeing * max(0.0, 1.0 + stake * (d - fair) / reach))
-                    table[n] += (0.5 * seeing + 0.5 * purse.mean()) / levels.size
+                    table[n] += (0.5 * seeing + 0.5 * purse.mean()) / sitting
                 total += d
                 squares += d * d
         for n in range(known, count):

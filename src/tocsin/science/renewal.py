@@ -146,7 +146,7 @@ def case_reproduction(cases: Floats, serial: Floats, *, window: int = 7, importe
         share = np.divide(fed, lam[first:], out=np.zeros(days - first), where=lam[first:] > 0)
         infected, spread = local[first:] @ share, local[first:] @ (share * (1.0 - share))
         seen = cases[first : last + 1] @ by_then[days - 1 - last : days - first][::-1] / own
-        rows.append((last, infected / own, np.sqrt(max(spread, 0.0)) / own, min(1.0, seen), own))
+        rows.append((last, infected / own, float(np.sqrt(max(float(spread), 0.0))) / own, min(1.0, float(seen)), own))
     told = np.array(rows, np.float64).reshape(-1, 5)
     return CaseReproduction(told[:, 0].astype(np.int64), *(np.ascontiguousarray(told[:, k]) for k in range(1, 5)))
 

@@ -139,6 +139,13 @@ def compare(
         bool,
         typer.Option("--all", help="Try every plan in every future, also where the choice is sure. Default: stop when it is."),
     ] = False,
+    sketch: Annotated[
+        bool,
+        typer.Option(
+            "--sketch/--no-sketch",
+            help="Where a few futures leave the choice open and the model can sketch itself, sketch all of them first.",
+        ),
+    ] = True,
     traffic: Annotated[
         bool,
         typer.Option(
@@ -203,7 +210,7 @@ def compare(
             check_plan(one, world, model)
         plans = [one.plan for one in files]
         limits = limits_from(limit or [], world, hazard, traffic=traffic)
-        racing = None if everything else Racing(sure, within)
+        racing = None if everything else Racing(sure, within, sketch)
         began = time.perf_counter()
         with open_compute(compute) as where, Sharpening(at, len(plans)) as shown:
             if futures is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+import msgspec
 import numpy as np
 
 from tocsin.pack import Drive, Effect, Future, Knob, Model, Verb
-from tocsin.pack.model import series_of
+from tocsin.pack.model import Run, series_of
 from tocsin.pack.places import along_line
 from tocsin.packs.flood.quantities import (
     DISCHARGE,
@@ -19,6 +21,7 @@ from tocsin.packs.flood.quantities import (
     RIVER_LEVEL,
     WATER_DEPTH,
 )
+from tocsin.packs.flood.sketch import COARSER, can_sketch, coarse_problem, coarse_shape, member_of, moments_s
 from tocsin.science.faces import along
 from tocsin.science.shallow_water import ConstantLoss, FloodProblem, GreenAmpt, Inflow, Rain, Stage, Wall, simulate
 from tocsin.vocabulary import InputError, Member, NotFound, Series, World
@@ -28,8 +31,8 @@ STEADY_M_PER_H = 2e-4  # water that changes less is steady: a choice of ours; se
 OPEN_CREST_M = -1_000.0  # a crest below all ground: the ground counts
 
 
-def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
-    """Two-dimensional shallow water on the twin's grid, with rain, inflow, levels held at lakes, and barriers raised or breached."""
+def problem_of(world: World, future: Future, walls: tuple[Wall, ...]) -> FloodProblem:
+    """What the kernel is given: rain, inflow, levels held at lakes, and walls, on the twin's grid."""
     knobs, grid = future.knobs, world.grid
     ground_m = world.field(ELEVATION).astype(np.float64)
     inflows, stages = [], []
@@ -45,19 +48,24 @@ def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[E
             water = world.water(where)
             cells = np.column_stack(np.divmod(water.place, grid.cols))
             stages.append(Stage(cells, Series.of(series.time_s, series.value + water.gauge_zero_m + knobs["level_offset_m"])))
+    return FloodProblem(
+        ground_m=ground_m,
+        cell_m=grid.cell_m,
+        manning=world.field(MANNING).astype(np.float64) * knobs["manning_factor"],
+        initial_depth_m=_water_now(world),
+        rain=rain,
+        infiltration=_infiltration(knobs),
+        inflows=tuple(inflows),
+        stages=tuple(stages),
+        walls=walls,
+        edges="open",
+    )
+
+
+def water_runs_over_the_ground(world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
+    """Two-dimensional shallow water on the twin's grid, with rain, inflow, levels held at lakes, and barriers raised or breached."""
     run = simulate(
-        FloodProblem(
-            ground_m=ground_m,
-            cell_m=grid.cell_m,
-            manning=world.field(MANNING).astype(np.float64) * knobs["manning_factor"],
-            initial_depth_m=_water_now(world),
-            rain=rain,
-            infiltration=_infiltration(knobs),
-            inflows=tuple(inflows),
-            stages=tuple(stages),
-            walls=_walls(world, effects),
-            edges="open",
-        ),
+        problem_of(world, future, _walls(world, effects)),
         duration_s=future.duration_s,
         frame_times_s=tuple(frame_s),
         wet_depth_m=ARRIVES_AT_M,
@@ -135,14 +143,38 @@ def _usual_level_m(world: World, place: str) -> float:
     return water.usual_level_m - water.gauge_zero_m  # as the series are: above the gauge's zero
 
 
-def _walls(world: World, effects: Sequence[Effect]) -> tuple[Wall, ...]:
-    """Barriers stand from when they are raised; a line that is breached stands from the start and opens then."""
+def sketched_water(k: int, world: World, future: Future, effects: Sequence[Effect], frame_s: Sequence[float]) -> Member:
+    """The same water on cells `k` times as long, told on the twin's cells; see `sketch`."""
+    fine = problem_of(world, future, ())
+    coarse = msgspec.structs.replace(coarse_problem(fine, k), walls=_walls(world, effects, k))
+    run = simulate(
+        coarse,
+        duration_s=future.duration_s,
+        frame_times_s=moments_s(future.duration_s, frame_s),
+        wet_depth_m=ARRIVES_AT_M,
+        steady_m_per_h=STEADY_M_PER_H,
+    )
+    return member_of(fine, coarse, run, k, wet_depth_m=ARRIVES_AT_M, frame_s=frame_s)
+
+
+def _sketch(world: World) -> Run | None:
+    return partial(sketched_water, COARSER) if can_sketch(world) else None
+
+
+def _walls(world: World, effects: Sequence[Effect], coarser: int = 1) -> tuple[Wall, ...]:
+    """Barriers stand from when they are raised; a line that is breached stands from the start and opens then.
+
+    On coarser cells a line too short to part two of them is left out.
+    """
     walls = []
     for effect in effects:
         line = world.line(effect.target)
         grid = world.grid
-        corners = np.column_stack([(grid.y_max_m - line.y_m) / grid.cell_m, (line.x_m - grid.x_min_m) / grid.cell_m])
-        west_of, north_of = along(corners, grid.shape)
+        cell_m = grid.cell_m * coarser
+        corners = np.column_stack([(grid.y_max_m - line.y_m) / cell_m, (line.x_m - grid.x_min_m) / cell_m])
+        west_of, north_of = along(corners, coarse_shape(grid.shape, coarser))
+        if coarser > 1 and not len(west_of) + len(north_of):
+            continue
         if not len(west_of) + len(north_of):
             raise InputError(
                 f"{effect.verb} {effect.target}: the line parts no two cells of {world.grid.cell_m:g} m; draw it longer"
@@ -188,4 +220,5 @@ WATER_RUNS_OVER_THE_GROUND = Model(
     limits="no sewers, culverts or pumps; no dikes that the terrain does not show; not for dam-break fronts or flow faster than its own waves; as good as the terrain",
     forcing=forcing,
     starts_from=WATER_DEPTH,
+    sketch=_sketch,
 )
