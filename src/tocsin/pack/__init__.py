@@ -19,6 +19,7 @@ from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
 from tocsin.pack.question import Answer, Column, Question, Table
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
+from tocsin.pack.sense import ReadingError, Sense, senses_of
 from tocsin.pack.trigger import FACTS, FactKind
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import InputError, NotFound, PackFault
@@ -52,8 +53,10 @@ __all__ = [
     "PlanLevel",
     "PublicWords",
     "Question",
+    "ReadingError",
     "Rule",
     "Scenario",
+    "Sense",
     "Service",
     "Spread",
     "Substitute",
@@ -67,6 +70,7 @@ __all__ = [
     "find_packs",
     "k_of_n",
     "rise",
+    "senses_of",
     "threshold",
 ]
 
@@ -169,7 +173,8 @@ class Pack(msgspec.Struct, frozen=True):
 
     `facts` are what triggers of its plans may ask besides the facts that every hazard has. `outlook` makes the scenario for now from what
     the sensors said, for the running platform; it raises InputError where they say nothing, and without one a person has to give a
-    scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
+    scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says. `senses` are how
+    readings weigh its futures, for those quantities of which its facts, forcings and models do not show it well enough: see `senses_of`.
     """
 
     hazard: str
@@ -186,6 +191,7 @@ class Pack(msgspec.Struct, frozen=True):
     outlook: Outlook | None = None
     questions: tuple[Question, ...] = ()
     public: PublicWords = PublicWords()
+    senses: tuple[Sense, ...] = ()
 
 
 def find_packs() -> dict[str, Pack]:

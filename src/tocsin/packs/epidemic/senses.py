@@ -1,0 +1,10 @@
+"""How counts speak of an epidemic's futures: the cases that all sites report in a day, added up."""
+
+from __future__ import annotations
+
+from tocsin.pack import ReadingError, Sense
+from tocsin.packs.epidemic.quantities import CASES
+
+DAY_S = 86_400.0
+# Cases vary more than by chance: by 30 % here, a planning choice of ours (unverified). Of those infected the model itself reports only those whom it tests.
+SENSES = (Sense(CASES, ReadingError(0.0, 0.3, "counts"), course="new_cases_per_d", every_s=DAY_S, sums_sites=True),)
