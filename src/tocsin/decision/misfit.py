@@ -43,8 +43,9 @@ def log_likelihood(
     if not is_count.any():
         return assimilate.log_likelihood(as_told, as_seen, error, degrees=degrees)
     share = np.array([s.error.share if s.error is not None else 0.0 for s in sightings])
-    seen = np.array([s.value for s in sightings])
-    counted = assimilate.count_log_likelihood(told[:, is_count], seen[is_count], share[is_count])
+    of = np.array([s.readings for s in sightings])
+    seen = np.array([s.value for s in sightings]) * of
+    counted = assimilate.count_log_likelihood((told * of)[:, is_count], seen[is_count], share[is_count])
     rest = ~is_count
     if not rest.any():
         return counted

@@ -40,7 +40,7 @@ class Sighting(msgspec.Struct, frozen=True):
     `place` (a cell's number; `what` is a quantity that its frames show, or "" for the hazard itself), or when the hazard came to `place`, in hours,
     by `time_s`. Without `of` it is a forcing if it has a name and else the hazard. `time_s` counts from the forecast's start; the reading is the mean of the `span_s`
     before it, of a moment where that is 0. `error_sd` is the error at this reading, in its unit, and `error` how it grows; None: it is the same everywhere.
-    `limit` is the gauge's own from which on it is warned of (below which, where `is_falling`), NaN where it has none: how likely it was told to be passed is kept.
+    Of a count that is the mean of `readings` counts over the span, they are what chance goes by. `limit` is the gauge's own from which on it is warned of (below which, where `is_falling`), NaN where it has none: how likely it was told to be passed is kept.
     """
 
     site: str
@@ -54,6 +54,7 @@ class Sighting(msgspec.Struct, frozen=True):
     is_falling: bool = False
     of: Literal["", "forcing", "course", "hazard", "arrival"] = ""
     error: ReadingError | None = None
+    readings: int = 1
 
     def __post_init__(self) -> None:
         where = f"sighting {self.site} at {self.time_s:g} s"
@@ -337,7 +338,8 @@ def _of_courses(foreseen: Foreseen, sighting: Sighting) -> Floats:
     if not courses or any(sighting.what not in told for told in courses):
         there = ", ".join(sorted(courses[0])) if courses else ""
         raise InputError(f"sighting {sighting.site}: not every run tells {sighting.what!r}; they tell: {there or 'nothing'}")
-    return np.array([told[sighting.what].at(sighting.time_s) for told in courses])
+    at = sighting.time_s - sighting.span_s * np.arange(sighting.readings) / sighting.readings  # as of each of the readings
+    return np.array([np.mean([told[sighting.what].at(float(t)) for t in at]) for told in courses])
 
 
 def _of_arrivals(foreseen: Foreseen, sighting: Sighting) -> Floats:

@@ -316,10 +316,10 @@ class _File:
             raise self._fault(
                 ("errors", -1),
                 "",
-                'wanted [[errors]] with two brackets, once for each quantity, e.g. quantity = "river_level" and sd = 0.05',
+                'wanted [[errors]] with two brackets, once for each quantity, e.g. readings = "river_level" and sd = 0.05',
             )
         errors = tuple(self._decode(("errors", n), table, Trust) for n, table in self._tables("errors"))
-        self._unique("errors", [one.quantity for one in errors], "quantity")
+        self._unique("errors", [one.readings for one in errors], "readings")
         return errors
 
     def _one(self, section: str, kind: type[T]) -> T | None:

@@ -107,7 +107,7 @@ def heard_since(
         spoke = set[str]()
         for sense in mine:
             if sense.sums_sites:
-                if sense.course in courses and (found := _summed(came, began, sense)):
+                if sense.course in courses and (found := _summed(came, began, sense, span_s)):
                     sightings += found
                     spoke |= set(came)
                 continue
@@ -307,24 +307,36 @@ def _rates(
     return found
 
 
-def _summed(came: Mapping[str, Readings], began: datetime, sense: Sense) -> list[Sighting]:
-    """What all sites told of one time, added up, for each time that all of those told that usually do: a part of them would look like a fall."""
-    by_site: dict[str, dict[int, tuple[float, float]]] = {}
+def _summed(came: Mapping[str, Readings], began: datetime, sense: Sense, span_s: float) -> list[Sighting]:
+    """The sites' means over each span of the sense that is over, added up; only where all sites that usually tell told it nearly whole.
+
+    A part of the sites, or of the days, would look like a fall.
+    """
+    means: dict[str, dict[int, tuple[float, int]]] = {}
     for site, read in came.items():
         time_s = (read.time_us - microseconds(began)) / _US
-        of = np.ceil(time_s / sense.every_s).astype(np.int64)
-        by_site[site] = {int(n): (float(t), float(v)) for n, t, v in zip(of, time_s, read.value, strict=True)}  # the last counts
-    numbers = sorted({number for told in by_site.values() for number in told})
-    usual = [site for site, told in by_site.items() if len(told) >= len(numbers) / 2]
-    name = next(iter(by_site)) if len(by_site) == 1 else f"{len(by_site)} sites"
+        step_s = float(np.median(np.diff(time_s))) if time_s.size > 1 else sense.every_s
+        number = np.ceil(time_s / sense.every_s).astype(np.int64)
+        means[site] = {}
+        for n in np.unique(number[number <= span_s // sense.every_s]).tolist():
+            inside = number == n
+            if inside.sum() * step_s >= COVERED * sense.every_s:
+                means[site][n] = float(read.value[inside].mean()), max(1, round(sense.every_s / step_s))
+    numbers = sorted({n for told in means.values() for n in told})
+    usual = [site for site, told in means.items() if len(told) >= len(numbers) / 2]
+    name = next(iter(means)) if len(means) == 1 else f"{len(means)} sites"
     found = []
-    for number in numbers:
-        told = [by_site[site][number] for site in by_site if number in by_site[site]]
-        if all(number in by_site[site] for site in usual):
-            total = sum(value for _, value in told)
-            last_s = max(time for time, _ in told)
-            error = sense.error
-            found.append(Sighting(name, sense.course, last_s, total, error.sd_of(total), of="course", error=error))
+    for n in numbers:
+        told = [means[site][n] for site in means if n in means[site]]
+        if all(n in means[site] for site in usual):
+            total, readings = sum(mean for mean, _ in told), max(count for _, count in told)
+            error = sense.error.sd_of(total, readings)
+            found.append(
+                Sighting(
+                    name, sense.course, n * sense.every_s, total, error,
+                    span_s=sense.every_s, of="course", error=sense.error, readings=readings,
+                )
+            )  # fmt: skip
     return found
 
 

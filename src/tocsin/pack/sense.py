@@ -26,7 +26,7 @@ class ReadingError(msgspec.Struct, frozen=True):
 
     difference: a standard deviation of `share` of the reading, and at least `sd`, in the quantity's unit. turn: the same of an angle in degrees, the
     short way round. factor: `share` is that of the natural logarithm, of the reading and of what is expected, both raised by `sd`, below which a
-    sensor tells nothing apart. counts: negative binomial, whose variance is the mean m + (share m)^2: chance alone (Poisson) where `share` is 0.
+    sensor tells nothing apart. counts: negative binomial about what a run counted, whose variance is that of chance, in what came and in the run alike, and (share m)^2.
     """
 
     sd: float = 0.0
@@ -43,10 +43,13 @@ class ReadingError(msgspec.Struct, frozen=True):
         if self.how == "factor" and not self.share > 0.0:
             raise InputError(f"{where}; wanted a share above 0: it is the deviation of the logarithm")
 
-    def sd_of(self, value: float) -> float:
-        """The standard deviation at a reading, in the quantity's unit; of counts that of the count, and one more, so that none is exact."""
+    def sd_of(self, value: float, readings: int = 1) -> float:
+        """The standard deviation at a reading, in the quantity's unit; of counts by the chance in both of two, also where none was counted.
+
+        `readings` are so many counts of which it is the mean.
+        """
         if self.how == "counts":
-            return float(np.sqrt(1.0 + value + (self.share * value) ** 2))
+            return float(np.sqrt((1.0 + 2.0 * value * readings) / readings**2 + (self.share * value) ** 2))
         if self.how == "factor":
             return max(self.sd, float(np.expm1(self.share)) * abs(value))
         return max(self.sd, self.share * abs(value))
@@ -71,7 +74,8 @@ class Sense(msgspec.Struct, frozen=True):
     hazard reaches the sensor, which is when a reading first comes to that number; then the error is in hours.
 
     `reach_m`: a sensor tells of the strongest, or first, within this distance. A sensor is heard once in `every_s`, however often it speaks: what separates it
-    from the model is the same in readings that follow each other. `per_s`: readings are amounts since the one before, and the forcing is a rate per so many seconds.
+    from the model is the same in readings that follow each other. `per_s`: readings are amounts since the one before, and the forcing is a rate per so many seconds. With
+    `sums_sites` it is the mean over `every_s`.
     """
 
     quantity: Quantity
@@ -169,9 +173,9 @@ def _derived(quantity: Quantity, pack: Pack, model: Model) -> Sense | None:
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """How far all readings of one quantity are to be trusted in this place: goes before what the pack says, and a gauge's own goes before this."""
+    """How far all readings of one quantity, by its name, are to be trusted in this place: goes before what the pack says, and a gauge's own goes before this."""
 
-    quantity: str
+    readings: str
     sd: float | None = None
     share: float | None = None
 
@@ -179,20 +183,20 @@ class Trust(msgspec.Struct, frozen=True):
         for name in ("sd", "share"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
-                raise InputError(f"errors of {self.quantity}: {name} = {value}; wanted more than 0: no gauge is exact")
+                raise InputError(f"errors of {self.readings}: {name} = {value}; wanted more than 0: no gauge is exact")
         if self.sd is None and self.share is None:
-            raise InputError(f"errors of {self.quantity}: neither sd nor share; wanted one of them")
+            raise InputError(f"errors of {self.readings}: neither sd nor share; wanted one of them")
 
 
 def trusted(senses: Sequence[Sense], trust: Sequence[Trust]) -> tuple[Sense, ...]:
     """The senses with the errors of this place; raises InputError where readings of a quantity weigh nothing."""
     names = {sense.quantity.name for sense in senses}
     for one in trust:
-        if one.quantity not in names:
+        if one.readings not in names:
             raise InputError(
-                f"errors: readings of {one.quantity!r} weigh no future; those that do: {', '.join(sorted(names)) or 'none'}"
+                f"errors: readings of {one.readings!r} weigh no future; those that do: {', '.join(sorted(names)) or 'none'}"
             )
-    mine = {one.quantity: one for one in trust}
+    mine = {one.readings: one for one in trust}
     return tuple(
         with_error(s, mine[s.quantity.name].sd, mine[s.quantity.name].share) if s.quantity.name in mine else s for s in senses
     )

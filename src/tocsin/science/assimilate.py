@@ -30,26 +30,24 @@ def log_likelihood(expected: Floats, observed: Floats, error_sd: Floats, *, degr
 
 
 ODD_SHARE = 0.01  # of counts are something else, a day typed wrongly or told twice: `unverified`; without it one of them would decide alone
-LEAST_MEAN = 1e-3  # of an expected count: where none is expected, one that comes is odd and not impossible
 
 
-def count_log_likelihood(expected: Floats, observed: Floats, share: Floats) -> Floats:
-    """How well each member fits counts that were seen, up to a constant, (member,).
+def count_log_likelihood(counted: Floats, observed: Floats, share: Floats) -> Floats:
+    """How well each member fits counts that were seen, up to a constant, (member,). `counted` is what each member's own run counted, (member, observation).
 
-    Negative binomial about the member's own expected count m, with variance m + (`share` m)^2, (observation,): Poisson where `share` is 0 (parametrised as
-    in Lloyd-Smith 2007, PLoS ONE 2(2):e180, k = 1 / share^2). One count in a hundred (ODD_SHARE) is anything from 0 to twice the most that was seen or expected. `observed` is rounded to whole counts.
+    A run is one throw of chance, as what came is: what it counted, n, says of its mean only that it is about m = n + 1/2 with that variance (a gamma
+    distribution, by the prior of Jeffreys), so a count that comes is negative binomial with mean m and variance 2 m; to which (`share` m)^2 is added, (observation,). One count in a
+    hundred (ODD_SHARE) is anything from 0 to twice the most that was seen or counted. Both are rounded to whole counts.
+    Source: gamma-Poisson mixture, e.g. Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., sec. 2.6; dispersion k = m / (1 + share^2 m).
     """
-    from scipy.stats import nbinom, poisson  # takes a while to load, and only counts need it
+    from scipy.stats import nbinom  # takes a while to load, and only counts need it
 
-    _misfit(expected, observed, np.ones_like(observed))
-    if (observed < 0).any() or not (np.isfinite(share).all() and (share >= 0).all()):
+    _misfit(counted, observed, np.ones_like(observed))
+    if (observed < 0).any() or (counted < 0).any() or not (np.isfinite(share).all() and (share >= 0).all()):
         raise InputError("counts: one is below 0, or a share is not a number from 0 on; leave out what is no count")
-    mean, seen = np.maximum(expected, LEAST_MEAN), np.rint(observed)
-    chance = np.empty(mean.shape)
-    is_wide = share > 0
-    size = 1.0 / share[is_wide] ** 2
-    chance[:, is_wide] = nbinom.pmf(seen[is_wide], size, size / (size + mean[:, is_wide]))
-    chance[:, ~is_wide] = poisson.pmf(seen[~is_wide], mean[:, ~is_wide])
+    mean, seen = counted + 0.5, np.rint(observed)
+    size = mean / (1.0 + share**2 * mean)
+    chance = nbinom.pmf(seen, size, size / (size + mean))
     odd = ODD_SHARE / (1.0 + 2.0 * np.maximum(seen, mean.max(axis=0)))
     return np.asarray(np.log((1.0 - ODD_SHARE) * chance + odd).sum(axis=1))
 
