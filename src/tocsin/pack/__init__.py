@@ -28,6 +28,8 @@ from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
 __all__ = [
+    "HARMED",
+    "IN_DANGER",
     "LIFELINES",
     "Action",
     "Analogue",
@@ -93,6 +95,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 AT_HOME_H = 3.0
+HARMED, IN_DANGER = "people_in_danger", "people in danger"
 
 
 class Harm(msgspec.Struct, frozen=True):
@@ -131,6 +134,11 @@ class Harm(msgspec.Struct, frozen=True):
             )
         if self.shown_from and (len(self.shown_from) != 6 or list(self.shown_from) != sorted(set(self.shown_from))):
             raise InputError(f"harm by {self.danger.name}: shown_from = {self.shown_from}; wanted six numbers that rise, or none")
+
+    @property
+    def harmed_words(self) -> str:
+        """What those are called whom this hazard harms, as it stands behind a number: "people in danger", "people severely ill"."""
+        return self.words.get(HARMED, IN_DANGER)
 
     def dangerous(self, intensity: Floats) -> Bools:
         """Where a place is dangerous to all who are there; same shape as `intensity`."""
