@@ -529,3 +529,26 @@ def test_a_ledger_from_before_the_choice_was_told_is_still_read() -> None:
 def test_the_same_table_is_ranked_the_same_twice() -> None:
     outcomes, setting = crossing()
     assert rank(outcomes, setting=setting) == rank(outcomes, setting=setting)
+
+
+def test_a_ranking_calls_those_who_are_harmed_as_the_hazards_pack_does() -> None:
+    ill = "people severely ill"
+    harm_of = {"wait": [4.0] * 30 + [90.0] * 30, "close": [20.0] * 60}
+    signal = Signal("wave", "the wave", "1", np.arange(60.0))
+    people = {"signals": (signal,), "zone_people": np.array([100.0])}
+    done = rank(table(harm_of), setting=Setting(harmed=ill, **people))
+    told = [
+        done.reason,
+        done.doubt,
+        done.choice.equity,
+        *(s.reason for s in done.scores),
+        *(f.sentence for f in done.choice.flips),
+    ]
+    assert done.choice.harmed == ill
+    assert "in danger" not in " ".join(told)
+    assert f"leaves the fewest {ill}" in done.reason or "is best by average" in done.reason
+    assert any(f"fewer {ill} there" in f.sentence for f in done.choice.flips)
+    assert all(f" {ill} on average" in s.reason for s in done.scores)
+    usual = rank(table(harm_of), setting=Setting(**people))
+    assert "people in danger on average" in usual.scores[0].reason
+    assert msgspec.to_builtins(usual.choice).get("harmed") is None  # not spelt: what was written before keeps its name
