@@ -273,6 +273,17 @@ def test_when_a_fire_comes_to_a_sensor_weighs_how_fast_it_spreads(fires: Foresee
     assert late.weight[never].sum() >= looked.weight[never].sum()
 
 
+def test_a_sensor_tells_of_the_first_and_the_strongest_within_its_reach(fires: Foreseen) -> None:
+    here = gauge("tower", "fireline_intensity", 14)
+    sense = Sense(FIRE.makes, ReadingError(1.0), reach_m=450.0)  # its own cell and the four beside it
+    kept = kept_of(fires, FIRE, (here,), (sense,), Grass().grid)
+    around = [8, 13, 14, 15, 20]
+    np.testing.assert_array_equal(kept.footprint.arrival_s[:, 0], fires.footprint.arrival_s[:, around].min(axis=1))
+    assert fires.frames is not None
+    assert kept.frames is not None
+    np.testing.assert_array_equal(kept.frames[:, :, 0], fires.frames[:, :, around].max(axis=2))
+
+
 # -- a release: gas at sensors, and which tank it comes from -----------------------------------------------------------
 
 CHEMICAL = find_pack("chemical")
