@@ -839,10 +839,13 @@ def comparison() -> dict[str, Any]:
             "runner_up": PLANS[1].name,
             "margin": {"mean": 140.0, "low": 62.0, "high": 231.0, "futures": MEMBERS, "unit": "persons"},
             "flips": [
-                flip("price", "It spends or loses 9,500 EUR more than 'evacuate_only': 68 EUR for each person fewer in danger."),
+                flip(
+                    "price",
+                    "It spends or loses 9,500 EUR more than 'evacuate_only': 68 EUR for each one fewer of the people in danger.",
+                ),
                 flip(
                     "future",
-                    "If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better: 210 fewer in danger there, 20% of the futures.",
+                    "If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better: 210 fewer people in danger there, 20% of the futures.",
                 ),
                 flip(
                     "weight", "If more than 82% of the weight lay on the worst tenth (now 50%), 'evacuate_only' would be first."
@@ -864,7 +867,7 @@ def comparison() -> dict[str, Any]:
                 "cost": "wait",
                 "all alike": "barrier_only",
             },
-            "equity": "Ferry Quay bears most: 59 of 1,000 people stay in danger, 21 of 1,000 in all (inequality between zones 0.61 of 1). "
+            "equity": "Ferry Quay bears most: 59 people in danger of 1,000 who are there, 21 of 1,000 in all (inequality between zones 0.61 of 1). "
             "Of vulnerable groups stay 2 in hospitals.",
             "remarks": ["vulnerable groups of whom nothing is known here: low income (no layer people_low_income)"],
         },

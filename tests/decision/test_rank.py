@@ -254,7 +254,7 @@ def test_one_plan_is_ranked_and_told_to_be_alone() -> None:
 def test_plans_that_are_all_equal_are_told_to_be_and_nothing_is_made_of_it() -> None:
     done = rank(table({"b": [3.0] * 12, "a": [3.0] * 12}), setting=Setting(signals=(Signal("x", "x", "m", np.arange(12.0)),)))
     assert order(done) == ["a", "b"]
-    assert "leaves as many in danger" in done.doubt
+    assert "leaves as many people in danger" in done.doubt
     assert (done.choice.flips, done.choice.ask_first, done.choice.worth_of_all) == ((), (), 0.0)
     assert not done.scores[1].dominated_by
 
@@ -336,7 +336,7 @@ def test_a_choice_that_a_few_futures_more_would_settle_says_how_many() -> None:
 def test_what_the_first_spends_for_each_person_is_told() -> None:
     done = rank(table({"a": [10.0] * 5, "b": [30.0] * 5}, cost={"a": 9000.0, "b": 1000.0}))
     (flip,) = [f for f in done.choice.flips if f.kind == "price"]
-    assert flip.sentence == "It spends or loses 8,000 EUR more than 'b': 400 EUR for each person fewer in danger."
+    assert flip.sentence == "It spends or loses 8,000 EUR more than 'b': 400 EUR for each one fewer of the people in danger."
 
 
 def test_nothing_is_told_of_the_price_of_people_who_may_not_be_saved_at_all() -> None:
@@ -407,9 +407,9 @@ def test_who_bears_it_stands_beside_every_plan_and_in_one_line() -> None:
     # Lorenz: 1000 of 1100 people bear 5 of 30, the other 100 bear 25: 1 - (10/11 x 1/6 + 1/11 x (1/6 + 1))
     assert first.gini == pytest.approx(1 - (10 / 11 / 6 + (1 / 6 + 1) / 11))
     line = done.choice.equity
-    assert line.startswith("quay bears most: 250 of 1,000 people stay in danger, 27 of 1,000 in all")
+    assert line.startswith("quay bears most: 250 people in danger of 1,000 who are there, 27 of 1,000 in all")
     assert "Of vulnerable groups stay 4 in hospitals." in line
-    assert "Than with 'b' more stay in danger in hill (+3 of 1,000)." in line
+    assert "There are more people in danger than with 'b' in hill (+3 of 1,000)." in line
 
 
 def test_a_town_without_people_is_ranked_and_said_to_be_empty() -> None:
@@ -529,3 +529,26 @@ def test_a_ledger_from_before_the_choice_was_told_is_still_read() -> None:
 def test_the_same_table_is_ranked_the_same_twice() -> None:
     outcomes, setting = crossing()
     assert rank(outcomes, setting=setting) == rank(outcomes, setting=setting)
+
+
+def test_a_ranking_calls_those_who_are_harmed_as_the_hazards_pack_does() -> None:
+    ill = "people severely ill"
+    harm_of = {"wait": [4.0] * 30 + [90.0] * 30, "close": [20.0] * 60}
+    signal = Signal("wave", "the wave", "1", np.arange(60.0))
+    people = {"signals": (signal,), "zone_people": np.array([100.0])}
+    done = rank(table(harm_of), setting=Setting(harmed=ill, **people))
+    told = [
+        done.reason,
+        done.doubt,
+        done.choice.equity,
+        *(s.reason for s in done.scores),
+        *(f.sentence for f in done.choice.flips),
+    ]
+    assert done.choice.harmed == ill
+    assert "in danger" not in " ".join(told)
+    assert f"leaves the fewest {ill}" in done.reason or "is best by average" in done.reason
+    assert any(f"fewer {ill} there" in f.sentence for f in done.choice.flips)
+    assert all(f" {ill} on average" in s.reason for s in done.scores)
+    usual = rank(table(harm_of), setting=Setting(**people))
+    assert "people in danger on average" in usual.scores[0].reason
+    assert msgspec.to_builtins(usual.choice).get("harmed") is None  # not spelt: what was written before keeps its name

@@ -141,7 +141,7 @@ def test_a_race_with_traffic_holds_when_more_are_caught_than_live_in_danger() ->
     plans = [move(3500 / 60, "low"), move(600.0, "low", name="stay")]
     *_, last = sharpen(LongStreet(), MODEL, HARM, seen, plans, LocalCompute(1), hour=3.0, racing=Racing(), traffic=True)
     assert last.recommended == "stay"
-    assert "as long as no future puts more than 20 people in danger" in last.doubt
+    assert "as long as no future brings more than 20 people in danger" in last.doubt
 
 
 def test_a_twin_that_no_street_leads_out_of_is_told_as_such() -> None:

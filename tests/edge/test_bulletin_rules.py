@@ -26,6 +26,7 @@ from tocsin.pack.ready_rules.bulletin import (
     fire_detection,
     official_alert,
 )
+from tocsin.pack.sense import Trust
 from tocsin.vocabulary import (
     Bulletin,
     BulletinPart,
@@ -609,10 +610,8 @@ def test_a_platform_reads_the_same_rules_and_knows_its_twin(tmp_path: Path) -> N
 
 def test_a_platform_reads_how_far_its_gauges_are_to_be_trusted_and_a_node_does_not(tmp_path: Path) -> None:
     path = tmp_path / "sensing.toml"
-    path.write_text("[errors]\nlevel_m = 0.05\n")
-    told = read_sensing(path, kinds={}).errors
-    assert told is not None
-    assert (told.level_m, told.rain_share) == (0.05, 0.3)
+    path.write_text('[[errors]]\nreadings = "river_level"\nsd = 0.05\n[[errors]]\nreadings = "rain_amount"\nshare = 0.2\n')
+    assert read_sensing(path, kinds={}).errors == (Trust("river_level", 0.05), Trust("rain_amount", share=0.2))
     path.write_text("[state_update]\non = true\nreach_m = 400.0\n")
     update = read_sensing(path, kinds={}).state_update
     assert update is not None
@@ -620,10 +619,13 @@ def test_a_platform_reads_how_far_its_gauges_are_to_be_trusted_and_a_node_does_n
     path.write_text("[state_update]\nreach_m = 0\n")
     with pytest.raises(InputError, match="reach_m = 0.*wanted more than 0"):
         read_sensing(path, kinds={})
-    path.write_text("[errors]\nlevel_m = 0.0\n")
-    with pytest.raises(InputError, match="line 1.*level_m = 0.0; wanted more than 0"):
+    path.write_text('[[errors]]\nreadings = "river_level"\nsd = 0.0\n')
+    with pytest.raises(InputError, match="line 1.*sd = 0.0; wanted more than 0"):
         read_sensing(path, kinds={})
-    path.write_text('[node]\nname = "n"\ndata = "d"\n[errors]\nlevel_m = 0.05\n')
+    path.write_text("[errors]\nlevel_m = 0.05\n")  # as it was written before quantities of all hazards had errors
+    with pytest.raises(InputError, match=r'two brackets.*readings = "river_level"'):
+        read_sensing(path, kinds={})
+    path.write_text('[node]\nname = "n"\ndata = "d"\n[[errors]]\nreadings = "river_level"\nsd = 0.05\n')
     with pytest.raises(InputError, match="unknown section"):
         read_settings(path)
 

@@ -15,7 +15,7 @@ from tocsin.edge.latest import Latest, microseconds
 from tocsin.flows.board import Board
 from tocsin.flows.following import AGAIN_AFTER_S, LOOK_EVERY_S, Followed, Following, assessed
 from tocsin.flows.words import in_words
-from tocsin.pack import Action, Duration, Effect, Limits, Plan, Scenario, Spread, find_pack
+from tocsin.pack import Action, Duration, Effect, Limits, Plan, Scenario, Spread, find_pack, senses_of
 from tocsin.platform.twin import Gauge
 from tocsin.security.actor import Actor
 from tocsin.testing.memory import START, OneByOne, TestHost
@@ -24,7 +24,7 @@ from tocsin.vocabulary import Comparison, Evidence, Forecast, Level, Note, Obser
 
 PACK = find_pack("flood")
 MODEL, HARM, WORLD = PACK.models[0], PACK.harm, TinyWorld(np.tile(np.linspace(0.0, 1.5, 6), (4, 1)))
-RIVER = PACK.observes[0]
+RIVER, SENSES = PACK.observes[0], senses_of(PACK, MODEL)
 GAUGES = (Gauge("quay", "quay", RIVER.name, 0.0, 0.0, 0.0, 0.0, 0, float("nan"), None, "m", "lake"),)
 PLATFORM = Actor("platform", frozenset({"system"}))
 MEMBERS, HOURS = 32, 3
@@ -84,7 +84,7 @@ class Drill:
         self.following = Following(
             self.host.ledger, PLATFORM, self.latest, GAUGES, ("lake",), decided_on=lambda asked: asked in self.decided
         )
-        self.following.begin(assessed(self.forecast_id, record, START, "tiny", STORM, MODEL, compared, GAUGES))
+        self.following.begin(assessed(self.forecast_id, record, START, "tiny", STORM, MODEL, compared, GAUGES, SENSES))
         self.looks: list[Followed] = []
 
     def go(self, level: Any, minutes: int = HOURS * 60, every_min: int = 10) -> Drill:
@@ -216,7 +216,7 @@ def test_a_comparison_without_its_futures_cannot_be_followed(compared: Compared)
     drill = Drill(compared)
     bare = msgspec.structs.replace(compared, foreseen=None)
     with pytest.raises(InputError, match="no futures"):
-        assessed(drill.forecast_id, drill.of(Comparison)[0], START, "tiny", STORM, MODEL, bare, GAUGES)
+        assessed(drill.forecast_id, drill.of(Comparison)[0], START, "tiny", STORM, MODEL, bare, GAUGES, SENSES)
 
 
 def test_a_gauge_that_is_said_to_be_exact_decides_more_than_one_that_is_not(foreseen: Foreseen, compared: Compared) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from test_following import GAUGES, MODEL, PLATFORM, START, Drill, compared, deepest, foreseen, truth_of  # noqa: F401
+from test_following import GAUGES, MODEL, PLATFORM, SENSES, START, Drill, compared, deepest, foreseen, truth_of  # noqa: F401
 
 from tocsin.decision.compare import Compared
 from tocsin.decision.compare import compare as compare_plans
@@ -93,7 +93,7 @@ def rested(drill: Drill) -> bytes:
         scenario=at.scenario,
         model=at.model.name,
         foreseen=at.foreseen,
-        ground=[g.site for g in at.ground],
+        ground=[(g.site, g.quantity) for g in at.ground],
         compared=at.compared,
     )
 
@@ -117,7 +117,7 @@ def test_an_assessment_that_was_at_rest_is_followed_as_if_nothing_had_been(
     rows = {entry.id: entry.record for entry in again.host.ledger.read() if isinstance(entry.record, Comparison)}
     again.following._ledger, again.following._latest = again.host.ledger, again.latest
     again.following.resume(
-        resumed(loaded, stopped.forecast_id, next(iter(rows)), first, MODEL, GAUGES), rows, stopped.following._verified
+        resumed(loaded, stopped.forecast_id, next(iter(rows)), first, MODEL, GAUGES, SENSES), rows, stopped.following._verified
     )
     for minute in range(70, 181, 10):
         again.go(truth, minutes=minute, every_min=minute)
@@ -149,16 +149,24 @@ def test_a_gauge_that_the_twin_has_no_more_stops_the_following(compared: Compare
     import msgspec
 
     loaded = msgspec.msgpack.decode(rested(drill), type=at_rest.Rested, dec_hook=at_rest._array)
-    bare = msgspec.structs.replace(loaded, ground=("gone",))
+    bare = msgspec.structs.replace(loaded, ground=(("gone", "flood_depth"),))
     with pytest.raises(InputError, match="gone"):
-        resumed(bare, drill.forecast_id, drill.first, drill.of(Comparison)[0], MODEL, GAUGES)
+        resumed(bare, drill.forecast_id, drill.first, drill.of(Comparison)[0], MODEL, GAUGES, SENSES)
 
 
 def test_an_assessment_with_a_table_of_its_own_is_needed(compared: Compared) -> None:  # noqa: F811
     import msgspec
 
     new = assessed(
-        "f", Drill(compared).of(Comparison)[0], START, "tiny", Drill(compared).following._now.scenario, MODEL, compared, GAUGES
+        "f",
+        Drill(compared).of(Comparison)[0],
+        START,
+        "tiny",
+        Drill(compared).following._now.scenario,
+        MODEL,
+        compared,
+        GAUGES,
+        SENSES,
     )  # type: ignore[union-attr]
     with pytest.raises(InputError, match="kept no table"):
         at_rest.rest(

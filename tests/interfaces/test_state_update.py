@@ -13,8 +13,8 @@ import pytest
 from cli_place import build_place, feature, geojson, lonlat
 from msgspec import UNSET
 
-from tocsin.edge.gauge_errors import StateUpdate
 from tocsin.edge.latest import microseconds
+from tocsin.edge.state_update import StateUpdate
 from tocsin.flows.following import Followed
 from tocsin.flows.verify import score_ledger
 from tocsin.host import VirtualClock

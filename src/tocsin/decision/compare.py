@@ -241,7 +241,9 @@ def _ranked(
             foreseen = asked
     seen = foreseen
     if seen is not None and len(seen.futures) == len(rows):
-        setting = setting_of(world, contest.model, seen, hour=town.hour, groups=town.groups, limits=limits)
+        setting = setting_of(
+            world, contest.model, seen, hour=town.hour, groups=town.groups, limits=limits, harmed=town.harm.harmed_words
+        )
     else:  # what one could ask for is told when all is in
         setting = Setting(
             tuple(contest.futures[n] for n in rows),
@@ -250,6 +252,7 @@ def _ranked(
             town.of_group.sum(axis=0),
             tuple(limits),
             town.groups.missing,
+            town.harm.harmed_words,
         )
     ranking = rank(table, warning_level=warning_level, setting=setting)
     names = [plan.name for plan in table.plans]
@@ -357,7 +360,7 @@ def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int)
     best = "no other plan is better" if gap < 0.5 else f"no other plan is better by more than {gap:,.0f} people"
     what = f"over all {total} futures{how} {best}, by average and worst tenth together"
     return [
-        f"It is {racing.sure:.0%} sure that {what}, as long as no future puts more than {contest.most:,.0f} people in danger."
+        f"It is {racing.sure:.0%} sure that {what}, as long as no future brings more than {contest.most:,.0f} {contest.town.harm.harmed_words}."
     ]
 
 

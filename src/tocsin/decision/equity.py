@@ -55,12 +55,10 @@ def equity_words(scores: tuple[PlanScore, ...], outcomes: Outcomes, setting: Set
         return "Nobody is in any zone at this hour, so nobody bears anything."
     told = [zone for zone in first.zones if zone.persons >= TELLING_PERSONS and zone.per_1000 is not None]
     if not told:
-        words = "Nobody is left in danger in any zone."
+        words = f"There are no {setting.harmed} in any zone."
     else:
         worst, everyone = told[0], first.harm.mean / float(setting.zone_people.sum()) * 1000.0
-        words = (
-            f"{_place(worst)} bears most: {worst.per_1000:,.0f} of 1,000 people stay in danger, {everyone:,.0f} of 1,000 in all"
-        )
+        words = f"{_place(worst)} bears most: {worst.per_1000:,.0f} {setting.harmed} of 1,000 who are there, {everyone:,.0f} of 1,000 in all"
         words += f" (inequality between zones {first.gini:.2f} of 1)." if first.gini is not None else "."
     groups = [group for group in first.groups if group.persons >= TELLING_PERSONS]
     if groups:
@@ -68,7 +66,7 @@ def equity_words(scores: tuple[PlanScore, ...], outcomes: Outcomes, setting: Set
     elif not outcomes.groups:
         words += " Vulnerable groups are not told apart."
     if others and (worse := _worse_than(first, others[0])):
-        words += f" Than with {others[0].plan!r} more stay in danger in {', '.join(worse)}."
+        words += f" There are more {setting.harmed} than with {others[0].plan!r} in {', '.join(worse)}."
     return words
 
 

@@ -41,7 +41,7 @@ def future_flips(standing: Standing, setting: Setting, order: Sequence[int]) -> 
             found[signal.name] = Flip(
                 "future",
                 name,
-                f"If {signal.beyond(turn.at, above=turn.above)}, {name!r} is better: {turn.by:,.0f} fewer in danger there, "
+                f"If {signal.beyond(turn.at, above=turn.above)}, {name!r} is better: {turn.by:,.0f} fewer {setting.harmed} there, "
                 f"{turn.share:.0%} of the futures.",
                 signal.name,
                 turn.at,
@@ -133,7 +133,9 @@ def number_flip(margin: Margin | None, second: str) -> list[Flip]:
     ]
 
 
-def price(names: Sequence[str], spent: Sequence[float], order: Sequence[int], margin: Margin | None, currency: str) -> list[Flip]:
+def price(
+    names: Sequence[str], spent: Sequence[float], order: Sequence[int], margin: Margin | None, currency: str, harmed: str
+) -> list[Flip]:
     """What the first spends for each person that it keeps out of danger beside the runner-up, where it surely keeps some and spends more."""
     if margin is None or margin.low is None or margin.low < 0.5:
         return []
@@ -142,5 +144,5 @@ def price(names: Sequence[str], spent: Sequence[float], order: Sequence[int], ma
     if more <= 0.0:
         return []
     each = more / margin.mean
-    words = f"It spends or loses {more:,.0f} {currency} more than {names[second]!r}: {each:,.0f} {currency} for each person fewer in danger."
+    words = f"It spends or loses {more:,.0f} {currency} more than {names[second]!r}: {each:,.0f} {currency} for each one fewer of the {harmed}."
     return [Flip("price", names[second], words, "per person", each, None, currency)]

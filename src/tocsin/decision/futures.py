@@ -35,7 +35,8 @@ class Failure(msgspec.Struct, frozen=True):
 class Foreseen(msgspec.Struct, frozen=True):
     """The futures, what the hazard does in them, and its frames, (frame, member, place), if they were asked for.
 
-    `failed` are those that their model could not play; they are in none of the other parts.
+    `failed` are those that their model could not play; they are in none of the other parts. `shown` are frames of what sensors of other quantities
+    would show, by quantity name.
     """
 
     futures: tuple[Future, ...]
@@ -44,6 +45,7 @@ class Foreseen(msgspec.Struct, frozen=True):
     frames: NDArray[np.float32] | None
     notes: tuple[dict[str, float], ...]
     failed: tuple[Failure, ...] = ()
+    shown: Mapping[str, NDArray[np.float32]] = {}
 
 
 def draw(model: Model, scenario: Scenario, *, first: int = 0) -> tuple[Future, ...]:
@@ -128,7 +130,17 @@ def foreseen_of(
         frames,
         tuple(dict(m.notes) for m in made),
         tuple(sorted(failed, key=lambda f: f.number)),
+        _shown(made) if frame_s else {},
     )
+
+
+def _shown(made: Sequence[Member]) -> dict[str, NDArray[np.float32]]:
+    """What the runs' frames show besides the hazard; zero where a run shows nothing of a quantity (a gas that is not let go in it)."""
+    alike = {name: values for member in made for name, values in member.shown.items()}
+    return {
+        name: np.stack([m.shown[name] if name in m.shown else np.zeros_like(one) for m in made], axis=1)
+        for name, one in alike.items()
+    }
 
 
 def refuse_too_many(failed: Sequence[Failure], of: int, error: TocsinError, share_most: float = FAILED_SHARE_MOST) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.decision.futures import Foreseen
-from tocsin.pack import Effect, Future, Model, Scenario, Spread
+from tocsin.decision.misfit import compared_as, log_likelihood, turned_to
+from tocsin.pack import Effect, Future, Model, ReadingError, Scenario, Spread
 from tocsin.science import assimilate
 from tocsin.science.sampling import keyed_uniform
 from tocsin.science.score import crps, positions
@@ -35,9 +36,11 @@ SIGHTINGS_MOST = 100_000
 class Sighting(msgspec.Struct, frozen=True):
     """One reading as the futures have to explain it, with the error of the gauge and of taking the cell for the place.
 
-    `what` is a forcing of the model by name ("rain", "level@lake"), or "" for the hazard itself at `place` (a cell's number). `time_s` counts
-    from the forecast's start; the reading is the mean of the `span_s` before it, of a moment where that is 0. `limit` is the gauge's own from which
-    on it is warned of (below which, where `is_falling`), NaN where it has none: how likely it was told to be passed is kept.
+    `of` says what it is held against: a forcing of the model by its name `what` ("rain", "level@lake"), a course of the run by its name, the hazard at
+    `place` (a cell's number; `what` is a quantity that its frames show, or "" for the hazard itself), or when the hazard came to `place`, in hours,
+    by `time_s`. Without `of` it is a forcing if it has a name and else the hazard. `time_s` counts from the forecast's start; the reading is the mean of the `span_s`
+    before it, of a moment where that is 0. `error_sd` is the error at this reading, in its unit, and `error` how it grows; None: it is the same everywhere.
+    Of a count that is the mean of `readings` counts over the span, they are what chance goes by. `limit` is the gauge's own from which on it is warned of (below which, where `is_falling`), NaN where it has none: how likely it was told to be passed is kept.
     """
 
     site: str
@@ -49,6 +52,9 @@ class Sighting(msgspec.Struct, frozen=True):
     span_s: float = 0.0
     limit: float = float("nan")
     is_falling: bool = False
+    of: Literal["", "forcing", "course", "hazard", "arrival"] = ""
+    error: ReadingError | None = None
+    readings: int = 1
 
     def __post_init__(self) -> None:
         where = f"sighting {self.site} at {self.time_s:g} s"
@@ -58,8 +64,19 @@ class Sighting(msgspec.Struct, frozen=True):
             )
         if not (np.isfinite(self.error_sd) and self.error_sd > 0):
             raise InputError(f"{where}: error {self.error_sd}; wanted more than 0: no gauge is exact")
-        if bool(self.what) == (self.place >= 0):
-            raise InputError(f"{where}: forcing {self.what!r}, place {self.place}; wanted one of the two")
+        at_place = self.kind in ("hazard", "arrival")
+        if at_place != (self.place >= 0) or (not at_place and not self.what):
+            raise InputError(f"{where}: {self.kind} {self.what!r}, place {self.place}; wanted one of the two")
+
+    @property
+    def kind(self) -> str:
+        """What it is held against."""
+        return self.of or ("forcing" if self.what else "hazard")
+
+    @property
+    def how(self) -> str:
+        """How its error grows: see ReadingError."""
+        return "difference" if self.error is None else self.error.how
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -111,7 +128,17 @@ def expected(model: Model, foreseen: Foreseen, sightings: Sequence[Sighting]) ->
         raise InputError(f"observe: {len(sightings):,} readings; wanted at most {SIGHTINGS_MOST:,}: give means of longer spans")
     told = np.empty((len(foreseen.futures), len(sightings)))
     for k, sighting in enumerate(sightings):
-        told[:, k] = _of_forcing(model, foreseen.futures, sighting) if sighting.what else _of_frames(foreseen, sighting)
+        match sighting.kind:
+            case "forcing":
+                told[:, k] = _of_forcing(model, foreseen.futures, sighting)
+            case "course":
+                told[:, k] = _of_courses(foreseen, sighting)
+            case "arrival":
+                told[:, k] = _of_arrivals(foreseen, sighting)
+            case _:
+                told[:, k] = _of_frames(foreseen, sighting)
+        if sighting.how == "turn":
+            told[:, k] = turned_to(sighting.value, told[:, k])
     return told
 
 
@@ -122,9 +149,10 @@ def look(model: Model, foreseen: Foreseen, sightings: Sequence[Sighting], weight
     if not sightings:
         return Looked(before, assimilate.effective(before), (), _learned(foreseen.futures, before, before), (), "")
     told = expected(model, foreseen, sightings)
-    value, error = (np.array([getattr(s, name) for s in sightings]) for name in ("value", "error_sd"))
-    after = assimilate.reweigh(before, assimilate.log_likelihood(told, value, error, degrees=TAIL_DEGREES))
-    outside = assimilate.fit(told[before > 0], value, error).outside
+    value = np.array([s.value for s in sightings])
+    as_told, as_seen, error = compared_as(sightings, told)
+    after = assimilate.reweigh(before, log_likelihood(sightings, told, as_told, as_seen, error, degrees=TAIL_DEGREES))
+    outside = assimilate.fit(as_told[before > 0], as_seen, error).outside
     scores = crps(told, value, before)
     luck = np.array([keyed_uniform(foreseen.futures[0].seed, "position", s.site, s.what, f"{s.time_s:g}") for s in sightings])
     position = positions(told[before > 0], value, luck)
@@ -213,7 +241,7 @@ def moved_state(
     Ensemble Kalman update with a taper of `reach_m`; what comes out below zero is cut to zero. Raises InputError where there are no frames, or
     no such sighting.
     """
-    last = {s.place: s for s in sorted(sightings, key=lambda s: s.time_s) if not s.what}
+    last = {s.place: s for s in sorted(sightings, key=lambda s: s.time_s) if s.kind == "hazard" and not s.what}
     if foreseen.frames is None or not last:
         raise InputError(
             "observe: no frames or no gauge on the ground; ask the forecast for frames, and give readings with a place"
@@ -304,6 +332,24 @@ def _of_forcing(model: Model, futures: Sequence[Future], sighting: Sighting) -> 
         raise InputError(f"sighting {sighting.site}: {fault}") from fault
 
 
+def _of_courses(foreseen: Foreseen, sighting: Sighting) -> Floats:
+    """What each run tells at a moment; raises InputError where one does not tell it."""
+    courses = foreseen.footprint.courses
+    if not courses or any(sighting.what not in told for told in courses):
+        there = ", ".join(sorted(courses[0])) if courses else ""
+        raise InputError(f"sighting {sighting.site}: not every run tells {sighting.what!r}; they tell: {there or 'nothing'}")
+    at = sighting.time_s - sighting.span_s * np.arange(sighting.readings) / sighting.readings  # as of each of the readings
+    return np.array([np.mean([told[sighting.what].at(float(t)) for t in at]) for told in courses])
+
+
+def _of_arrivals(foreseen: Foreseen, sighting: Sighting) -> Floats:
+    """Hours until the hazard came to the place in each future, or until now where it has not yet."""
+    arrival_s = foreseen.footprint.arrival_s
+    if sighting.place >= arrival_s.shape[1]:
+        raise InputError(f"sighting {sighting.site}: place {sighting.place}; the futures have {arrival_s.shape[1]} places")
+    return np.minimum(arrival_s[:, sighting.place].astype(np.float64), sighting.time_s) / 3600.0
+
+
 def _of_frames(foreseen: Foreseen, sighting: Sighting) -> Floats:
     """The hazard at the reading's cell, between the frames before and after it."""
     if foreseen.frames is None or sighting.place >= foreseen.frames.shape[2]:
@@ -347,7 +393,8 @@ def _contradictions(sightings: Sequence[Sighting]) -> tuple[str, ...]:
     said = []
     for a, b in combinations(last.values(), 2):
         if (a.what, a.place) == (b.what, b.place) and abs(a.time_s - b.time_s) <= CONTRADICTS_S:
-            apart = abs(a.value - b.value) / np.hypot(a.error_sd, b.error_sd)
+            (as_a,), as_b, error = compared_as([b], np.array([[a.value]]))
+            apart = abs(as_a[0] - as_b[0]) / np.hypot(error[0], compared_as([a], np.array([[b.value]]))[2][0])
             if apart > CONTRADICTS_SD:
                 thing = a.what or f"cell {a.place}"
                 said.append(

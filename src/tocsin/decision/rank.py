@@ -23,6 +23,7 @@ from tocsin.decision.limits import breaches
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes, services_in
 from tocsin.decision.setting import Setting
 from tocsin.decision.standing import Standing, mean, untold
+from tocsin.pack import IN_DANGER
 from tocsin.science.choice import dominates, stochastic_order, topsis
 from tocsin.science.risk import cvar, margin, regret
 from tocsin.vocabulary import Breach, Choice, Level, Margin, PlanScore
@@ -69,7 +70,7 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
     order = _in_rank_order(sums, everyone)
     scores = _scores(standing, setting, sums, order, limits, warning_level)
     ahead = _margin(standing, order)
-    reason, doubt = _verdict(sums, order, scores, ahead)
+    reason, doubt = _verdict(sums, order, scores, ahead, setting.harmed)
     allowed = [
         k for k in order if sums.broken[k] == sums.broken[order[0]]
     ]  # a report lifts no limit: what breaks one is no choice
@@ -80,7 +81,7 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
         *future_flips(standing, setting, allowed),
         *weight_flip(sums.names, sums.means, sums.tails, allowed, order[0], MEAN_WEIGHT),
         *(number_flip(ahead, sums.names[order[1]]) if len(order) > 1 else ()),
-        *price(sums.names, sums.spent, order, ahead, outcomes.units[DAMAGE]),
+        *price(sums.names, sums.spent, order, ahead, outcomes.units[DAMAGE], setting.harmed),
     )
     choice = Choice(
         runner_up=sums.names[order[1]] if len(order) > 1 else "",
@@ -91,6 +92,7 @@ def rank(outcomes: Outcomes, *, warning_level: Level = Level.NONE, setting: Sett
         weightings=_weightings(standing, sums, order, allowed),
         equity=equity_words(scores, outcomes, setting),
         remarks=(*untold(outcomes, setting.futures), *setting.remarks),
+        harmed=msgspec.UNSET if setting.harmed == IN_DANGER else setting.harmed,
     )
     return Ranking(scores, sums.names[order[0]], reason, doubt, choice)
 
@@ -124,7 +126,7 @@ def _scores(
     units, figures = outcomes.units, outcomes.figures
     regrets = _regrets(standing, sums)
     told = {HARM, DAMAGE, COST, FINISHED_S, FAILED}
-    dominated = _dominated(standing, sums)
+    dominated = _dominated(standing, sums, setting.harmed)
     scores = []
     for place, k in enumerate(order, start=1):
         mine = standing.tried[k]
@@ -144,7 +146,7 @@ def _scores(
                 finished_s=standing.estimate(figures[FINISHED_S], k, units[FINISHED_S], name=FINISHED_S),
                 failed_share=standing.of(figures[FAILED], k, mean, name=FAILED),
                 best_share=mean((regrets[k][mine] < ALIKE).astype(np.float64), weight),
-                reason=_why(standing, sums, k, order[0], limits[k], warning_level),
+                reason=_why(standing, sums, k, order[0], limits[k], warning_level, setting.harmed),
                 figures={
                     name: standing.estimate(rows, k, units[name], name=name) for name, rows in figures.items() if name not in told
                 },
@@ -182,13 +184,13 @@ def _criteria(standing: Standing, sums: _Sums) -> dict[str, Floats]:
     return {name: np.array([float(f"{value:.9g}") for value in row]) for name, row in told.items()}
 
 
-def _dominated(standing: Standing, sums: _Sums) -> list[dict[str, str]]:
+def _dominated(standing: Standing, sums: _Sums, harmed: str) -> list[dict[str, str]]:
     """For each plan, which others are no worse in anything that is compared, and in what they are better."""
     criteria = _criteria(standing, sums)
     above = dominates(np.column_stack(list(criteria.values())))
     return [
         {
-            name: f"better in {_and([what.replace('_', ' ') for what, row in criteria.items() if row[other] < row[k]])}"
+            name: f"better in {_and([harmed if what == HARM else what.replace('_', ' ') for what, row in criteria.items() if row[other] < row[k]])}"
             for other, name in enumerate(sums.names)
             if above[other, k]
         }
@@ -262,13 +264,13 @@ def commonest(reasons: Sequence[str]) -> str:
     return min(Counter(reasons).items(), key=lambda told: (-told[1], told[0]))[0]
 
 
-def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[Breach], warning_level: Level) -> str:
+def _why(standing: Standing, sums: _Sums, k: int, first: int, limits: Sequence[Breach], warning_level: Level, harmed: str) -> str:
     """A sentence on one plan, beside the best one."""
     outcomes = standing.outcomes
     plan = outcomes.plans[k]
     moved = standing.of(outcomes.figures[MOVED], k, mean, name=MOVED)
     failed = standing.of(outcomes.figures[FAILED], k, mean, name=FAILED)
-    words = f"{sums.means[k]:,.0f} people stay in danger on average, {sums.tails[k]:,.0f} in the worst tenth"
+    words = f"{sums.means[k]:,.0f} {harmed} on average, {sums.tails[k]:,.0f} in the worst tenth"
     if moved >= 1:
         words += f"; {moved:,.0f} leave in time"
     if failed > 0:
@@ -307,13 +309,15 @@ def _beside(more: float, more_in_tail: float, first: str) -> str:
     return f"{max(0.0, -more):,.0f} fewer than {first!r} on average, {more_in_tail:,.0f} more in the worst tenth"
 
 
-def _verdict(sums: _Sums, order: Sequence[int], scores: Sequence[PlanScore], ahead: Margin | None) -> tuple[str, str]:
+def _verdict(
+    sums: _Sums, order: Sequence[int], scores: Sequence[PlanScore], ahead: Margin | None, harmed: str
+) -> tuple[str, str]:
     """The sentence that the commander reads first, and how sure it is."""
     first, count = order[0], scores[0].futures
     tail, kept = sums.tails[first], sums.means[first]
     equals = [k for k in order if sums.broken[k] == sums.broken[first]]
     fewest = kept < min(sums.means[k] for k in equals) + 0.5 and tail < min(sums.tails[k] for k in equals) + 0.5
-    what = "leaves the fewest people in danger" if fewest else "is best by average and worst tenth together"
+    what = f"leaves the fewest {harmed}" if fewest else "is best by average and worst tenth together"
     if len(equals) < len(order) and not sums.broken[first]:
         what += " of those that keep the limits"
     reason = f"{sums.names[first]!r} {what}: {kept:,.0f} on average, {tail:,.0f} in the worst tenth of {count} futures"
@@ -331,7 +335,7 @@ def _verdict(sums: _Sums, order: Sequence[int], scores: Sequence[PlanScore], ahe
     elif ahead.low is None or ahead.high is None:
         doubt = f"{share}. It saves {ahead.mean:,.0f} more than {name!r} in the one future that both met: that says nothing of how sure it is."
     elif ahead.high - ahead.low < 1.0 and abs(ahead.mean) < 1.0:
-        doubt = f"{share}. {name!r} leaves as many in danger; damage and cost decide between the two."
+        doubt = f"{share}. {name!r} leaves as many {harmed}; damage and cost decide between the two."
     elif ahead.low > 0:
         doubt = f"{share}. Against {name!r} it saves {ahead.mean:,.0f} more, 90 % sure between {ahead.low:,.0f} and {ahead.high:,.0f}."
     elif ahead.high < 0:

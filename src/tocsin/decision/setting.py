@@ -12,7 +12,7 @@ from tocsin.decision.futures import Foreseen
 from tocsin.decision.groups import Groups
 from tocsin.decision.limits import Limit
 from tocsin.decision.outcomes import Outcomes
-from tocsin.pack import Future, Knob, Model
+from tocsin.pack import IN_DANGER, Future, Knob, Model
 from tocsin.vocabulary import Footprint, InputError, Series, World
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,10 @@ class Signal(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """All that a ranking can use and need not have. `zone_people` is (zone,) and `group_people` (group,), as the outcomes name them."""
+    """All that a ranking can use and need not have. `zone_people` is (zone,) and `group_people` (group,), as the outcomes name them.
+
+    `harmed` is what those are called whom the hazard harms (`Harm.harmed_words`).
+    """
 
     futures: tuple[Future, ...] = ()
     signals: tuple[Signal, ...] = ()
@@ -51,6 +54,7 @@ class Setting(msgspec.Struct, frozen=True):
     group_people: Floats | None = None
     limits: tuple[Limit, ...] = ()
     remarks: tuple[str, ...] = ()
+    harmed: str = IN_DANGER
 
     def check(self, outcomes: Outcomes) -> None:
         """Raise InputError where what is told here is not told of the futures, zones and groups of these outcomes."""
@@ -77,6 +81,7 @@ def setting_of(
     hour: float,
     groups: Groups,
     limits: Sequence[Limit] = (),
+    harmed: str = IN_DANGER,
 ) -> Setting:
     """The setting of plans that are tried on what was foreseen, with the people as at an hour of the local day."""
     people, zones = world.people(hour), world.zones
@@ -88,6 +93,7 @@ def setting_of(
         groups.people.sum(axis=0),
         tuple(limits),
         _unknown(world, groups),
+        harmed,
     )
 
 

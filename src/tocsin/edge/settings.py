@@ -18,10 +18,11 @@ from tocsin.edge.bulletin_settings import BULLETIN_KINDS
 from tocsin.edge.check import Check
 from tocsin.edge.collect import Collector
 from tocsin.edge.collectors.files import Files
-from tocsin.edge.gauge_errors import Errors, StateUpdate
 from tocsin.edge.rule_settings import COMPOUND, RULE_KINDS, Compound, readings_least, rule_form, rule_of
+from tocsin.edge.state_update import StateUpdate
 from tocsin.pack import Rule, find_pack
 from tocsin.pack.ready_rules.bulletin import BulletinRule
+from tocsin.pack.sense import Trust
 from tocsin.vocabulary import InputError, NotFound, Quantity, TocsinError
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -121,7 +122,7 @@ class Sensing(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     rules: Mapping[str, tuple[Rule, ...]]
     bulletin_rules: Mapping[str, tuple[BulletinRule, ...]]
-    errors: Errors | None = None
+    errors: tuple[Trust, ...] = ()
     state_update: StateUpdate | None = None
 
     @classmethod
@@ -259,7 +260,7 @@ class _File:
         return msgspec.structs.replace(
             told,
             depth=max(DEPTH_USUAL, self._depth_least),
-            errors=self._one("errors", Errors),
+            errors=self._errors(),
             state_update=self._one("state_update", StateUpdate),
         )
 
@@ -308,6 +309,18 @@ class _File:
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             raise self._fault((section, -1), "", f"wanted [[{section}]] with two brackets, once for each {section}")
         return list(enumerate(found))
+
+    def _errors(self) -> tuple[Trust, ...]:
+        """How far this place's gauges are to be trusted, by quantity."""
+        if isinstance(self._table.get("errors"), dict):
+            raise self._fault(
+                ("errors", -1),
+                "",
+                'wanted [[errors]] with two brackets, once for each quantity, e.g. readings = "river_level" and sd = 0.05',
+            )
+        errors = tuple(self._decode(("errors", n), table, Trust) for n, table in self._tables("errors"))
+        self._unique("errors", [one.readings for one in errors], "readings")
+        return errors
 
     def _one(self, section: str, kind: type[T]) -> T | None:
         found = self._table.get(section)

@@ -20,12 +20,12 @@ from tocsin.decision.futures import Foreseen
 from tocsin.pack import Scenario
 from tocsin.vocabulary import InputError, NotFound, Unavailable
 
-FORMAT = 1
+FORMAT = 2
 NAME = "assessment.msgpack"
 
 
 class Rested(msgspec.Struct, frozen=True):
-    """What is kept of an assessment. `model` goes by its name and `ground` by its sites; the courses of plans are those of the table."""
+    """What is kept of an assessment. `model` goes by its name and `ground` by site and quantity; the courses of plans are those of the table."""
 
     format: int
     began: datetime
@@ -33,7 +33,7 @@ class Rested(msgspec.Struct, frozen=True):
     scenario: Scenario
     model: str
     foreseen: Foreseen
-    ground: tuple[str, ...]
+    ground: tuple[tuple[str, str], ...]
     compared: Compared
 
 
@@ -44,7 +44,7 @@ def rest(
     scenario: Scenario,
     model: str,
     foreseen: Foreseen,
-    ground: Sequence[str],
+    ground: Sequence[tuple[str, str]],
     compared: Compared,
 ) -> bytes:
     """An assessment as bytes; raises InputError where its table was not kept."""

@@ -26,8 +26,8 @@ from tocsin.decision.limits import Limit, figures_of
 from tocsin.decision.observe import going_on, moved_state
 from tocsin.decision.score import PlanResult
 from tocsin.decision.services import service_names
-from tocsin.edge.gauge_errors import Errors, StateUpdate
 from tocsin.edge.latest import Latest, Readings
+from tocsin.edge.state_update import StateUpdate
 from tocsin.edge.status import CollectorStatus, Copy, Source
 from tocsin.flows import at_rest
 from tocsin.flows.alerts import approved, draft_for, record_of
@@ -44,7 +44,8 @@ from tocsin.flows.library import before_the_last_change, library_plans, removed,
 from tocsin.flows.views import ForecastView, LonLat
 from tocsin.flows.words import in_words, ways_words
 from tocsin.host import Entry
-from tocsin.pack import Model, Pack, Plan, Scenario, find_pack
+from tocsin.pack import Model, Pack, Plan, Scenario, find_pack, senses_of
+from tocsin.pack.sense import Trust, trusted
 from tocsin.platform.exchange import Alert, Status, read_cap
 from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
 from tocsin.platform.ledger import SqliteLedger
@@ -159,7 +160,7 @@ class Centre:
         plans: Sequence[Plan] = (),
         speed: float = 1.0,
         frame_step_s: float = 1800.0,
-        errors: Errors | None = None,
+        errors: Sequence[Trust] = (),
         state_update: StateUpdate | None = None,
     ) -> None:
         self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
@@ -167,6 +168,7 @@ class Centre:
         self._scenarios, self._fields_now = scenarios, fields_now
         self._plans, self.frame_step_s = tuple(plans), frame_step_s
         self.state_update = state_update or StateUpdate()
+        self._senses = trusted(senses_of(pack, pack.models[0]), errors)
         self.bus, self.board = Bus(), Board(ledger.read())
         self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
@@ -183,7 +185,7 @@ class Centre:
             twin.gauges,
             tuple(twin.waters),
             decided_on=lambda comparison_id: self.board.decision_on(comparison_id) is not None,
-            errors=errors,
+            world=twin.world(host.clock.now()),
             on_compared=self._keep_harm,
         )
         self.when_lost: Callable[[Followed], None] | None = (
@@ -434,14 +436,14 @@ class Centre:
             doubt=compared.doubt,
             choice=compared.choice,
         )
-        new = assessed(forecast_id, record, began, subject, scenario, model, compared, self.gauges)
+        new = assessed(forecast_id, record, began, subject, scenario, model, compared, self.gauges, self._senses, self.twin.grid)
         kept = at_rest.rest(
             began=began,
             subject=subject,
             scenario=scenario,
             model=model.name,
             foreseen=new.foreseen,
-            ground=[gauge.site for gauge in new.ground],
+            ground=[(gauge.site, gauge.quantity) for gauge in new.ground],
             compared=compared,
         )
         at_rest.save(self.folder / self.board.forecasts[forecast_id].result, kept)
@@ -468,7 +470,7 @@ class Centre:
             model = next((m for m in self.pack.models if m.name == rested.model), None)
             if model is None:
                 raise NotFound(f"pack {self.pack.hazard}: no model {rested.model!r} any more; assess again")
-            at = resumed(rested, first.forecast, comparison_id, first, model, self.gauges)
+            at = resumed(rested, first.forecast, comparison_id, first, model, self.gauges, self._senses)
             if limits := self._limits_in(self.world()):
                 at = msgspec.structs.replace(at, compared=relimited(at.compared, limits))
         except TocsinError as fault:

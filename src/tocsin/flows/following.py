@@ -18,17 +18,27 @@ from tocsin.decision.limits import Limit
 from tocsin.decision.observe import OUTSIDE_SD, Looked, Sighting, look, refit
 from tocsin.decision.outcomes import HARM
 from tocsin.decision.rank import ALIKE
-from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.latest import Latest
 from tocsin.flows.at_rest import Rested
-from tocsin.flows.observe import Heard, ground_gauges, heard_since, kept_of, verification_of
+from tocsin.flows.observe import ARRIVAL, Heard, Places, ground_gauges, heard_since, kept_of, verification_of
 from tocsin.flows.words import verified_words
 from tocsin.host import Ledger
-from tocsin.pack import Model, Scenario
+from tocsin.pack import Model, Scenario, Sense
 from tocsin.platform.twin import Gauge
 from tocsin.science.assimilate import effective
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import Comparison, HardLimits, InputError, Note, Record, Series, Verification, record_id
+from tocsin.vocabulary import (
+    Comparison,
+    Grid,
+    HardLimits,
+    InputError,
+    Note,
+    Record,
+    Series,
+    Verification,
+    World,
+    record_id,
+)
 
 LOOK_EVERY_S = 20.0
 VERIFY_EVERY_S = 1_800.0
@@ -45,6 +55,7 @@ class Assessed(msgspec.Struct, frozen=True):
     subject: str
     scenario: Scenario
     model: Model
+    senses: tuple[Sense, ...]
     foreseen: Foreseen
     ground: tuple[Gauge, ...]
     compared: Compared
@@ -80,24 +91,37 @@ def assessed(
     model: Model,
     compared: Compared,
     gauges: Sequence[Gauge],
+    senses: Sequence[Sense],
+    grid: Grid | None = None,
 ) -> Assessed:
-    """What is kept of an assessment to follow it; the fields themselves are let go, but for those at gauges on the ground."""
+    """What is kept of an assessment to follow it; the fields themselves are let go, but for those at gauges on the ground.
+
+    `senses` are what readings are held against; a `grid` is needed where gauges tell of what is near them.
+    """
     if compared.foreseen is None:
         raise InputError("follow: this comparison has no futures with it; wanted the last one of an assessment")
-    ground = ground_gauges(model, gauges)
-    kept = kept_of(compared.foreseen, [gauge.place for gauge in ground])
+    ground = ground_gauges(senses, gauges)
+    kept = kept_of(compared.foreseen, model, ground, senses, grid)
     slim = msgspec.structs.replace(compared, foreseen=None)
-    return Assessed(forecast_id, record_id(comparison), comparison, began, subject, scenario, model, kept, ground, slim)
+    return Assessed(
+        forecast_id, record_id(comparison), comparison, began, subject, scenario, model, tuple(senses), kept, ground, slim
+    )
 
 
 def resumed(
-    rested: Rested, forecast_id: str, comparison_id: str, first: Comparison, model: Model, gauges: Sequence[Gauge]
+    rested: Rested,
+    forecast_id: str,
+    comparison_id: str,
+    first: Comparison,
+    model: Model,
+    gauges: Sequence[Gauge],
+    senses: Sequence[Sense],
 ) -> Assessed:
     """An assessment that was at rest, to be followed again; raises InputError where a gauge that it is held against is there no more."""
-    known = {gauge.site: gauge for gauge in gauges}
-    if gone := [site for site in rested.ground if site not in known]:
+    known = {(gauge.site, gauge.quantity): gauge for gauge in gauges}
+    if gone := [site for site, quantity in rested.ground if (site, quantity) not in known]:
         raise InputError(f"follow: the gauges {', '.join(gone)} are not in the twin any more; assess again")
-    ground = tuple(known[site] for site in rested.ground)
+    ground = tuple(known[one] for one in rested.ground)
     return Assessed(
         forecast_id,
         comparison_id,
@@ -106,6 +130,7 @@ def resumed(
         rested.subject,
         rested.scenario,
         model,
+        tuple(senses),
         rested.foreseen,
         ground,
         rested.compared,
@@ -116,7 +141,7 @@ class Following:
     """The newest assessment and what readings have made of it. Safe to use from several threads.
 
     `decided_on` says whether somebody decided on a comparison: from then on nothing is compared or drawn anew, it is only told, once.
-    `on_compared` hears a comparison before it is in the ledger.
+    `world` is the twin, by whose places a sensor tells of a forcing; without it names say it. `on_compared` hears a comparison before it is in the ledger.
     """
 
     def __init__(
@@ -128,11 +153,11 @@ class Following:
         waters: Sequence[str],
         *,
         decided_on: Callable[[str], bool],
-        errors: Errors | None = None,
+        world: World | None = None,
         on_compared: Callable[[str, Compared], None] | None = None,
     ) -> None:
         self._ledger, self._actor, self._latest = ledger, actor, latest
-        self._gauges, self._waters, self._errors = tuple(gauges), tuple(waters), errors or Errors()
+        self._gauges, self._waters, self._world = tuple(gauges), tuple(waters), world
         self._decided_on, self._on_compared = decided_on, on_compared
         self._lock = threading.RLock()
         self._now: Assessed | None = None
@@ -214,14 +239,14 @@ class Following:
             self._looked_at, self._is_new = now, False
             heard = heard_since(
                 self._latest,
+                at.senses,
                 at.model,
                 at.foreseen,
                 self._gauges,
                 at.ground,
-                self._waters,
                 began=at.began,
                 now=now,
-                errors=self._errors,
+                standing=Places(at.model, self._gauges, self._waters, self._world),
                 told_until=self._verified_at,
             )
             if not heard.sightings:
@@ -234,7 +259,7 @@ class Following:
         after = reweighed(at.compared, weight)
         evidence = [record_id(e) for e in heard.evidence]
         cause = (at.forecast_id, *self._verified, *evidence)
-        said = verification_of(looked, at.forecast_id, at.subject, _units(at.model), now, cause)
+        said = verification_of(looked, at.forecast_id, at.subject, _units(at.model, at.senses), now, cause)
         is_decided = any(map(self._decided_on, self._ids))
         # futures of which none is right rank nothing: what they would say is not recommended, they are drawn anew
         is_outside = max(abs(seen.outside_sd) for seen in looked.seen) > OUTSIDE_SD
@@ -261,7 +286,11 @@ class Following:
             verified_words(said),
             is_lost,
             anew(at, looked, now) if is_lost else None,
-            tuple(msgspec.structs.replace(s, place=at.ground[s.place].place) for s in heard.sightings if not s.what)
+            tuple(
+                msgspec.structs.replace(s, place=at.ground[s.place].place)
+                for s in heard.sightings
+                if s.kind == "hazard" and not s.what
+            )
             if is_lost
             else (),
             at.foreseen if is_lost else None,
@@ -352,9 +381,11 @@ def _comparison(at: Assessed, after: Compared, left: str, cause: Sequence[str], 
     )
 
 
-def _units(model: Model) -> dict[str, str]:
-    """The unit of each forcing, and of the hazard itself."""
-    return {name.rstrip("@"): drive.quantity.unit for name, drive in model.series.items()} | {"": model.makes.unit}
+def _units(model: Model, senses: Sequence[Sense]) -> dict[str, str]:
+    """The unit of each forcing, course and quantity that readings are held against, and of the hazard itself."""
+    drives = {name.rstrip("@"): drive.quantity.unit for name, drive in model.series.items()}
+    shown = {sense.course or sense.quantity.name: sense.quantity.unit for sense in senses if not sense.drive}
+    return shown | drives | {"": model.makes.unit, ARRIVAL: "h"}
 
 
 def _younger(moment: datetime | None, now: datetime, seconds: float) -> bool:

@@ -17,7 +17,7 @@ from tocsin.decision.futures import Done, Foreseen
 from tocsin.decision.futures import foresee as run_futures
 from tocsin.decision.impact import Impact, estimate, impact, ways_of
 from tocsin.host import Compute
-from tocsin.pack import Exposure, Link, Model, Pack, Scenario, Service, Spread, find_pack
+from tocsin.pack import Exposure, Link, Model, Pack, Scenario, Service, Spread, find_pack, senses_of
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.twin import Twin
 from tocsin.platform.twin.manifest import check_files
@@ -317,6 +317,16 @@ def describe_pack(pack: Pack) -> dict[str, Any]:
         "outlook": pack.outlook is not None,
         "facts": [
             {"name": f.name, "unit": f.unit, "place": f.place, "observed": f.observed, "meaning": f.meaning} for f in pack.facts
+        ],
+        "senses": [
+            {
+                "quantity": s.quantity.name,
+                "of": s.told(),
+                "error": s.error.told(),
+                "unit": s.quantity.unit,
+                "source": s.error.source,
+            }
+            for s in (senses_of(pack, pack.models[0]) if pack.models else ())
         ],
         "questions": [{"name": q.name, "meaning": q.meaning, "needs_twin": q.needs_twin} for q in pack.questions],
         "harm": {

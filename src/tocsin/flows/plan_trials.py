@@ -13,7 +13,7 @@ from tocsin.decision.interpret import Course
 from tocsin.flows.decision import compare_plans
 from tocsin.flows.information import foresee, usual_spreads
 from tocsin.host import Compute
-from tocsin.pack import Case, Model, Pack, Plan, Scenario
+from tocsin.pack import IN_DANGER, Case, Model, Pack, Plan, Scenario, find_pack
 from tocsin.platform.twin import Twin
 from tocsin.vocabulary import InputError, Level, World
 
@@ -97,6 +97,7 @@ class Trials(msgspec.Struct, frozen=True):
     held: tuple[Held, ...]
     results: tuple[PlanTrial, ...]
     not_played: dict[str, str]
+    harmed: str = IN_DANGER
 
     @property
     def ok(self) -> bool:
@@ -156,7 +157,7 @@ def try_plans(
         results += [_came_to(trial, plan, compared) for plan in plans]
         held += [_held(trial, expect, compared) for expect in trial.expects if expect.plan in by_name]
     tell("trials", len(trials), len(trials))
-    return Trials(tuple(held), tuple(results), dict(not_played or {}))
+    return Trials(tuple(held), tuple(results), dict(not_played or {}), find_pack(hazard).harm.harmed_words)
 
 
 def measured(trial: Trial, trials: Trials, plans: Sequence[Plan]) -> tuple[Expect, ...]:

@@ -77,7 +77,7 @@ def suggest(
         pack=pack,
         on_progress=on_progress,
     )
-    candidates = [Candidate(one.plan, "search", _why_found(one)) for one in found]
+    candidates = [Candidate(one.plan, "search", _why_found(one, pack.harm.harmed_words)) for one in found]
     near = alike(cases, situation or Situation(pack.hazard, _observed(result)), most=CASES_MOST)
     for plan in pack.plans(world):
         speak = [one for one in near if plan.name in one.case.strategies]
@@ -102,9 +102,9 @@ def _observed(result: ForecastResult) -> dict[str, float]:
     return found
 
 
-def _why_found(found: Found) -> str:
+def _why_found(found: Found, harmed: str) -> str:
     words = (
-        f"in {found.futures} futures from the mildest to the worst it brings people in danger, by average and worst tenth together, from "
+        f"in {found.futures} futures from the mildest to the worst it brings the {harmed}, by average and worst tenth together, from "
         f"{found.nothing:,.0f} to {found.criterion:,.0f}"
     )
     if found.left_out:

@@ -29,6 +29,13 @@ def ranking_picture(told: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def harmed_in(told: dict[str, Any]) -> str:
+    """What a comparison calls those whom its hazard harms."""
+    from tocsin.pack import IN_DANGER
+
+    return str((told["choice"] or {}).get("harmed") or IN_DANGER)
+
+
 class _Page:
     """Draws from the top down; without a sheet it only measures how high the page becomes."""
 
@@ -92,7 +99,7 @@ class _Page:
         scores = self.told["scores"]
         most = max([s["harm"]["high"] for s in scores] + [s["cvar"] for s in scores] + [1e-9])
         columns = [
-            (790, "people in\ndanger"),
+            (790, "on\naverage"),
             (880, "worst\ntenth"),
             (970, "regret\nmost"),
             (1055, "cut\noff"),
@@ -103,7 +110,7 @@ class _Page:
         for x, heading in columns:
             for number, line in enumerate(heading.split("\n")):
                 self._text(x, line, size=16, colour=SOFT, y=self.y + 19 * number, anchor="ra")
-        self._text(BAR_FROM, "people in danger: average, 5 to 95 % of", size=16, colour=SOFT)
+        self._text(BAR_FROM, f"{harmed_in(self.told)}: average, 5 to 95 % of", size=16, colour=SOFT)
         self._text(BAR_FROM, "the futures, and the worst tenth (diamond)", size=16, colour=SOFT, y=self.y + 19)
         self.y += 46
         for s in scores[:PLANS_MOST]:
@@ -178,7 +185,7 @@ class _Page:
         margin = choice["margin"]
         if margin is not None:
             span = "" if margin["low"] is None else f" (90 % sure: {margin['low']:+,.0f} to {margin['high']:+,.0f})"
-            self._line("Runner-up", [f"{choice['runner_up']}: {margin['mean']:+,.0f} people in danger on average{span}"])
+            self._line("Runner-up", [f"{choice['runner_up']}: {margin['mean']:+,.0f} {harmed_in(self.told)} on average{span}"])
         if paid := [flip["sentence"] for flip in choice["flips"] if flip["kind"] == "price"]:
             self._line("Price", paid)
         self._line(

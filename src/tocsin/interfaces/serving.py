@@ -18,7 +18,6 @@ import uvicorn
 
 from tocsin.edge import Check, Collector, Latest, Node, Spool, Watch
 from tocsin.edge.bulletin_watch import BulletinWatch, judged_statuses
-from tocsin.edge.gauge_errors import Errors
 from tocsin.edge.settings import Sensing
 from tocsin.edge.spool import HISTORY
 from tocsin.edge.status import collectors as told_collectors
@@ -30,6 +29,7 @@ from tocsin.flows.following import Followed
 from tocsin.host import Clock, Entry, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, Scenario, threshold
+from tocsin.pack.sense import Trust
 from tocsin.platform.compute import open_compute
 from tocsin.platform.ledger import open_ledger
 from tocsin.platform.local import LocalHost
@@ -153,7 +153,7 @@ def open_platform(
     frame_step_s: float = 1800.0,
     sender: str = "tocsin@localhost",
     compute: str = "threads",
-    errors: Errors | None = None,
+    errors: Sequence[Trust] = (),
 ) -> Platform:
     """Open a data folder (made where there is none) and take up where the last run ended. `sensing` is added to what the pack brings."""
     gate = RoleGate()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.pack import IN_DANGER
 from tocsin.vocabulary import Comparison, Level
 
 COLOURS = {Level.BLUE: "bold blue", Level.YELLOW: "bold yellow", Level.ORANGE: "bold dark_orange", Level.RED: "bold red"}
@@ -59,13 +60,14 @@ class Show:
         if self._json:
             self.line("compare", comparison.reason, comparison=msgspec.to_builtins(comparison))
             return
+        harmed = IN_DANGER if comparison.choice is None else comparison.choice.harmed_words(IN_DANGER)
         table = Table(
             title=f"{len(comparison.scores)} plans, each on the same {comparison.futures} futures", title_justify="left"
         )
         for heading, justify in (
             ("", "right"),
             ("plan", "left"),
-            ("people in danger\nmean (5 to 95 %)", "right"),
+            (f"{harmed}\nmean (5 to 95 %)", "right"),
             ("worst tenth", "right"),
             ("regret\nmean", "right"),
             ("damage", "right"),

@@ -19,6 +19,7 @@ from tocsin.pack.plan import Action, Duration, Plan, PlanLevel, Substitute
 from tocsin.pack.question import Answer, Column, Question, Table
 from tocsin.pack.ready_rules import accumulation, compound, k_of_n, rise, threshold
 from tocsin.pack.rule import Limits, Rule, Verdict
+from tocsin.pack.sense import ReadingError, Sense, senses_of
 from tocsin.pack.trigger import FACTS, FactKind
 from tocsin.vocabulary.curve import Curve
 from tocsin.vocabulary.errors import InputError, NotFound, PackFault
@@ -28,6 +29,8 @@ from tocsin.vocabulary.series import Series
 from tocsin.vocabulary.world import World
 
 __all__ = [
+    "HARMED",
+    "IN_DANGER",
     "LIFELINES",
     "Action",
     "Analogue",
@@ -53,8 +56,10 @@ __all__ = [
     "PlanLevel",
     "PublicWords",
     "Question",
+    "ReadingError",
     "Rule",
     "Scenario",
+    "Sense",
     "Service",
     "Spread",
     "Substitute",
@@ -68,6 +73,7 @@ __all__ = [
     "find_packs",
     "k_of_n",
     "rise",
+    "senses_of",
     "threshold",
 ]
 
@@ -90,6 +96,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 AT_HOME_H = 3.0
+HARMED, IN_DANGER = "people_in_danger", "people in danger"
 
 
 class Harm(msgspec.Struct, frozen=True):
@@ -130,6 +137,11 @@ class Harm(msgspec.Struct, frozen=True):
             )
         if self.shown_from and (len(self.shown_from) != 6 or list(self.shown_from) != sorted(set(self.shown_from))):
             raise InputError(f"harm by {self.danger.name}: shown_from = {self.shown_from}; wanted six numbers that rise, or none")
+
+    @property
+    def harmed_words(self) -> str:
+        """What those are called whom this hazard harms, as it stands behind a number: "people in danger", "people severely ill"."""
+        return self.words.get(HARMED, IN_DANGER)
 
     def dangerous(self, intensity: Floats) -> Bools:
         """Where a place is dangerous to all who are there; same shape as `intensity`."""
@@ -172,7 +184,9 @@ class Pack(msgspec.Struct, frozen=True):
 
     `facts` are what triggers of its plans may ask besides the facts that every hazard has. `outlook` makes the scenario for now from what
     the sensors said, and what agencies said of events at places where no sensor stands, for the running platform; it raises InputError where they say
-    nothing, and without one a person has to give a scenario. `questions` are what it answers from a table, without a forecast. `public` is what a drafted warning of it says.
+    nothing, and without one a person has to give a scenario. `questions` are what it answers from a table, without a forecast. `public` is what a
+    drafted warning of it says. `senses` are how readings weigh its futures, for those quantities of which its facts, forcings and models do not show
+    it well enough: see `senses_of`.
     """
 
     hazard: str
@@ -189,6 +203,7 @@ class Pack(msgspec.Struct, frozen=True):
     outlook: Outlook | None = None
     questions: tuple[Question, ...] = ()
     public: PublicWords = PublicWords()
+    senses: tuple[Sense, ...] = ()
 
 
 def find_packs() -> dict[str, Pack]:

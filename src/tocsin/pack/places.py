@@ -92,6 +92,31 @@ def stands_in(site: str, gauges: Sequence[GaugeAt], water: str, waters: int) -> 
     return water in (said, name, site) or (waters == 1 and not said)
 
 
+def told_place(
+    site: str, gauge: GaugeAt | None, names: Sequence[str], sorts: tuple[str, ...], world: World | None, *, reach_m: float = 0.0
+) -> str:
+    """Which of some places of these sorts a sensor tells of: the one of its own name, or in which it stands, or the nearest within `reach_m`.
+
+    Empty where it tells of none. Without a world, or a place of its own in it, names alone say it.
+    """
+    said = (site,) if gauge is None else (gauge.site, gauge.name, gauge.water)
+    if named := next((name for name in names if name in said), ""):
+        return named
+    if world is None or gauge is None or gauge.place < 0:
+        return ""
+    at_x, at_y = world.grid.centre(gauge.place)
+    best, nearest_m = "", reach_m
+    for name in names:
+        places = places_of(world, sorts, name)
+        if gauge.place in places:
+            return name
+        x_m, y_m = world.grid.centre(places)
+        away_m = float(np.hypot(x_m - at_x, y_m - at_y).min())
+        if away_m <= nearest_m:
+            best, nearest_m = name, away_m
+    return best
+
+
 def point_of(name: str) -> tuple[float, float] | None:
     """Longitude and latitude of "lon,lat"; None where it is no point."""
     lon, comma, lat = name.partition(",")

@@ -29,6 +29,29 @@ def log_likelihood(expected: Floats, observed: Floats, error_sd: Floats, *, degr
     return np.asarray(-0.5 * (degrees + 1.0) * np.log1p(z2 / degrees).sum(axis=1))
 
 
+ODD_SHARE = 0.01  # of counts are something else, a day typed wrongly or told twice: `unverified`; without it one of them would decide alone
+
+
+def count_log_likelihood(counted: Floats, observed: Floats, share: Floats) -> Floats:
+    """How well each member fits counts that were seen, up to a constant, (member,). `counted` is what each member's own run counted, (member, observation).
+
+    A run is one throw of chance, as what came is: what it counted, n, says of its mean only that it is about m = n + 1/2 with that variance (a gamma
+    distribution, by the prior of Jeffreys), so a count that comes is negative binomial with mean m and variance 2 m; to which (`share` m)^2 is added, (observation,). One count in a
+    hundred (ODD_SHARE) is anything from 0 to twice the most that was seen or counted. Both are rounded to whole counts.
+    Source: gamma-Poisson mixture, e.g. Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., sec. 2.6; dispersion k = m / (1 + share^2 m).
+    """
+    from scipy.stats import nbinom  # takes a while to load, and only counts need it
+
+    _misfit(counted, observed, np.ones_like(observed))
+    if (observed < 0).any() or (counted < 0).any() or not (np.isfinite(share).all() and (share >= 0).all()):
+        raise InputError("counts: one is below 0, or a share is not a number from 0 on; leave out what is no count")
+    mean, seen = counted + 0.5, np.rint(observed)
+    size = mean / (1.0 + share**2 * mean)
+    chance = nbinom.pmf(seen, size, size / (size + mean))
+    odd = ODD_SHARE / (1.0 + 2.0 * np.maximum(seen, mean.max(axis=0)))
+    return np.asarray(np.log((1.0 - ODD_SHARE) * chance + odd).sum(axis=1))
+
+
 def reweigh(weight: Floats, log_like: Floats) -> Floats:
     """Bayes: the weights after the observations, (member,), sum 1. A member without weight gets none back."""
     if weight.shape != log_like.shape or not np.isfinite(log_like).all():

@@ -108,7 +108,8 @@ class Breathed(msgspec.Struct, frozen=True):
     """What comes of a release at every cell, (cell,): concentrations in kg/m3, times in s after the start.
 
     `share` is (2, level, cell): outdoors and indoors, the largest of the mean over a window / the level's limit for that window. `load` is the
-    integral of concentration^power. `frames` are the share of level 1 (the second) in the windows that end at that moment, (frame, cell).
+    integral of concentration^power. `frames` are the share of level 1 (the second) in the windows that end at that moment, (frame, cell), and
+    `mean_kg_per_m3` the mean outdoors of the step that ends there.
     """
 
     peak: Floats32
@@ -118,6 +119,7 @@ class Breathed(msgspec.Struct, frozen=True):
     arrival_s: Floats32
     end_s: Floats32
     frames: Floats32
+    mean_kg_per_m3: Floats32
     released_kg: float
     puffs: int
 
@@ -219,7 +221,7 @@ def breathed(
     arrival, end = np.full(cells, np.inf), np.full(cells, np.inf)
     now, share = np.zeros(cells), np.zeros((2, limit.shape[0], cells))
     moving = pieces()
-    frames = np.zeros((len(frame_s), rows, cols), np.float32)
+    frames, means = np.zeros((2, len(frame_s), rows, cols), np.float32)
     rect = (slice(int(box[0]), int(box[0]) + high), slice(int(box[2]), int(box[2]) + wide))
     for number in range(steps):
         if not cells:
@@ -229,6 +231,8 @@ def breathed(
             spread_down(sheet, stride, box, dose)
         here = [f for f, moment in enumerate(frame_s) if number * step_s < moment <= (number + 1) * step_s]
         now[:] = 0.0
+        for f in here:
+            means[(f, *rect)] = dose / step_s
         breathe(
             number, step_s, dose.reshape(-1), seen_from, power, exchange_per_h / 3600.0, window, per_limit,
             bool(here), total, inside, ring, peak, load, arrival, end, now, share,
@@ -249,6 +253,7 @@ def breathed(
         whole(arrival, np.inf).astype(np.float32),
         whole(end, np.inf).astype(np.float32),
         frames.reshape(len(frame_s), rows * cols),
+        means.reshape(len(frame_s), rows * cols),
         released_kg,
         int(puffs[0].size),
     )

@@ -42,6 +42,7 @@ from tocsin.pack import (
     Verdict,
     find_pack,
     find_packs,
+    senses_of,
 )
 from tocsin.pack.chain import together
 from tocsin.pack.places import there_are
@@ -247,7 +248,7 @@ class PackPromises:
             plain = model.play(self.world(), self.future(model))
             asked = model.play(self.world(), self.future(model), (), self.frame_s(model))
             if not self.frames_cut_steps:
-                assert _alike(plain, msgspec.structs.replace(asked, frames=None)), model.name
+                assert _alike(plain, msgspec.structs.replace(asked, frames=None, shown={})), model.name
                 continue
             most = self.frames_cut_steps * float(np.ptp(plain.peak))
             np.testing.assert_allclose(asked.peak, plain.peak, rtol=0, atol=most, err_msg=f"{model.name}: the peak")
@@ -355,6 +356,19 @@ class PackPromises:
             assert not fact.drive or bool(fact.place) == fact.drive.endswith("@"), (
                 f"{fact.name}: its place and that of {fact.drive} differ"
             )
+
+    def test_readings_weigh_its_futures_by_what_its_models_have(self) -> None:
+        pack = self.pack()
+        for model in pack.models:
+            member = model.play(self.world(), self.future(model), frame_s=self.frame_s(model))
+            for sense in senses_of(pack, model):
+                where = f"sense of {sense.quantity.name}"
+                assert not sense.drive or sense.drive in model.series, f"{where}: no forcing {sense.drive!r} in {model.name}"
+                assert not sense.course or sense.course in member.courses, f"{where}: {model.name} tells no {sense.course!r}"
+                assert sense.error.source, f"{where}: nobody says whose number its error is"
+        drives = {name for model in pack.models for name in model.series}
+        for sense in pack.senses:
+            assert not sense.drive or sense.drive in drives, f"sense of {sense.quantity.name}: no forcing {sense.drive!r}"
 
     # --- the promises: whom it harms
 
@@ -479,6 +493,8 @@ def _alike(one: Member, other: Member) -> bool:
         all(same(getattr(one, name), getattr(other, name)) for name in ("peak", "arrival_s", "end_s", "frames"))
         and one.companions.keys() == other.companions.keys()
         and all(same(values, other.companions[name]) for name, values in one.companions.items())
+        and one.shown.keys() == other.shown.keys()
+        and all(same(values, other.shown[name]) for name, values in one.shown.items())
         and one.courses.keys() == other.courses.keys()
         and all(
             same(course.time_s, other.courses[name].time_s) and same(course.value, other.courses[name].value)
@@ -508,6 +524,9 @@ def _is_sound(where: str, model: Model, member: Member, scenario: Scenario, fram
         assert member.frames is not None, f"{where}: frames were asked for and not given"
         assert member.frames.shape == (len(frame_s), *cells), f"{where}: frames {member.frames.shape}"
         assert model.makes.believable(member.frames).all(), f"{where}: a frame is not believable"
+        for name, shown in member.shown.items():
+            assert shown.shape == member.frames.shape, f"{where}: {name} is shown in {shown.shape}"
+            assert np.isfinite(shown).all(), f"{where}: {name} is shown as a number that is not finite"
         above = member.frames - member.peak
         assert (above <= ROUNDING * np.maximum(np.abs(member.peak), 1.0)).all(), (
             f"{where}: a frame is {above.max()} above the peak"

@@ -20,7 +20,8 @@ class Member(msgspec.Struct, frozen=True):
     the start; both are +inf where it never came, and `end_s` is the run's length where it was still there at the end.
     `companions` are further peaks that the model makes, by quantity name (a flood's speed).
     `frames` are the intensity at `frame_s`, (frame, place), if they were asked for. `courses` are what the run tells of the whole place over
-    time, by name (an epidemic's new cases a day), seconds after the start.
+    time, by name (an epidemic's new cases a day), seconds after the start. `shown` is what sensors of other quantities than the intensity's would
+    show at `frame_s`, by quantity name, each (frame, place), if frames were asked for (a gas in ppm).
     """
 
     peak: NDArray[np.float32]
@@ -30,6 +31,7 @@ class Member(msgspec.Struct, frozen=True):
     frames: NDArray[np.float32] | None = None
     notes: Mapping[str, float] = {}  # the run's own account of itself, e.g. its water balance
     courses: Mapping[str, Series] = {}
+    shown: Mapping[str, NDArray[np.float32]] = {}
 
 
 class Footprint(msgspec.Struct, frozen=True):

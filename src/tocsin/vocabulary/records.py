@@ -249,7 +249,7 @@ class Choice(msgspec.Struct, frozen=True):
     """How open the choice is: the runner-up and the margin, what would flip it, what to ask for first, and who bears what is left.
 
     `weightings` says which plan wins under each; `worth_of_all` is what knowing the future exactly would save; `remarks` say what is
-    missing or in doubt.
+    missing or in doubt. `harmed` is what those are called whom the hazard harms, where its pack says it otherwise than "people in danger".
     """
 
     runner_up: str
@@ -260,6 +260,11 @@ class Choice(msgspec.Struct, frozen=True):
     weightings: dict[str, str]
     equity: str
     remarks: tuple[str, ...]
+    harmed: str | msgspec.UnsetType = msgspec.UNSET  # unset is not spelt: what was written before keeps its name
+
+    def harmed_words(self, usual: str) -> str:
+        """What those are called whom the hazard harms."""
+        return usual if isinstance(self.harmed, msgspec.UnsetType) else self.harmed
 
 
 class Comparison(Record, frozen=True, kw_only=True, tag=str.lower):

@@ -364,6 +364,8 @@ export interface Choice {
   weightings: Record<string, string>
   equity: string
   remarks: string[]
+  /** What those are called whom the hazard harms, where its pack says it otherwise than "people in danger". */
+  harmed?: string
 }
 
 export interface Score {

@@ -73,6 +73,9 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 const QUANTITIES: Record<string, string> = { river_level: 'River level', rain_amount: 'Rain', lake_level: 'Lake level', flood_depth: 'Water depth' }
 export const quantity = (name: string): string => QUANTITIES[name] ?? words(name)
 
+/** What those are called whom the hazard of a comparison harms, in the middle of a sentence. */
+export const harmedWords = (choice: { harmed?: string } | null | undefined): string => choice?.harmed ?? 'people in danger'
+
 /** A unit behind a number: nothing for a plain one. */
 export const unitWords = (unit: string): string => (unit === '1' ? '' : ` ${unit}`)
 
@@ -210,7 +213,6 @@ export const t = {
   assumedAndNotKnown: (assumed: number, links: number) => `Assumed, and not known: ${assumed} of ${links} links`,
   zone: 'Zone',
   people: 'People',
-  inDanger: 'In danger',
   chance: 'Chance',
   firstArrival: 'First arrival',
   about: 'About this forecast',
@@ -247,7 +249,7 @@ export const t = {
   rank: (n: number) => `Rank ${n}`,
   sideBySide: 'Side by side',
   expectedHarm: 'Expected harm',
-  harmMeans: 'Persons whom the hazard puts in danger and whom the plan did not move: expected, and low to high over the futures.',
+  harmMeans: (harmed: string) => `${capital(harmed)} although the plan was carried out: expected, and low to high over the futures.`,
   harmRange: 'Harm, low to high',
   cvar: 'Worst tenth (CVaR)',
   regretMean: 'Regret, mean',
@@ -373,7 +375,7 @@ export const t = {
   isOver: 'over',
 
   pictureOf: 'How it goes',
-  pictureFuture: (n: number, harm: string) => `Future ${n + 1}: ${harm} persons stay in danger`,
+  pictureFuture: (n: number, harm: string, harmed: string) => `Future ${n + 1}: ${harm} ${harmed}`,
   pictureNone: 'The courses of this comparison are not kept any more; the earliest schedule stands in their place.',
   pictureMiddle: 'Middle future',
   skipped: 'not called for',
@@ -530,7 +532,7 @@ export function sentence(record: LedgerRecord): string {
     case 'planevent':
       return `${f('plan')}: ${f('name')} ${f('what')}${record.reason ? `: ${f('reason')}` : ''}`
     case 'hardlimits':
-      return `${(record.limits as string[]).map(limitWords).join('; ') || t.noLimits}${record.reason ? ` (${f('reason')})` : ''}`
+      return `${(record.limits as string[]).map((limit) => limitWords(limit)).join('; ') || t.noLimits}${record.reason ? ` (${f('reason')})` : ''}`
     case 'libraryplan':
       return `“${f('plan')}” ${record.removed ? 'out of' : 'into'} the library`
     default:
@@ -549,4 +551,4 @@ export const range = (low: number, high: number, unit: string): string => `${num
 export const planTitle = (name: string): string => words(name.replaceAll('-', ' '))
 
 /** A limit as words: "people_in_danger@Ferry Quay <= 0" becomes "people in danger in Ferry Quay <= 0". */
-export const limitWords = (limit: string): string => limit.replace('@', ' in ').replaceAll('_', ' ')
+export const limitWords = (limit: string, harmed = ''): string => (harmed ? limit.replace('people_in_danger', harmed) : limit).replace('@', ' in ').replaceAll('_', ' ')

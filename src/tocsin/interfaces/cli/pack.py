@@ -60,7 +60,7 @@ def show(
 
 
 def _tell(console: Console, pack: Pack) -> None:
-    from tocsin.pack import Exposure, Link
+    from tocsin.pack import Exposure, Link, senses_of
 
     console.print(f"{pack.hazard}", style="bold")
     console.print("\nRules", style="bold")
@@ -86,6 +86,10 @@ def _tell(console: Console, pack: Pack) -> None:
     for fact in pack.facts:
         seen = f", observed as {fact.observed}" if fact.observed else ", known in simulations alone"
         console.print(f"  {fact.name} [{fact.unit or 1}]{f', of a {fact.place}' if fact.place else ''}{seen}: {fact.meaning}")
+    if senses := senses_of(pack, pack.models[0]) if pack.models else ():
+        console.print("\nReadings that weigh futures", style="bold")
+    for sense in senses:
+        console.print(f"  {sense.quantity}: {sense.told()}; error {sense.error.told()}: {sense.error.source}")
     if pack.questions:
         console.print("\nQuestions, for `tocsin ask`", style="bold")
     for question in pack.questions:

@@ -425,7 +425,7 @@ def _trial_facts(done: Trials, *, updated: bool) -> dict[str, Any]:
 def _tell_trials(console: Console, done: Trials, *, updated: bool) -> None:
     for row in done.results:
         console.print(
-            f"{row.trial}: {row.plan}: {row.people_in_danger:,.0f} people in danger on average, "
+            f"{row.trial}: {row.plan}: {row.people_in_danger:,.0f} {done.harmed} on average, "
             f"{row.people_in_danger_worst_tenth:,.0f} in the worst tenth; a part fails in {row.failed_share:.0%}"
         )
     for name, why in done.not_played.items():

@@ -66,9 +66,11 @@ def tell(console: Console, told: dict[str, Any]) -> None:
 
 def tell_choice(console: Console, told: dict[str, Any]) -> None:
     """What to do and how sure that is, of a comparison with its `scores` and `choice`: the plans side by side, what would change it, who bears it."""
+    from tocsin.interfaces.ranking_picture import harmed_in
+
     console.print(f"Recommended: {told['recommended']}", style="bold")
     console.print(f"{told['reason']}\n{told['doubt']}\n")
-    console.print(_table(told["scores"]))
+    console.print(_table(told["scores"], harmed_in(told)))
     console.print(
         "bar: average, whiskers 5 to 95 % of the futures; worst: mean of the worst tenth; regret: the most that it was worse than the best plan of a future\n",
         style="dim",
@@ -120,14 +122,18 @@ def _tell_choice(console: Console, choice: dict[str, Any]) -> None:
     console.print()
 
 
-def _table(scores: list[dict[str, Any]]) -> Any:
+HEADING_MOST = 24  # characters, as wide as the bars below
+
+
+def _table(scores: list[dict[str, Any]], harmed: str) -> Any:
     from rich.table import Table
 
+    harmed = harmed if len(harmed) <= HEADING_MOST else harmed.replace(" who ", "\nwho ").replace(" whom ", "\nwhom ")
     table = Table(box=None, pad_edge=False, header_style="bold")
     headings: list[tuple[str, Any]] = [
         ("", "right"),
         ("plan", "left"),
-        ("people in danger", "left"),
+        (harmed, "left"),
         ("mean\n(5 to 95 %)", "right"),
         ("worst\ntenth", "right"),
         ("regret\nmost", "right"),
@@ -141,7 +147,7 @@ def _table(scores: list[dict[str, Any]]) -> Any:
     if driven:
         headings.insert(7, ("caught\non road", "right"))
     for heading, justify in [*headings, *([("limits", "left")] if limited else [])]:
-        table.add_column(heading, justify=justify, no_wrap=heading in ("people in danger", "limits"))
+        table.add_column(heading, justify=justify, no_wrap=heading in (harmed, "limits"))
     most = max([s["harm"]["high"] for s in scores] + [1e-9])
     for s in scores:
         broken = any(breach["broken"] for breach in s["limits"])

@@ -65,10 +65,13 @@ class Sharpening:
 
 
 def _line(compared: Compared) -> str:
+    from tocsin.pack import IN_DANGER
+
     first = compared.scores[0]
+    harmed = IN_DANGER if compared.choice is None else compared.choice.harmed_words(IN_DANGER)
     gap = "" if compared.gap != compared.gap else f", none better by more than {compared.gap:,.0f}"
     out = f", {len(compared.out)} out" if compared.out else ""
-    return f"after {compared.tried} of {compared.futures} futures {compared.recommended!r} leads with {first.harm.mean:,.0f} in danger{gap}{out}"
+    return f"after {compared.tried} of {compared.futures} futures {compared.recommended!r} leads with {first.harm.mean:,.0f} {harmed}{gap}{out}"
 
 
 def _table(compared: Compared, seconds: float) -> Table:
@@ -78,7 +81,7 @@ def _table(compared: Compared, seconds: float) -> Table:
     table = Table(
         box=None, pad_edge=False, header_style="bold", title=f"{_line(compared)}; {seconds:.0f} s", title_justify="left"
     )
-    for heading in ("", "plan", "in danger", "worst tenth", "tried", ""):
+    for heading in ("", "plan", "on average", "worst tenth", "tried", ""):
         table.add_column(heading, justify="left" if heading in ("plan", "") else "right")
     for score in compared.scores:
         tried = sum(course is not None for course in compared.courses[score.plan])

@@ -128,6 +128,8 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
     """The report as a page."""
     from rich.table import Table
 
+    from tocsin.pack import HARMED, IN_DANGER
+
     several = report.members > 1
     mark = "  MADE UP" if report.made_up else ""
     futures = f"{report.members} futures, seed {report.seed}" if several else "one future at usual values"
@@ -146,14 +148,15 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
             label(name, value, report.words), number(value, several), "" if alike else number(report.day[name], several)
         )
     console.print(table)
+    harmed = report.words.get(HARMED, IN_DANGER)
     hit = [z for z in report.zones if max(z.in_danger_night.mean, z.in_danger_day.mean) >= 0.5]
     if hit:
         zones = Table(box=None, pad_edge=False, header_style="bold")
         for heading in (
             "\nzone",
             "people\nby night",
-            "in danger\nby night",
-            "in danger\nby day",
+            "harmed\nby night",
+            "harmed\nby day",
             "chance\nof any",
             "first\narrival, h",
         ):
@@ -171,8 +174,8 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
         console.print()
         console.print(zones)
         if len(hit) > ZONES_SHOWN:
-            console.print(f"and {len(hit) - ZONES_SHOWN} more zones with people in danger (--json lists all)")
-    console.print(f"\nIn danger: {report.danger}")
+            console.print(f"and {len(hit) - ZONES_SHOWN} more zones with {harmed} (--json lists all)")
+    console.print(f"\n{harmed.capitalize()}: {report.danger}")
     for name, (low, usual, high) in report.spreads.items():
         console.print(f"uncertain: {name} {low:g} .. {usual:g} .. {high:g}")
     for remark in report.remarks:

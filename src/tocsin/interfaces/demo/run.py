@@ -23,7 +23,7 @@ from tocsin.interfaces.demo import sensors, storm
 from tocsin.interfaces.demo.district import ENTRY, write_district
 from tocsin.interfaces.serving import Duty, Platform, address_of, free_port, open_platform, serve_until
 from tocsin.interfaces.show import Show
-from tocsin.pack import Future, Pack, Scenario, Spread, find_pack
+from tocsin.pack import HARMED, IN_DANGER, Future, Pack, Scenario, Spread, find_pack
 from tocsin.platform.twin import Twin, build_twin, open_twin
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import (
@@ -263,7 +263,7 @@ class _Story:
 
 
 FIGURES = (
-    ("people_in_danger", "people in danger"),
+    (HARMED, IN_DANGER),
     ("buildings_affected", "buildings reached"),
     ("road_km_cut", "km of streets cut"),
     ("people_cut_off", "people cut off"),

@@ -12,6 +12,7 @@ from tocsin.packs.chemical.plans import options, plans
 from tocsin.packs.chemical.quantities import GASES, LEL_SHARE, TEMPERATURE, WIND_FROM, WIND_SPEED
 from tocsin.packs.chemical.questions import SOURCE
 from tocsin.packs.chemical.rules import RULES
+from tocsin.packs.chemical.senses import SENSES
 
 PACK = Pack(
     hazard="chemical",
@@ -23,6 +24,7 @@ PACK = Pack(
     chain=CHAIN,
     options=options,
     outlook=outlook,
+    senses=SENSES,
     facts=(FactKind("wind_m_per_s", "m/s", "", 0.0, 120.0, "the wind", drive="wind_speed", observed="wind_speed"),),
     questions=(SOURCE,),
     knowledge=(

@@ -119,6 +119,7 @@ def gas_spreads(world: World, future: Future, effects: Sequence[Effect], frame_s
             "substance": float(gas.number),
         },
         {"release_kg_per_s": _total(releases, lead_s, future.duration_s)},
+        {gas.key: np.minimum(got.mean_kg_per_m3 / per_ppm, PEAK_PPM.high).astype(np.float32)} if len(frame_s) else {},
     )
 
 

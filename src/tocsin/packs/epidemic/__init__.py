@@ -13,6 +13,7 @@ from tocsin.packs.epidemic.plans import options, plans
 from tocsin.packs.epidemic.quantities import BED_OCCUPANCY, CASES, POSITIVITY
 from tocsin.packs.epidemic.questions import QUESTIONS
 from tocsin.packs.epidemic.rules import CASES_ABOVE_FORMER_YEARS, CASES_BEGET_MORE, CASES_UNUSUAL, HOSPITALS_FILL
+from tocsin.packs.epidemic.senses import SENSES
 
 PACK = Pack(
     hazard="epidemic",
@@ -24,6 +25,7 @@ PACK = Pack(
     chain=CHAIN,
     options=options,
     facts=FACTS,
+    senses=SENSES,
     outlook=outlook,
     questions=QUESTIONS,
     public=PublicWords(

@@ -11,6 +11,7 @@ from tocsin.packs.flood.outlook import outlook
 from tocsin.packs.flood.plans import options, plans
 from tocsin.packs.flood.quantities import DISCHARGE, RAIN_AMOUNT, RIVER_LEVEL
 from tocsin.packs.flood.rules import RAIN_HEAVY, RIVER_RISING_FAST
+from tocsin.packs.flood.senses import SENSES
 from tocsin.vocabulary import Series
 
 PACK = Pack(
@@ -23,6 +24,7 @@ PACK = Pack(
     chain=CHAIN,
     options=options,
     facts=FACTS,
+    senses=SENSES,
     outlook=outlook,
     public=PublicWords(
         "Flood",

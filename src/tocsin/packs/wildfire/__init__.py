@@ -24,6 +24,7 @@ from tocsin.packs.wildfire.quantities import (
 )
 from tocsin.packs.wildfire.questions import DANGER
 from tocsin.packs.wildfire.rules import FIRE_SEEN_FROM_SPACE, FIRE_WEATHER_DANGEROUS, LIGHTNING_STRIKES, SMOKE_SEEN
+from tocsin.packs.wildfire.senses import SENSES
 
 PACK = Pack(
     hazard="wildfire",
@@ -47,6 +48,7 @@ PACK = Pack(
     options=options,
     outlook=outlook,
     facts=FACTS,
+    senses=SENSES,
     questions=(DANGER,),
     public=PublicWords(
         "Wildfire",
