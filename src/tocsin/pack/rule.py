@@ -30,13 +30,15 @@ class Limits(msgspec.Struct, frozen=True):
     """Warning limits as data: from which value on each level holds, with the document that says so.
 
     `verified` is true only where somebody compared the numbers with the primary source; only then may the public be warned.
-    `local` limits are set by those who answer for the place, e.g. a gauge's flood stage.
+    `local` limits are set by those who answer for the place, e.g. a gauge's flood stage. `called` is what the document calls its steps
+    ("AEGL-2 of chlorine"): a warning then says it.
     """
 
     at: Mapping[Level, float]
     unit: str
     source: str
     verified: bool = False
+    called: Mapping[Level, str] = {}
 
     def __post_init__(self) -> None:
         levels = sorted(self.at)

@@ -74,7 +74,9 @@ def threshold(
             number = number_words(value[at], quantity.unit)
             if step == Level.NONE:
                 return f"{number} is back {table.inside} all limits{for_words(clear_s)}"
-            edge = f"the {step.word} limit {number_words(limit[at, step - 1], quantity.unit)}"
+            edge = (
+                f"the {step.word} limit {number_words(limit[at, step - 1], quantity.unit)}{table.called(window.sites[at], step)}"
+            )
             if held[at]:
                 lifted = f"{table.inside} {edge}{by_words(margin, quantity.unit)}{for_words(clear_s)}"
                 return f"{number}; the {step.word} warning is kept until it is {lifted}"
@@ -151,7 +153,7 @@ def rise(
             moves = f"{number_words(value[at], quantity.unit)} {verb} {number} ({count[at]} readings, {span_words(over_s)})"
             if step == Level.NONE:
                 return f"{moves}, inside all limits"
-            edge = f"the {step.word} limit {number_words(limit[at, step - 1], table.unit)}"
+            edge = f"the {step.word} limit {number_words(limit[at, step - 1], table.unit)}{table.called(window.sites[at], step)}"
             return (
                 f"{moves}; {edge}{by_words(margin_per_h, table.unit)} is not yet cleared"
                 if held[at]

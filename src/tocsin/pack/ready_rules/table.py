@@ -40,6 +40,7 @@ class Table:
         self.beyond, self.inside = ("above", "below") if self.sign > 0 else ("below", "above")
         self.source = "; ".join(dict.fromkeys(one.source for one in every))
         self.verified = all(one.verified for one in every)
+        self._limits = limits
         self._everywhere = _row(limits) if isinstance(limits, Limits) else None
         self._by_site = {} if isinstance(limits, Limits) else {site: _row(one) for site, one in limits.items()}
         self._last: tuple[tuple[str, ...], Values] | None = None
@@ -52,6 +53,11 @@ class Table:
             unknown = np.full(len(STEPS), np.nan)
             self._last = sites, np.array([self._by_site.get(s, unknown) for s in sites]).reshape(len(sites), len(STEPS))
         return self._last[1]
+
+    def called(self, site: str, step: Level) -> str:
+        """What the document calls that limit, behind a comma; empty where it has no name for it."""
+        limits = self._limits if isinstance(self._limits, Limits) else self._limits[site]
+        return f", {limits.called[step]}" if step in limits.called else ""
 
 
 def _row(limits: Limits) -> Values:
