@@ -483,7 +483,7 @@ def test_what_would_flip_the_choice_and_what_to_ask_for_first_stand_above_the_pl
     expect(flips).to_contain_text("If the level of river at its peak comes out above 4.1 m, 'evacuate_only' is better")
     expect(flips).not_to_contain_text("It spends or loses")  # a price is no flip
     expect(looking.see("choice-asks")).to_contain_text("Ask for the level of river at its peak: worth 42 persons")
-    expect(looking.see("choice-equity")).to_contain_text("Ferry Quay bears most: 59 of 1,000")
+    expect(looking.see("choice-equity")).to_contain_text("Ferry Quay bears most: 59 people in danger of 1,000")
     assert looking.see("choice").bounding_box()["y"] < looking.see(f"plan-{PLAN}").bounding_box()["y"]
 
 

@@ -79,7 +79,7 @@ export function ownAction(name: string, options: Options): Action {
 }
 
 /** A level that calls nothing yet. */
-export const ownLevel = (name: string): PlanLevel => ({ name, level: 3, enter: '', leave: '', authority: 'commander', automatic: false, approval_min: 0 })
+export const ownLevel = (name: string, authority: string): PlanLevel => ({ name, level: 3, enter: '', leave: '', authority, automatic: false, approval_min: 0 })
 
 /** The draft as the platform takes it: without numbers, and without what it would refuse because it names an action that was taken out. */
 export function asPlan(draft: Draft, options: Options): Record<string, unknown> {
