@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from tocsin.decision.savings import depots_of, merged
 from tocsin.decision.tours import Stop, Vehicle, plan_tours
 from tocsin.vocabulary import InputError
 
@@ -108,38 +107,6 @@ def test_nonsense_is_refused(change: dict, said: str) -> None:  # type: ignore[t
     asked = {"vehicles": [Vehicle("van", 0)], "stops": [Stop("a", 1)], "time_s": np.zeros((2, 2))} | change
     with pytest.raises(InputError, match=said):
         plan_tours(**asked)
-
-
-def test_savings_join_what_lies_together_as_by_hand() -> None:
-    # on a line: depot at 0, stops at 10, 11 and -10; 10 and 11 save 20 together, -10 saves nothing with either
-    at = np.array([10.0, 11.0, -10.0])
-    between_s, out_s = np.abs(at[:, None] - at), np.abs(at)
-    one = np.ones(3, np.int64)
-    joined = merged(between_s, out_s, out_s, one, np.zeros(3), carries=3, shift_s=1e6)
-    assert sorted(map(sorted, joined)) == [[0, 1], [2]]
-    assert len(merged(between_s, out_s, out_s, one, np.zeros(3), carries=1, shift_s=1e6)) == 3
-    assert len(merged(between_s, out_s, out_s, one, np.zeros(3), carries=3, shift_s=21.0)) == 3  # the round to both takes 22 s
-
-
-def test_savings_keep_loads_and_shifts_and_every_stop_once() -> None:
-    rng = np.random.default_rng(4)
-    xy = rng.uniform(0, 100, (61, 2))
-    time_s = np.abs(xy[:, None] - xy).sum(axis=2)
-    amount, service_s = rng.integers(1, 5, 60), np.full(60, 10.0)
-    tours = merged(time_s[1:, 1:], time_s[0, 1:], time_s[1:, 0], amount, service_s, carries=12, shift_s=900.0)
-    assert sorted(stop for tour in tours for stop in tour) == list(range(60))
-    for tour in tours:
-        way = [0, *(stop + 1 for stop in tour), 0]
-        spent_s = sum(time_s[a, b] for a, b in itertools.pairwise(way)) + service_s[tour].sum()
-        assert amount[tour].sum() <= 12
-        assert spent_s <= 900.0 + 1e-6
-    assert len(tours) < 30
-
-
-def test_each_stop_belongs_to_the_nearest_vehicles_that_have_room() -> None:
-    to_stop_s = np.array([[1.0, 1.0, 2.0], [9.0, 3.0, 2.5]])
-    assert depots_of(to_stop_s, np.ones(3, np.int64), np.array([3, 3])).tolist() == [0, 0, 0]
-    assert depots_of(to_stop_s, np.ones(3, np.int64), np.array([1, 3])).tolist() == [0, 1, 1]  # the first loses most elsewhere
 
 
 def test_where_nothing_feasible_is_found_in_a_third_of_the_time_the_lightest_are_left_out_and_told() -> None:

@@ -14,13 +14,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.savings import depots_of, merged
 from tocsin.vocabulary import InputError
 
 Floats = NDArray[np.float64]
 STOPS_MOST = 5_000
 DAY_S = 86_400.0
-SHORT_S, SHORT_NEIGHBOURS, SHORT_HISTORY = 20.0, 20, 50  # chosen by measurement: docs/benchmarks.md
+SHORT_S, SHORT_NEIGHBOURS, SHORT_HISTORY = 20.0, 15, 150  # chosen by measurement: docs/benchmarks.md
 STEPS_A_SECOND = 400  # of 500 stops on a core that others share: by which a number of steps counts as short
 INFEASIBLE = float(2**62)  # PyVRP's cost of what is not feasible is the largest 64-bit whole number
 SECONDS_MOST, ITERATIONS_MOST = 3_600.0, 10_000_000
@@ -151,7 +150,7 @@ def plan_tours(
         return pyvrp.solve(data, stop, seed=seed, collect_stats=False, display=False, params=params, initial_solution=first)
 
     # to look for tours that serve all is quicker than to weigh each stop; only where there seem to be none are stops left out
-    begin = _from_savings(required, vehicles, mine, time_s) if before is None else _as_solution(required, vehicles, mine, before)
+    begin = None if before is None else _as_solution(required, vehicles, mine, before)
     found = search(required, _Until(seconds, iterations, clock), begin)
     if found.is_feasible():
         return _told(found, vehicles, mine, left_out, 0)
@@ -179,8 +178,8 @@ class _Until:
 def search_params(seconds: float) -> Any:
     """PyVRP's parameters for a search of so long: for a short one fewer neighbours and a shorter memory, so that it settles in time.
 
-    After 5 s of processor time on 500 stops, 20 neighbours and a memory of 50 steps left tours 4 to 5 % shorter than PyVRP's own 50 and 300
-    (one seed; three in docs/benchmarks.md); where there is time, its own explore more.
+    After 5 s of processor time on 500 stops (six seeds, a quiet machine: docs/benchmarks.md) 15 neighbours and a memory of 150 steps left tours 4 %
+    shorter than PyVRP's own 50 and 300; where there is time, its own explore more.
     """
     from pyvrp import IteratedLocalSearchParams, SolveParams
     from pyvrp.search import NeighbourhoodParams
@@ -224,35 +223,6 @@ def _told(found: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], left_o
     missed = [(s.name, "not within its hours and the vehicles' shifts and loads") for k, s in enumerate(stops) if k not in seen]
     tours.sort(key=lambda tour: (tour.vehicle, tour.stops))
     return Tours(tuple(tours), tuple(left_out + missed), float(sum(t.travel_s for t in tours)), steps + int(found.num_iterations))
-
-
-def _from_savings(data: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], time_s: Floats) -> Any:
-    """Tours by savings, as the search begins with them; stops of more tours than there are vehicles wait to be put in."""
-    import pyvrp
-
-    at = np.array([s.at for s in stops])
-    home = np.array([v.at for v in vehicles])
-    amount = np.array([s.amount for s in stops], np.int64)
-    service_s = np.array([s.service_s for s in stops])
-    there_and_back_s = time_s[np.ix_(home, at)] + time_s[np.ix_(at, home)].T
-    sort_of = depots_of(there_and_back_s, amount, np.array([v.count * v.carries for v in vehicles], np.int64))
-    routes = []
-    for k, vehicle in enumerate(vehicles):
-        mine = np.flatnonzero(sort_of == k)
-        if not mine.size:
-            continue
-        tours = merged(
-            time_s[np.ix_(at[mine], at[mine])],
-            time_s[vehicle.at, at[mine]],
-            time_s[at[mine], vehicle.at],
-            amount[mine],
-            service_s[mine],
-            carries=vehicle.carries,
-            shift_s=vehicle.shift_s,
-        )
-        fullest = sorted(tours, key=lambda tour: (-amount[mine[tour]].sum(), -len(tour)))[: vehicle.count]
-        routes += [pyvrp.Route(data, [int(mine[stop]) for stop in tour], k) for tour in fullest]
-    return pyvrp.Solution(data, routes)
 
 
 def _as_solution(data: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], before: Tours) -> Any:
