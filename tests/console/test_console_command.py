@@ -219,7 +219,9 @@ def test_an_own_action_gets_its_duration_needs_effects_and_level_in_forms_checke
     desk.see("compose-verb").nth(1).select_option("protect_asset")
     desk.see("compose-target").nth(1).fill("substations:north")
     desk.see("compose-add-level").click()
-    expect(desk.see("compose-plan-level").locator("select").last).to_have_value("commander")  # who agrees to the plan, until it is changed
+    expect(desk.see("compose-plan-level").locator("select").last).to_have_value(
+        "commander"
+    )  # who agrees to the plan, until it is changed
     desk.see("compose-enter").fill("frogs > 3")
     expect(desk.see("compose-plan-level")).to_contain_text("no fact 'frogs'")
     desk.see("compose-enter").fill("level_m@river >= 3 m")

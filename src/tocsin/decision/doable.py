@@ -9,6 +9,7 @@ import msgspec
 from tocsin.decision.check_plan import PEOPLE_VERBS
 from tocsin.pack import Model, Pack, Verb
 from tocsin.pack.chain import together
+from tocsin.pack.places import names_of
 from tocsin.vocabulary import World
 
 TARGETS_MOST = 500  # of one verb: a form offers no more; any other may still be written
@@ -64,19 +65,10 @@ def _targets(world: World, model: Model, verb: Verb) -> tuple[tuple[str, ...], b
     is_open = False
     for sort in verb.sorts:
         for one in model.drive(sort.removeprefix("drive:")).sorts if sort.startswith("drive:") else (sort,):
-            match one:
-                case "all":
-                    names.append("all")
-                case "water":
-                    names += world.waters()
-                case "line":
-                    names += world.lines()
-                case "zone":
-                    names += world.zones.name
-                case "point":
-                    is_open = True
-                case kind:
-                    names += world.assets(kind).id
+            if one == "point":
+                is_open = True
+            else:
+                names += ("all",) if one == "all" else names_of(world, one)
     return tuple(dict.fromkeys(names))[:TARGETS_MOST], is_open or len(names) > TARGETS_MOST
 
 

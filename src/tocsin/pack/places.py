@@ -51,21 +51,24 @@ def places_of(world: World, sorts: tuple[str, ...], name: str) -> NDArray[np.int
     raise InputError(f"no {_joined(sorts)} {name!r}; there are: {there_are(world, sorts)}")
 
 
+def names_of(world: World, sort: str) -> tuple[str, ...]:
+    """All places of a sort that has names: "water", "line", "zone", or a kind of asset."""
+    match sort:
+        case "water":
+            return tuple(world.waters())
+        case "line":
+            return tuple(world.lines())
+        case "zone":
+            return tuple(world.zones.name)
+        case kind:
+            return tuple(world.assets(kind).id)
+
+
 def there_are(world: World, sorts: tuple[str, ...], most: int = 12) -> str:
     """The names that places of these sorts may have here, in words."""
     names: list[str] = []
     for sort in sorts:
-        match sort:
-            case "water":
-                names += world.waters()
-            case "line":
-                names += world.lines()
-            case "zone":
-                names += world.zones.name
-            case "point":
-                names.append(f"a point as lon,lat within {_extent(world.grid)}")
-            case kind:
-                names += world.assets(kind).id
+        names += [f"a point as lon,lat within {_extent(world.grid)}"] if sort == "point" else names_of(world, sort)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "none"
 

@@ -45,7 +45,7 @@ from tocsin.pack import (
     senses_of,
 )
 from tocsin.pack.chain import together
-from tocsin.pack.places import there_are
+from tocsin.pack.places import names_of, there_are
 from tocsin.testing.tiny import PARTS, TinyWorld
 from tocsin.vocabulary import InputError, Level, Member, NotFound, Quantity, Window
 
@@ -469,17 +469,7 @@ def _has(world: TinyWorld, quantity: Quantity) -> bool:
 def _places(world: TinyWorld, sorts: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     for sort in sorts:
-        match sort:
-            case "point":
-                names.append(world.point(8))
-            case "water":
-                names += world.waters()
-            case "line":
-                names += world.lines()
-            case "zone":
-                names += world.zones.name
-            case kind:
-                names += world.assets(kind).id
+        names += [world.point(8)] if sort == "point" else names_of(world, sort)
     return names
 
 

@@ -118,12 +118,8 @@ def earthquake(
     The distance is that of the epicentre from the edge of the place. An event whose magnitude nobody has told yet, within reach of a
     step, makes the place BLIND. `feeds` are the collectors that are listened to, all where none is named.
     """
-    words = {level.word: level for level in Level if level > Level.NONE}
-    if not places or not steps:
-        raise InputError(f"rule {name}: places {list(places)} and {len(steps)} steps; wanted one or more of both")
+    words = _levels_of(name, places, [step.level for step in steps])
     for step in steps:
-        if step.level not in words:
-            raise InputError(f"rule {name}: steps: level {step.level!r}; wanted {', '.join(words)}")
         if not (math.isfinite(step.magnitude) and step.within_km > 0):
             raise InputError(
                 f"rule {name}: steps: magnitude {step.magnitude}, within_km {step.within_km}; wanted numbers, and > 0 km"
@@ -189,12 +185,8 @@ def fire_detection(
 
     The distance is that of the pixel's middle from the edge of the place. `feeds` are the collectors that are listened to, all where none is named.
     """
-    words = {level.word: level for level in Level if level > Level.NONE}
-    if not places or not steps:
-        raise InputError(f"rule {name}: places {list(places)} and {len(steps)} steps; wanted one or more of both")
+    words = _levels_of(name, places, [step.level for step in steps])
     for step in steps:
-        if step.level not in words:
-            raise InputError(f"rule {name}: steps: level {step.level!r}; wanted {', '.join(words)}")
         if step.confidence not in CONFIDENCES or not step.within_km > 0:
             raise InputError(
                 f"rule {name}: steps: confidence {step.confidence!r}, within_km {step.within_km}; wanted {', '.join(CONFIDENCES)}, and > 0 km"
@@ -312,6 +304,17 @@ def official_alert(
         return tuple(found)
 
     return BulletinRule(name, named, judge, meaning or "an official alert holds here", source, verified)
+
+
+def _levels_of(name: str, places: Mapping[str, Place], levels: Sequence[str]) -> dict[str, Level]:
+    """The levels by their words; raises InputError where there is no place, no step, or a step of no level."""
+    words = {level.word: level for level in Level if level > Level.NONE}
+    if not places or not levels:
+        raise InputError(f"rule {name}: places {list(places)} and {len(levels)} steps; wanted one or more of both")
+    for level in levels:
+        if level not in words:
+            raise InputError(f"rule {name}: steps: level {level!r}; wanted {', '.join(words)}")
+    return words
 
 
 def _check(name: str, lasts_h: float, source: str) -> None:
