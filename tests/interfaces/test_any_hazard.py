@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import rasterio
@@ -14,10 +16,12 @@ from cli_place import COLS, ROWS, build_place, run
 from PIL import Image
 
 import tocsin.pack
-from tocsin.pack import Drive, Effect, FactKind, Future, Harm, Knob, Model, Pack, Plan, Verb
+from tocsin.interfaces.serving import outlook_of
+from tocsin.pack import Drive, Effect, FactKind, Future, Harm, Knob, Model, Pack, Plan, Scenario, Verb, find_pack
 from tocsin.pack.model import series_of
 from tocsin.pack.places import places_of
-from tocsin.vocabulary import Curve, Member, Quantity, World
+from tocsin.platform.twin import open_twin
+from tocsin.vocabulary import Bulletin, Curve, Member, Quantity, World
 
 DOSE = Quantity("dose", "mg", 0.0, 1e6)
 RELEASE = Quantity("release", "kg/s", 0.0, 100.0)
@@ -158,3 +162,28 @@ def test_the_pack_is_shown_with_what_drives_it_what_acts_on_it_and_what_triggers
     assert told["outlook"] is False
     assert told["models"][0]["drives"]["release@"]["has_usual"] is False
     assert [fact["name"] for fact in told["facts"]] == ["wind_speed"]
+
+
+def test_an_outlook_hears_what_agencies_have_told_by_then(tmp_path: Path) -> None:
+    """A fire that a satellite sees has no gauge: it reaches a pack's outlook as a bulletin, also one that came after the platform had started."""
+    heard: list[tuple[Bulletin, ...]] = []
+
+    def outlook(_world: World, _gauges: object, told: Sequence[Bulletin]) -> Scenario:
+        heard.append(tuple(told))
+        return Scenario(3600.0, 1, 1)
+
+    twin, now = open_twin(build_place(tmp_path)), datetime(2026, 1, 1, tzinfo=UTC)
+    board: list[Bulletin] = []
+    scenario = outlook_of(msgspec.structs.replace(find_pack("wildfire"), outlook=outlook), twin, lambda: board)
+    scenario(twin.world(now), now)
+    words = {
+        "revision": "1",
+        "state": "issued",
+        "status": "actual",
+        "event": "fire detection",
+        "sender": "NASA",
+        "headline": "a fire",
+    }
+    board.append(Bulletin(time=now, subject="satellite-1", source="firms", **words))
+    scenario(twin.world(now), now)
+    assert [[one.subject for one in told] for told in heard] == [[], ["satellite-1"]]

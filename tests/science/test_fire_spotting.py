@@ -196,6 +196,16 @@ def test_of_landing_embers_as_many_light_as_flight_and_schroeder_say():
     assert weak.source.size == pytest.approx(alive.sum(), abs=4 * np.sqrt((alive * (1 - alive)).sum()) + 0.05 * alive.sum())
 
 
+def test_no_ember_is_alight_beyond_the_farthest_flight_of_its_front():
+    problem = brush(400, rows=200)
+    run = spread(problem, duration_s=7_200.0)
+    landed = land(problem, run, Embers(per_gj=0.5, mean_m=60.0, survives_m=1e9), 1, np.array([1e9]))
+    away = np.hypot(*(np.subtract(*pair) * 30.0 for pair in zip(np.divmod(landed.target, 400), np.divmod(landed.source, 400))))  # noqa: B905
+    farthest = farthest_m(problem, run).reshape(-1)[landed.source]
+    assert (away > 0.9 * farthest).any()  # they would fly on
+    assert (away <= farthest + 15.0 * np.sqrt(2.0)).all()  # a cell's middle stands for all of it
+
+
 def test_a_change_in_one_corner_changes_only_the_embers_of_what_burns_otherwise():
     problem = brush()
     line = line_along([(0, 40), (25, 40)], problem.fuel.shape, 30.0, start_s=0.0, rate_m_per_min=np.inf)

@@ -157,6 +157,20 @@ def test_the_true_source_lies_among_the_futures_as_often_as_they_say() -> None:
     assert all(low <= count <= high for count in held.values()), (held, low, high)
 
 
+def test_a_source_lets_go_the_more_the_faster_the_wind_is_that_thins_it() -> None:
+    """The same smell in twice the wind is twice the gas: the slope of log rate on log speed over all futures is 1, within four standard errors."""
+    rates, speeds = [], []
+    for made in foreseen():
+        told = np.log(np.array([source_of(made.world, future)[2:4] for future in made.futures]))
+        rates.append(told[:, 0] - told[:, 0].mean())
+        speeds.append(told[:, 1] - told[:, 1].mean())
+    rate, speed = np.concatenate(rates), np.concatenate(speeds)
+    slope = float(rate @ speed / (speed @ speed))
+    error = float((rate - slope * speed).std() / np.sqrt(speed @ speed))
+    assert error < 0.2  # else nothing is told
+    assert abs(slope - 1.0) < 4.0 * error, (slope, error)
+
+
 def test_the_danger_that_came_is_in_the_futures_more_than_it_was_from_the_likeliest_place_alone() -> None:
     covered: dict[str, list[float]] = {"all": [], "likeliest": []}
     for made in foreseen()[:AREAS]:
