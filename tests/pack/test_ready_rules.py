@@ -30,6 +30,13 @@ def judged(rule: Rule, seen: Window, before: list[int] | None = None) -> Verdict
     return rule.judge(seen, np.array(before or [NONE] * len(seen.sites), np.int8))
 
 
+@pytest.mark.parametrize(("value", "says"), [(4.0, "has reached"), (4.004, "has reached"), (4.01, "is above")])
+def test_two_numbers_that_are_written_alike_are_not_said_to_differ(value: float, says: str) -> None:
+    verdict = judged(threshold("river_high", LEVEL, STAGES, max_age_s=1800), window([value]))
+    assert verdict.level.tolist() == [ORANGE]
+    assert verdict.reason[0] == f"gauge-1: {value:.2f} m {says} the orange limit 4.00 m"
+
+
 def test_a_threshold_says_what_where_and_for_how_long() -> None:
     rule = threshold("river_high", LEVEL, STAGES, max_age_s=1800, persistence_s=600, min_readings=3)
     verdict = judged(rule, window([1, 1, 1, 1], [1, 1, 1, 1], [4.5, 4.3, 4.2, 4.21]))

@@ -74,13 +74,12 @@ def threshold(
             number = number_words(value[at], quantity.unit)
             if step == Level.NONE:
                 return f"{number} is back {table.inside} all limits{for_words(clear_s)}"
-            edge = (
-                f"the {step.word} limit {number_words(limit[at, step - 1], quantity.unit)}{table.called(window.sites[at], step)}"
-            )
+            bound = number_words(limit[at, step - 1], quantity.unit)
+            edge = f"the {step.word} limit {bound}{table.called(window.sites[at], step)}"
             if held[at]:
                 lifted = f"{table.inside} {edge}{by_words(margin, quantity.unit)}{for_words(clear_s)}"
                 return f"{number}; the {step.word} warning is kept until it is {lifted}"
-            if sign * value[at] == sign * limit[at, step - 1]:
+            if number == bound:  # as it is written: 1.943 m is not said to be above 1.94 m in two alike numbers
                 return f"{number} has reached {edge}{for_words(lasted_s[at])}"
             return f"{number} is {table.beyond} {edge}{for_words(lasted_s[at])}"
 
