@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -13,12 +12,12 @@ from pathlib import Path
 from tocsin.host import Clock
 from tocsin.platform.store.disk import WriterLock, check_local, sync_folder
 from tocsin.platform.store.migrations import MIGRATIONS, Migration
+from tocsin.platform.store.readers import Readers
 from tocsin.vocabulary.errors import Conflict, InputError, NotFound, Unavailable
 
 DATABASE_NAME = "tocsin.db"
 APPLICATION_ID = 0x746F6373  # "tocs"
 BUSY_MS = 5_000
-READERS_KEPT = 8
 
 
 def open_store(folder: Path, *, clock: Clock, read_only: bool = False) -> Store:
@@ -39,7 +38,7 @@ class Store:
         self.folder, self.path, self.read_only = folder, folder / DATABASE_NAME, read_only
         self._clock, self._migrations = clock, migrations
         self._writing, self._depth = threading.RLock(), 0
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(READERS_KEPT)
+        self._readers = Readers(self._connect)
         self._after: list[Callable[[], None]] = []
         self._listeners: list[Callable[[], None]] = []
         self._lock: WriterLock | None = None
@@ -187,34 +186,15 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection on which nothing moves until the block ends: all that it sees was true at one moment."""
-        try:
-            db = self._readers.get_nowait()
-        except queue.Empty:
-            db = self._connect()
-        try:
-            with self._told("reading"):
-                db.execute("BEGIN")
-                yield db
-        finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            try:
-                if self._closed:
-                    db.close()
-                else:
-                    self._readers.put_nowait(db)
-            except queue.Full:
-                db.close()
+        with self._readers.lent() as db, self._told("reading"):
+            db.execute("BEGIN")
+            yield db
 
     def close(self) -> None:
         """Close the file and let others write."""
         with self._writing:
             self._closed = True
-            while True:
-                try:
-                    self._readers.get_nowait().close()
-                except queue.Empty:
-                    break
+            self._readers.close()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tocsin.platform.store.disk import check_local
+from tocsin.platform.store.readers import Readers
 from tocsin.platform.things.functions import register
 from tocsin.platform.things.schema import APPLICATION_ID, STATEMENTS, STEPS, VERSION
 from tocsin.vocabulary.errors import InputError, Unavailable
@@ -20,7 +20,6 @@ from tocsin.vocabulary.errors import InputError, Unavailable
 log = logging.getLogger(__name__)
 
 BUSY_MS = 5_000
-READERS_KEPT = 8
 CACHE_KIB = 64 * 1_024
 STEPS_PER_LOOK = 20_000
 QUERY_S_MAX = 30.0
@@ -33,7 +32,7 @@ class Database:
         self.path = path
         self._writing = threading.RLock()
         self._depth = 0
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(READERS_KEPT)
+        self._readers = Readers(self._reader)
         self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,6 +67,11 @@ class Database:
             except BaseException:
                 db.close()
                 raise
+        return db
+
+    def _reader(self) -> sqlite3.Connection:
+        db = self._connect()
+        db.execute("PRAGMA query_only = ON")
         return db
 
     def _make(self) -> None:
@@ -147,36 +151,19 @@ class Database:
             with self._told("reading"):
                 yield self._writer
             return
-        try:
-            db = self._readers.get_nowait()
-        except queue.Empty:
-            db = self._connect()
-            db.execute("PRAGMA query_only = ON")
-        try:
-            with self._told("reading"):
-                until_s = time.monotonic() + QUERY_S_MAX
-                db.set_progress_handler(lambda: time.monotonic() > until_s, STEPS_PER_LOOK)
-                db.execute("BEGIN")
-                yield db
-        finally:
-            db.set_progress_handler(None, 0)
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+        with self._readers.lent() as db:
             try:
-                if self._closed:
-                    db.close()
-                else:
-                    self._readers.put_nowait(db)
-            except queue.Full:
-                db.close()
+                with self._told("reading"):
+                    until_s = time.monotonic() + QUERY_S_MAX
+                    db.set_progress_handler(lambda: time.monotonic() > until_s, STEPS_PER_LOOK)
+                    db.execute("BEGIN")
+                    yield db
+            finally:
+                db.set_progress_handler(None, 0)
 
     def close(self) -> None:
         """Close the file."""
         with self._writing:
             self._closed = True
-            while True:
-                try:
-                    self._readers.get_nowait().close()
-                except queue.Empty:
-                    break
+            self._readers.close()
             self._writer.close()
