@@ -104,18 +104,58 @@ def test_published_levels_are_in_the_table() -> None:
     assert hour["phosgene"] == (None, 0.3, 0.75)
     assert hour["hydrogen_cyanide"] == (2.0, 7.1, 15.0)
     assert hour["propane"] == (5500.0, 17000.0, 33000.0)
-    assert next(g for g in SUBSTANCES if g.key == "hydrogen_sulfide").aegl2 == (41.0, 32.0, 27.0, 20.0, 17.0)
+
+
+# As two copies of US EPA's tables print them, 10, 30, 60, 240 and 480 min: AEGL-1, -2, -3
+EPA_ROWS = {
+    "ammonia": ((30, 30, 30, 30, 30), (220, 220, 160, 110, 110), (2700, 1600, 1100, 550, 390)),
+    "hydrogen_sulfide": ((0.75, 0.60, 0.51, 0.36, 0.33), (41, 32, 27, 20, 17), (76, 59, 50, 37, 31)),
+    "sulfur_dioxide": ((0.20,) * 5, (0.75,) * 5, (30, 30, 30, 19, 9.6)),
+    "hydrogen_cyanide": ((2.5, 2.5, 2.0, 1.3, 1.0), (17, 10, 7.1, 3.5, 2.5), (27, 21, 15, 8.6, 6.6)),
+}
+# As US EPA's list of 2009 (compiled_aegls_050409.pdf) has them in one copy
+EPA_2009 = {
+    "hydrogen_fluoride": ((1.0,) * 5, (95, 34, 24, 12, 12), (170, 62, 44, 22, 22)),
+    "methyl_isocyanate": (None, (0.40, 0.13, 0.067, 0.017, 0.0080), (1.2, 0.40, 0.20, 0.050, 0.025)),
+    "phosgene": (None, (0.60, 0.60, 0.30, 0.080, 0.040), (3.6, 1.5, 0.75, 0.20, 0.090)),
+}
+
+
+@pytest.mark.parametrize(("key", "rows"), [*EPA_ROWS.items(), *EPA_2009.items()])
+def test_every_duration_is_as_the_copies_of_epas_tables_print_it(key: str, rows: tuple[tuple[float, ...] | None, ...]) -> None:
+    gas = next(g for g in SUBSTANCES if g.key == key)
+    assert gas.levels == rows
+    assert gas.agreed_min == ((10, 30, 60, 240, 480) if key in EPA_ROWS else (60,))
+
+
+def test_chlorine_is_as_the_copies_print_it_but_for_the_number_on_which_they_differ() -> None:
+    gas = substance_of(1)
+    assert gas.levels == ((0.50,) * 5, (2.8, 2.8, 2.0, 1.0, 0.71), (50, 28, 20, 10, 7.1))
+    assert gas.agreed_min == (10, 30, 60, 240)  # 480 min: 0.70 in the list of 2009
+
+
+def test_no_level_of_a_gas_warns_the_public_before_its_primary_table_was_read() -> None:
+    for rule in PACK.rules:
+        assert not rule.verified, rule.name
+
+
+def test_lower_explosive_limits_are_those_of_niosh() -> None:
+    # documentation for IDLHs, May 1994, read at cdc.gov/niosh/idlh: 15 %, 4.0 %, 5.3 %, 2.1 %, 5.6 %
+    wanted = {"ammonia": 0.15, "hydrogen_sulfide": 0.040, "methyl_isocyanate": 0.053, "propane": 0.021, "hydrogen_cyanide": 0.056}
+    got = {gas.key: gas.lel_ppm for gas in SUBSTANCES}
+    assert {key: got[key] for key in wanted} == {key: pytest.approx(share * 1e6) for key, share in wanted.items()}
 
 
 def test_levels_that_were_read_at_their_source_are_in_the_table() -> None:
     gases = {gas.key: gas for gas in SUBSTANCES}
     read = {key for key, gas in gases.items() if "read" in gas.idlh_source}
-    # NIOSH May 1994; OSHA for hydrogen fluoride; NIOSH 2017-105, which lowered methyl isocyanate from 3 ppm; WISER for phosgene
+    # NIOSH May 1994; OSHA for hydrogen fluoride; NIOSH 2017-105, which lowered methyl isocyanate from 3 ppm; WISER for phosgene; NIOSH May 1994 for propane
     assert {key: gases[key].idlh_ppm for key in read} == {
         "chlorine": 10.0,
         "hydrogen_fluoride": 30.0,
         "methyl_isocyanate": 0.12,
         "phosgene": 2.0,
+        "propane": 2100.0,  # 10 % of the lower explosive limit
     }
     assert gases["hydrogen_sulfide"].erpg == (0.1, 30.0, 100.0)  # AIHA 1991, in NIOSH's documentation
     for gas in SUBSTANCES:
