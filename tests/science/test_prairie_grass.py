@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.science.chang_hanna import measures, within_the_limits
 from tocsin.science.dispersion import Ground, carrying_wind, plume
 
 ARCS_M = np.array([50.0, 100.0, 200.0, 400.0, 800.0])
@@ -59,25 +60,6 @@ def pairs(ground: Ground, wind: str) -> tuple[NDArray[np.float64], NDArray[np.fl
         )
         seen.append([row[f"c{x:.0f}"] for x in ARCS_M])
     return np.array(seen), np.array(told)
-
-
-def measures(seen: NDArray[np.float64], told: NDArray[np.float64]) -> dict[str, float]:
-    """Chang & Hanna 2004, Meteorol. Atmos. Phys. 87:167-196, eqs. 1 to 5."""
-    o, p = seen.reshape(-1), told.reshape(-1)
-    off = np.log(o / p)
-    return {
-        "FB": float(2.0 * (o.mean() - p.mean()) / (o.mean() + p.mean())),
-        "NMSE": float(((o - p) ** 2).mean() / (o.mean() * p.mean())),
-        "MG": float(np.exp(off.mean())),
-        "VG": float(np.exp((off**2).mean())),
-        "FAC2": float(((p / o >= 0.5) & (p / o <= 2.0)).mean()),
-    }
-
-
-def within_the_limits(got: dict[str, float]) -> bool:
-    """A good model by Chang & Hanna 2004 (from memory: unverified; the stricter of what is quoted of them): half within a factor of two, the mean right to
-    30 %, scatter of a factor of two to three."""
-    return got["FAC2"] > 0.5 and abs(got["FB"]) < 0.3 and 0.7 < got["MG"] < 1.3 and got["NMSE"] < 1.5 and got["VG"] < 4.0
 
 
 @pytest.mark.parametrize("ground", ["rural", "open"])
