@@ -121,9 +121,10 @@ def waves() -> Foreseen:
     return foresee(Town(), AGENTS, WAVE, OneByOne())
 
 
-def true_wave(factor: float, seed: int) -> Member:
+def true_wave(factor: float, seed: int, **others: float) -> Member:
     """An epidemic that is none of the futures: its own people meet by their own lots."""
     knobs = {name: knob.usual for name, knob in AGENTS.knobs.items()} | {"transmission_factor": factor, "people_per_agent": 1.0}
+    knobs |= others
     return AGENTS.play(Town(), Future(0, seed, WAVE.duration_s, knobs, WAVE.series))
 
 
@@ -180,6 +181,73 @@ def test_where_each_future_was_true_once_its_cases_fall_alike_among_the_others(w
     # 32 truths, spread evenly: 3.2 in each tenth; days of one epidemic are one case, so chance moves a tenth by 1.7 (binomial), here three times that at most
     assert np.abs(total - 3.2).max() < 5.1
     assert total[[0, -1]].sum() < 0.5 * total.sum()  # no U
+
+
+ROOMY = msgspec.structs.replace(
+    WAVE, knobs=WAVE.knobs | {"beds_per_1000": Spread(20.0, 20.0, 20.0)}
+)  # nobody is turned away: full beds tell nothing
+
+
+@pytest.fixture(scope="module")
+def roomy() -> Foreseen:
+    return foresee(Town(), AGENTS, ROOMY, OneByOne())
+
+
+def patients(member: Member, days: int, shares: Mapping[str, float]) -> Told:
+    """How many lie in each hospital at the end of each day; shares of all by lot."""
+    rng = np.random.default_rng(6)
+    told: dict[tuple[str, str], list[tuple[float, float]]] = {("hospital_patients", site): [] for site in shares}
+    for day in range(1, days + 1):
+        split = rng.multinomial(round(member.courses["beds_taken"].at(day * DAY_S)), list(shares.values()))
+        for site, count in zip(shares, split, strict=True):
+            told["hospital_patients", site].append((day * DAY_S, float(count)))
+    return told
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.3, 2.0])
+def test_patients_in_hospital_find_the_transmission_of_the_true_epidemic(roomy: Foreseen, factor: float) -> None:
+    truth = true_wave(factor, 9_001, beds_per_1000=20.0)
+    kept, came = heard(EPIDEMIC, roomy, patients(truth, 42, SITES), world=Town(), until_s=42 * DAY_S)
+    assert {(s.site, s.what, s.kind) for s in came.sightings} == {("2 sites", "beds_taken", "course")}
+    assert [(s.time_s / DAY_S, s.readings) for s in came.sightings] == [
+        (day, 1) for day in range(7, 43, 7)
+    ]  # the same people all week
+    learned = weighed(EPIDEMIC, kept, came).knobs["transmission_factor"]
+    assert abs(learned.mean - factor) < 3.0 * learned.sd
+    assert learned.sd < 0.5 * learned.sd_before
+
+
+def test_where_each_future_was_true_once_its_patients_fall_alike_among_the_others(roomy: Foreseen) -> None:
+    total = np.zeros(10)
+    for row in range(0, 64, 2):
+        others = np.array([k for k in range(64) if k != row])
+        left = msgspec.structs.replace(
+            roomy, futures=tuple(roomy.futures[k] for k in others), footprint=roomy.footprint.futures(others)
+        )
+        kept, came = heard(EPIDEMIC, left, patients(roomy.footprint.member(row), DAYS, SITES), world=Town(), until_s=DAYS * DAY_S)
+        (one,) = verification_of(weighed(EPIDEMIC, kept, came), "f", "town", {}, START, ("f",)).gauges
+        total += np.array(one.ranks) / one.readings
+    assert np.abs(total - 3.2).max() < 5.1  # as for cases, above
+
+
+def test_patients_tell_the_beds_to_come_better_than_no_readings_alone_and_beside_cases(roomy: Foreseen) -> None:
+    off = dict.fromkeys(("nothing", "patients", "both"), 0.0)
+    for number, factor in enumerate((0.7, 1.0, 1.4, 1.8, 2.3)):
+        truth = true_wave(factor, 9_100 + number, beds_per_1000=20.0)
+        coming = np.array([truth.courses["beds_taken"].at(day * DAY_S) for day in range(29, 50)])
+        told = patients(truth, 28, SITES)
+        expected = np.array([[one["beds_taken"].at(day * DAY_S) for day in range(29, 50)] for one in roomy.footprint.courses])
+        for name, rows in {"patients": told, "both": dict(told) | dict(cases(truth, 28, SITES))}.items():
+            kept, came = heard(EPIDEMIC, roomy, rows, world=Town(), until_s=28 * DAY_S)
+            off[name] += crps(expected, coming, weighed(EPIDEMIC, kept, came).weight).mean()
+        off["nothing"] += crps(expected, coming).mean()
+    assert off["patients"] < off["nothing"]
+    assert off["both"] < 0.5 * off["nothing"]  # as of cases to come, above
+
+
+def test_a_share_of_staffed_beds_weighs_no_future(roomy: Foreseen) -> None:
+    told = {("bed_occupancy", "hospital"): [(day * DAY_S, 0.9) for day in range(1, 29)]}
+    assert not heard(EPIDEMIC, roomy, told, world=Town(), until_s=28 * DAY_S)[1].sightings
 
 
 def test_a_week_that_one_clinic_did_not_report_is_left_out_and_not_a_fall() -> None:
@@ -533,6 +601,8 @@ def test_a_course_that_no_run_tells_cannot_be_compared(fires: Foreseen) -> None:
         (lambda: ReadingError(0.1, 0.0, "factor"), "share above 0"),
         (lambda: Sense(FIRE.makes, ReadingError(1.0), drive="a", course="b"), "wanted one of them"),
         (lambda: Sense(FIRE.makes, ReadingError(1.0), per_s=1.0), "amounts are of a forcing"),
+        (lambda: Sense(FIRE.makes, ReadingError(1.0), course="a", sums_sites=True, is_stock=True), "a stock is of counts"),
+        (lambda: Sense(FIRE.makes, ReadingError(0.0, 0.3, "counts"), course="a", is_stock=True), "a stock is of counts"),
         (lambda: Sense(FIRE.makes, ReadingError(1.0), every_s=0.0), "wanted none below 0"),
         (lambda: Sense(FIRE.makes, ReadingError(1.0, how="turn"), comes_from=1.0), "errs by hours"),
     ],

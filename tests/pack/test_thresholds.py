@@ -42,14 +42,27 @@ def test_a_rule_for_the_public_is_refused_where_nobody_read_the_source(name: str
     one = find_threshold(name)
     quantity = Quantity(one.quantity, one.unit)
     assert limits_of(name, quantity, public=False) == one.limits
-    if one.verified:
+    if one.verified and one.for_public:
         assert limits_of(name, quantity, public=True).verified
     else:
         with pytest.raises(Refused, match="may not warn the public"):
             limits_of(name, quantity, public=True)
         with pytest.raises(Refused):
             default_rule("r", quantity, [name], max_age_s=600.0, interval_s=600.0, public=True)
-        assert not default_rule("r", quantity, [name], max_age_s=600.0, interval_s=600.0).verified
+        assert default_rule("r", quantity, [name], max_age_s=600.0, interval_s=600.0).verified is one.verified
+
+
+def test_limits_for_workers_never_warn_the_public_though_they_were_read() -> None:
+    workers = {name: one for name, one in thresholds().items() if not one.for_public}
+    assert {name: (dict(one.at), one.averaging_h) for name, one in workers.items()} == {
+        "carbon_monoxide_8h_work_us": ({"orange": 50.0}, 8.0),  # 29 CFR 1910.1000, table Z-1
+        "carbon_monoxide_ceiling_work_us": ({"red": 200.0}, None),  # NIOSH 1972
+    }
+    for name, one in workers.items():
+        assert one.verified
+        assert "workplaces" in one.region
+        with pytest.raises(Refused, match="for grown workers; it may not warn the public"):
+            limits_of(name, Quantity(one.quantity, one.unit), public=True)
 
 
 def test_some_are_verified_and_most_are_not() -> None:
@@ -63,6 +76,8 @@ def test_some_are_verified_and_most_are_not() -> None:
         "heat_index_us",
         "fire_weather_index_europe",
         "dose_rate_australia",
+        "carbon_monoxide_8h_work_us",
+        "carbon_monoxide_ceiling_work_us",
     }
 
 

@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from tests.science.chang_hanna import measures, within_the_limits
+
 from tocsin.science.dense_gas import DensePlume
 
-BOILS_K, MOLAR_KG, FLUX = 111.6, 0.016043, 0.167  # methane (NIST); kg/(m2 s) of vapour from a pool on water, as the data's keepers take it
+BOILS_K, MOLAR_KG, FLUX = (
+    111.6,
+    0.016043,
+    0.167,
+)  # methane (NIST); kg/(m2 s) of vapour from a pool on water, as the data's keepers take it
 GAS_CONSTANT, DRY_AIR = 8.31446, 287.05
 KARMAN = 0.41  # with which the friction velocities were fitted
 LEAST_SEEN = 0.1  # %: what is below is no measurement (Burro 7 at 800 m stands as 0.01)
@@ -69,12 +73,17 @@ def burns_to_m(spill: Spill) -> tuple[float, float]:
 
 def test_wind_and_rate_are_those_of_other_lists_of_the_same_trials() -> None:
     named = {spill.name: spill for spill in spills()}
-    # FDS input files, "u profile" at 10 m; rates: Witlox 2013 for Burro 3, 7, 8 and 9
-    printed = {"Burro 7": 9.584, "Burro 8": 2.4998, "Coyote 3": 6.4597, "Coyote 5": 10.808, "Coyote 6": 5.5252}
-    printed_psi = {name: named[name].wind_m_per_s for name in ("Burro 7", "Burro 8")}
-    assert printed_psi == {name: pytest.approx(printed[name], rel=0.01) for name in printed_psi}
+    # winds at 10 m as FDS input files print them ("u profile"), rates as Witlox 2013 does. Those of Coyote are of an earlier edition of the same data, 6 to 13 % lower
+    printed = {"Burro 7": 9.584, "Burro 8": 2.4998}
+    assert {name: named[name].wind_m_per_s for name in printed} == {
+        name: pytest.approx(speed, rel=0.01) for name, speed in printed.items()
+    }
+    earlier = {"Coyote 3": 6.4597, "Coyote 5": 10.808, "Coyote 6": 5.5252}
+    assert all(1.05 < named[name].wind_m_per_s / speed < 1.14 for name, speed in earlier.items())
     rates = {"Burro 3": 87.98, "Burro 7": 99.46, "Burro 8": 116.93, "Burro 9": 135.98}
-    assert {name: named[name].rate_kg_per_s for name in rates} == {name: pytest.approx(rate, rel=0.002) for name, rate in rates.items()}
+    assert {name: named[name].rate_kg_per_s for name in rates} == {
+        name: pytest.approx(rate, rel=0.002) for name, rate in rates.items()
+    }
     assert all(spill.plume().is_dense for spill in named.values())
 
 
@@ -90,7 +99,8 @@ def test_cold_gas_is_told_too_high_and_outside_the_limits() -> None:
     assert seen.size == 42
     got = measures(seen, told)
     assert not within_the_limits(got), got
-    assert got["FB"] < -0.3 and got["MG"] < 0.7  # told too high: the safe side
+    assert got["FB"] < -0.3  # told too high: the safe side
+    assert got["MG"] < 0.7
 
 
 def test_no_arc_is_told_at_less_than_half_of_what_was_there() -> None:
@@ -106,5 +116,5 @@ def test_fire_reaches_no_farther_than_told_and_mostly_half_as_far_or_more() -> N
 
 def test_it_is_the_correction_for_cold_gas_that_tells_too_high() -> None:
     got = measures(*pairs(cold=False))
-    assert got["FAC2"] > 0.5 and 0.7 < got["MG"] < 1.3 and got["NMSE"] < 1.5 and got["VG"] < 1.6
+    assert within_the_limits(got | {"FB": 0.0})
     assert -0.4 < got["FB"] < -0.3  # the mean a little more than 30 % too high

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from tests.science.chang_hanna import measures, within_the_limits
+
 from tocsin.science.dispersion import Ground, carrying_wind, plume
 
 ARCS_M = np.array([50.0, 100.0, 200.0, 400.0, 800.0])

@@ -284,7 +284,9 @@ def qartod_water_level(quantity: Quantity, **changes: Any) -> Check:
     """The manual's own examples for water level (tests 1, 4, 6, 8): numbers for a tide gauge in metres, every 6 minutes.
 
     They are examples, so set what is local by `changes`: a `usual_span` of -0.5..5 m would call the crest of a great flood
-    suspect, and a gauge that reports whole centimetres looks stuck after 30 minutes of calm.
+    suspect, and a gauge that reports whole centimetres looks stuck after 30 minutes of calm. Its examples of tests 7 (three standard
+    deviations of 25 hours) and 10 (0.5 m and 0.1 m in 12 hours) fit a tide, not a river, and are left out. The text was read at
+    github.com/ioos/qartod_manuals, Water_Level, v0.2.3.
     """
     if quantity.unit != "m":
         raise InputError(f"qartod_water_level: {quantity}; the manual's numbers are in m")

@@ -329,7 +329,7 @@ def _summed(came: Mapping[str, Readings], began: datetime, sense: Sense, span_s:
     for n in numbers:
         told = [means[site][n] for site in means if n in means[site]]
         if all(n in means[site] for site in usual):
-            total, readings = sum(mean for mean, _ in told), max(count for _, count in told)
+            total, readings = sum(mean for mean, _ in told), 1 if sense.is_stock else max(count for _, count in told)
             error = sense.error.sd_of(total, readings)
             found.append(
                 Sighting(

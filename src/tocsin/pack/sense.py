@@ -75,7 +75,8 @@ class Sense(msgspec.Struct, frozen=True):
 
     `reach_m`: a sensor tells of the strongest, or first, within this distance. A sensor is heard once in `every_s`, however often it speaks: what separates it
     from the model is the same in readings that follow each other. `per_s`: readings are amounts since the one before, and the forcing is a rate per so many seconds. With
-    `sums_sites` it is the mean over `every_s`.
+    `sums_sites` it is the mean over `every_s`. `is_stock`: readings are of how many are there at a time (patients in beds), so those of one span count the same
+    ones again, and chance goes by their mean as by one count.
     """
 
     quantity: Quantity
@@ -87,6 +88,7 @@ class Sense(msgspec.Struct, frozen=True):
     every_s: float = HALF_HOUR_S
     per_s: float = 0.0
     sums_sites: bool = False
+    is_stock: bool = False
 
     def __post_init__(self) -> None:
         where = f"sense of {self.quantity.name}"
@@ -98,6 +100,8 @@ class Sense(msgspec.Struct, frozen=True):
             )
         if (self.per_s and not self.drive) or (self.sums_sites and not self.course):
             raise PackFault(f"{where}: amounts are of a forcing, and sums over sites of a course")
+        if self.is_stock and not (self.sums_sites and self.error.how == "counts"):
+            raise PackFault(f"{where}: a stock is of counts that are added up over sites")
         if self.comes_from is not None and self.error.how != "difference":
             raise PackFault(f"{where}: when it comes errs by hours; wanted a difference")
 

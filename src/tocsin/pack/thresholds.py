@@ -30,7 +30,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """From which value on each level holds, over which time, where, and who says so.
 
     `printed` is what the source says, in its own words and units. `colours` says how its steps were matched with our levels, where
-    they are not the source's own. `averaging_h` is the time that a "sum" or a "mean" is of; a "mean" is asked of the sensor or of a
+    they are not the source's own. `for_public` is false where the source speaks of grown workers: such a number warns the public no more than an unread one. `averaging_h` is the time that a "sum" or a "mean" is of; a "mean" is asked of the sensor or of a
     collector, since a rule judges the readings that it gets.
     """
 
@@ -48,6 +48,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     colours: str = ""
     edition: str = ""
     year: int | None = None
+    for_public: bool = True
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.at) - set(WORDS))
@@ -100,7 +101,7 @@ def find_threshold(name: str) -> Threshold:
 
 
 def limits_of(name: str, quantity: Quantity, *, public: bool) -> Limits:
-    """The limits of a default threshold for a quantity of a pack. For the `public` only if verified: otherwise it raises Refused."""
+    """The limits of a default threshold for a quantity of a pack. For the `public` only if verified, and meant for it: otherwise it raises Refused."""
     found = find_threshold(name)
     if quantity.unit != found.unit:
         raise InputError(
@@ -110,6 +111,10 @@ def limits_of(name: str, quantity: Quantity, *, public: bool) -> Limits:
         raise Refused(
             f"threshold {name}: {found.source} was not compared with its primary source; it may not warn the public. "
             f"Read {found.where}, and set limits of your own, or make the rule with public=False"
+        )
+    if public and not found.for_public:
+        raise Refused(
+            f"threshold {name}: {found.source} is a limit for grown workers; it may not warn the public. Make the rule with public=False"
         )
     return found.limits
 

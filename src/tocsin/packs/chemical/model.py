@@ -32,7 +32,8 @@ from tocsin.science.puffs import CALM_M_PER_S, Release, Wind, breathed, ways, wi
 from tocsin.science.toxic import mg_per_m3
 from tocsin.vocabulary import InputError, Member, Series, World
 
-USUAL_CELSIUS = 25.0  # unverified (written down from memory): 40 CFR 68.22, for US alternative release scenarios
+# US EPA, RMP Offsite Consequence Analysis Guidance, alternative scenarios: 3 m/s, class D, 25 degC; read at epa.gov/rmp/atmospheric-conditions-used-site-consequence-analyses
+USUAL_CELSIUS = 25.0
 STEP_S, PUFF_S = 60.0, 30.0
 LEAD_MOST_S = 3_600.0  # how long before the run's start gas is followed that was let go by then; a choice of ours
 ARRIVES_AT = 0.1  # of AEGL-2 for an hour (or of its fire limit): from this mean of a minute on the cloud is said to have come

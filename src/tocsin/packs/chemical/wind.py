@@ -10,7 +10,8 @@ from tocsin.pack.places import places_of
 from tocsin.science.puffs import Wind, going_to
 from tocsin.vocabulary import InputError, Series, World
 
-# unverified (written down from memory): 40 CFR 68.22: 3 m/s, for US alternative release scenarios
+# US EPA, RMP Offsite Consequence Analysis Guidance, alternative scenarios; read at epa.gov/rmp/atmospheric-conditions-used-site-consequence-analyses (40 CFR 68.22
+# itself asks for what is typical of the place)
 USUAL_WIND_M_PER_S = 3.0
 EVERY_S = 300.0
 POINT = ("point",)

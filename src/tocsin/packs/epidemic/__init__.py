@@ -10,14 +10,14 @@ from tocsin.packs.epidemic.harm import HARM
 from tocsin.packs.epidemic.model import PEOPLE_INFECT_EACH_OTHER
 from tocsin.packs.epidemic.outlook import outlook
 from tocsin.packs.epidemic.plans import options, plans
-from tocsin.packs.epidemic.quantities import BED_OCCUPANCY, CASES, POSITIVITY
+from tocsin.packs.epidemic.quantities import BED_OCCUPANCY, CASES, HOSPITAL_PATIENTS, POSITIVITY
 from tocsin.packs.epidemic.questions import QUESTIONS
 from tocsin.packs.epidemic.rules import CASES_ABOVE_FORMER_YEARS, CASES_BEGET_MORE, CASES_UNUSUAL, HOSPITALS_FILL
 from tocsin.packs.epidemic.senses import SENSES
 
 PACK = Pack(
     hazard="epidemic",
-    observes=(CASES, BED_OCCUPANCY, POSITIVITY),
+    observes=(CASES, BED_OCCUPANCY, HOSPITAL_PATIENTS, POSITIVITY),
     rules=(CASES_UNUSUAL, CASES_ABOVE_FORMER_YEARS, CASES_BEGET_MORE, HOSPITALS_FILL),
     models=(PEOPLE_INFECT_EACH_OTHER, COMPARTMENTS),
     harm=HARM,

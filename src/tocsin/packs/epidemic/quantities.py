@@ -8,6 +8,9 @@ CASES = Quantity(
     "cases_per_d", "persons/d", 0.0, 10_000_000.0
 )  # reported on that day; a country's most was 1.4 million a day (USA, 2022-01-10)
 BED_OCCUPANCY = Quantity("bed_occupancy", "1", 0.0, 2.0)  # of staffed beds; above 1 in corridors
+HOSPITAL_PATIENTS = Quantity(
+    "hospital_patients", "persons", 0.0, 1_000_000.0
+)  # with this disease in beds, on that day, intensive care included
 POSITIVITY = Quantity("test_positivity", "1", 0.0, 1.0)
 IMPORTED = Quantity("imported_per_d", "persons/d", 0.0, 100_000.0)
 INFECTED_AT_START = Quantity("infected_at_start", "persons", 0.0, 10_000_000.0)
