@@ -57,12 +57,8 @@ class Substance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def source(self) -> str:
         """Where its levels are from, and which of them two copies agree on."""
-        agreed = (
-            f"two copies agree at {', '.join(map(str, self.agreed_min))} min, the rest unverified"
-            if self.agreed_min
-            else "unverified"
-        )
-        return f"{self.volume}; {agreed}"
+        agreed = f"two copies agree at {', '.join(map(str, self.agreed_min))} min; " if self.agreed_min else ""
+        return f"{self.volume}; {agreed}unverified: no primary table was read"
 
     def limits_kg_per_m3(self, temperature_k: float) -> NDArray[np.float64]:
         """The three levels (level, window of WINDOWS_S) as concentrations; inf where there is none. A minute's are shares of the LEL."""
