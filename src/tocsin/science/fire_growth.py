@@ -140,6 +140,8 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
         row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
         work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
+        np.empty((begin.size, table.shape[1], steps.OWN_COLUMNS)), np.empty(row.size, np.int32), np.empty(row.size, np.int32),
+        np.empty(steps.BUCKETS_MOST + 2, np.int32),
     )  # fmt: skip
     order = np.sort(order[:burnt])
     _rest(row, order, front, problem.weather[0].moisture, out)

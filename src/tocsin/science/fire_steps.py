@@ -15,8 +15,8 @@ import numpy as np
 from numba import njit
 
 _Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
-_plain: _Compile = njit(nogil=True, cache=True, error_model="numpy")
-_inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+_plain: _Compile = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+_inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinline=True, _nrt=False)
 
 # columns of the table (interval, fuel, column): what fuel, moisture, wind and trees decide, in metres and seconds
 (RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
@@ -296,7 +296,7 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
 @_plain
 def grow(  # type: ignore[no-untyped-def]
     row, height_m, table, present, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m,
-    cell, mark, own, arrival_s, order, front,
+    cell, mark, own, arrival_s, order, front, level, band, wait, first,
 ):  # fmt: skip
     """When the front reaches each cell: fills `arrival_s` (row, col), `order` (the cells that burn) and `front` (cell, 3: slowness east and north in s/m, heat in kJ/m2);
     returns how many cells burn and how many were taken up (again).
@@ -311,10 +311,7 @@ def grow(  # type: ignore[no-untyped-def]
     bent. A cell that a later neighbour reaches sooner is taken up again. When the wind changes, what the front has gone beyond the last burnt cells is kept.
     """
     rows, cols = row.shape
-    size_all = rows * cols
     arrival = arrival_s.reshape(-1)
-    level = np.empty((begin_s.size, table.shape[1], OWN_COLUMNS))
-    band, wait = np.empty(size_all, np.int32), np.empty(size_all, np.int32)
     burnt, taken, next_start, waiting = 0, 0, 0, 0
     diagonal = sqrt(2.0)
     for k in range(begin_s.size):
@@ -359,7 +356,8 @@ def grow(  # type: ignore[no-untyped-def]
         wide = max(wide, (highest - lowest) / BUCKETS_MOST)
         per_wide = 1.0 / wide
         buckets = max(int((highest - lowest) * per_wide), 0) + 2
-        first = np.full(buckets, -1, np.int32)
+        for now in range(buckets):
+            first[now] = -1
         now = 0
         while next_start < last_start:
             n = start[next_start]
