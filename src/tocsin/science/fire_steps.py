@@ -22,8 +22,8 @@ _inline: _Compile = njit(nogil=True, cache=True, error_model="numpy", forceinlin
 (RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
  COLUMNS) = range(15)  # fmt: skip
 # of ground in an interval, lengths in cells: middle c, matrix W, heat, k = W^-1 c, J = (1 + c.k) W^-1, determinant of W + cc, head's rate, and by how much
-# (T + k.x) grows at least from a cell to the next
-CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, JXX, JXY, JYY, SPREAD, FASTEST, STEP, SINCE, OWN_COLUMNS = range(16)
+# (T + k.x) grows at least where a straight front comes to a cell between two that have a common side
+CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, JXX, JXY, JYY, SPREAD, FASTEST, LEAST, SINCE, OWN_COLUMNS = range(16)
 # of a cell, 64 bytes: arrival, and the point that would have sent the front here had all ground been as here (when, where; cells east and north of the first);
 # then as whole numbers: interval taken up, interval its front was moved to, bucket, next and last in it, sort of ground, how it was reached, cells beyond the interval's end
 TIME, BORN, FROM_X, FROM_Y = range(4)
@@ -34,6 +34,7 @@ BETTER_BY = 1e-4  # s: an arrival is taken as earlier only by more than this
 STRAIGHT_CELLS = 1e4  # a front bent by this radius counts as straight
 BUCKETS_MOST = 1 << 16
 KINK = 0.002  # points that sent two neighbours' fronts are of one front if what lies between them moves it by less than this share of a cell
+AHEAD = 0.9  # of the least by which a straight front is later at a cell than at the two behind it; a bent one comes a little sooner
 ALIGNED = 0.03  # a way that passes q within this share of a cell needs no second cell beside it
 DOWN = np.array([0, -1, -1, -1, 0, 1, 1, 1])  # E NE N NW W SW S SE
 RIGHT = np.array([1, 1, 0, -1, -1, -1, 0, 1])
@@ -134,11 +135,8 @@ def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untype
     )
     ground[at, KX], ground[at, KY] = kx, ky
     ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
-    ground[at, SPREAD], ground[at, FASTEST], ground[at, STEP] = (
-        det * full,
-        hypot(cx, cy) + sqrt(middle + apart),
-        sqrt(full / (middle + apart)),
-    )
+    ground[at, SPREAD], ground[at, FASTEST] = det * full, hypot(cx, cy) + sqrt(middle + apart)
+    ground[at, LEAST] = sqrt(0.5 * full * (1.0 - apart / middle) / (middle + apart))
 
 
 @_plain
@@ -321,7 +319,7 @@ def grow(  # type: ignore[no-untyped-def]
         for fuel in present:
             _fill(level[k], fuel, beds[fuel], 0.0, 0.0, cell_m)
             if level[k, fuel, FASTEST] > fastest:
-                fastest, wide = level[k, fuel, FASTEST], 0.7 * level[k, fuel, STEP]
+                fastest, wide = level[k, fuel, FASTEST], 0.99 * level[k, fuel, LEAST]
         lean_x, lean_y = lean[k, 0], lean[k, 1]
         lowest = np.inf
         # cells behind the front whose neighbours wait: move their times to the new speed
@@ -440,7 +438,7 @@ def grow(  # type: ignore[no-untyped-def]
             born_q, from_x, from_y = cell[q, BORN], cell[q, FROM_X], cell[q, FROM_Y]
             same = sort_q if sort_q & 1 else -1
             fuel = (sort_q - 1) >> 1
-            kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], level[k, fuel, STEP]
+            kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], diagonal * level[k, fuel, LEAST]
             kink_q = (8.0 * KINK / (step_q * level[k, fuel, FASTEST])) ** 2
             for j in range(8):
                 dx, dy = RIGHT[j], -DOWN[j]
@@ -511,7 +509,7 @@ def grow(  # type: ignore[no-untyped-def]
                     if own[n, SINCE] != k + 1:
                         _know(n, k, mark, own, level, beds, row, height_m, cell_m)
                     kx, ky = np.float64(own[n, KX]), np.float64(own[n, KY])
-                    if time_n - time_q + kx * dx + ky * dy <= 0.0:
+                    if time_n - time_q + kx * dx + ky * dy <= AHEAD * own[n, LEAST] * (1.4142135623730951 if j & 1 else 1.0):
                         continue
                     cx, cy = np.float64(own[n, CX]), np.float64(own[n, CY])
                     wxx, wxy, wyy = np.float64(own[n, WXX]), np.float64(own[n, WXY]), np.float64(own[n, WYY])
