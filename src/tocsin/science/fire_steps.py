@@ -434,18 +434,24 @@ def grow(  # type: ignore[no-untyped-def]
                         front[q, 2] = own[q, HEAT_OF]
                     front[q, 0], front[q, 1] = px / cell_m, py / cell_m
             # what q, with those beside it that have burnt, means for its neighbours
-            sort_q, time_q = mark[q, GROUND], cell[q, TIME]
-            born_q, from_x, from_y = cell[q, BORN], cell[q, FROM_X], cell[q, FROM_Y]
+            u = np.uintp(q)  # compiled without a look whether it counts from the end
+            sort_q, time_q = mark[u, GROUND], cell[u, TIME]
+            born_q, from_x, from_y = cell[u, BORN], cell[u, FROM_X], cell[u, FROM_Y]
             same = sort_q if sort_q & 1 else -1
             fuel = (sort_q - 1) >> 1
             kx_q, ky_q, j_q, step_q = level[k, fuel, KX], level[k, fuel, KY], level[k, fuel, JXX], diagonal * level[k, fuel, LEAST]
             kink_q = (8.0 * KINK / (step_q * level[k, fuel, FASTEST])) ** 2
+            # on the ground that the order leans by, what sent q something comes before it and wants nothing of it
+            is_led = same >= 0 and abs(kx_q - lean_x) + abs(ky_q - lean_y) <= 1e-9 * (abs(lean_x) + abs(lean_y))
+            told = (mark[q, REACHED] >> 1) & 255 if is_led and mark[q, REACHED] >> 9 == era else 0
             for j in range(8):
+                if (told >> j) & 1:
+                    continue
                 dx, dy = RIGHT[j], -DOWN[j]
                 r1, c1 = r - dy, c + dx
                 if r1 < 0 or c1 < 0 or r1 >= rows or c1 >= cols:
                     continue
-                n = r1 * cols + c1
+                n = np.uintp(r1 * cols + c1)
                 era_n = mark[n, ERA]
                 if 0 < era_n < era:
                     continue
@@ -460,6 +466,7 @@ def grow(  # type: ignore[no-untyped-def]
                 if sort == same:
                     least = step_q if j & 1 else 0.7 * step_q
                     if time_n - time_q + kx_q * dx + ky_q * dy <= least:
+                        mark[n, REACHED] = _heard(mark[n, REACHED], era, j)
                         continue  # in the order in which a front goes through this cell, it comes before what q could send
                     if (
                         mark[n, REACHED] > 0
@@ -467,6 +474,7 @@ def grow(  # type: ignore[no-untyped-def]
                         and cell[n, FROM_Y] == from_y
                         and cell[n, BORN] == born_q
                     ):
+                        mark[n, REACHED] = _heard(mark[n, REACHED], era, j)
                         continue
                     best = time_q + step_q * (diagonal if j & 1 else 1.0) - kx_q * dx - ky_q * dy
                     best_x, best_y, best_born = np.float64(c), -np.float64(r), time_q
@@ -478,14 +486,14 @@ def grow(  # type: ignore[no-untyped-def]
                         if share > ALIGNED:
                             # the side's other end lies at n - (mx, my)
                             inside = 0 <= r1 + my < rows and 0 <= c1 - mx < cols
-                            m = (r1 + my) * cols + c1 - mx if inside else q
+                            m = np.uintp((r1 + my) * cols + c1 - mx) if inside else u
                             if (
                                 inside
                                 and mark[m, ERA] > 0
                                 and mark[m, GROUND] == sort
                                 and (mark[m, ERA] == era or mark[m, MOVED] == era)
                             ):
-                                by = m
+                                by = np.int64(m)
                                 ax, ay = cell[m, FROM_X] - from_x, cell[m, FROM_Y] - from_y
                                 if ax != 0.0 or ay != 0.0 or cell[m, BORN] != born_q:
                                     f2, cross = fx * fx + fy * fy, (ax * fy - ay * fx) ** 2
@@ -507,7 +515,7 @@ def grow(  # type: ignore[no-untyped-def]
                             )
                 if not solved:
                     if own[n, SINCE] != k + 1:
-                        _know(n, k, mark, own, level, beds, row, height_m, cell_m)
+                        _know(np.int64(n), k, mark, own, level, beds, row, height_m, cell_m)
                     kx, ky = np.float64(own[n, KX]), np.float64(own[n, KY])
                     if time_n - time_q + kx * dx + ky * dy <= AHEAD * own[n, LEAST] * (1.4142135623730951 if j & 1 else 1.0):
                         continue
@@ -518,7 +526,7 @@ def grow(  # type: ignore[no-untyped-def]
                     fuel_n = (sort - 1) >> 1
                     if fuel != fuel_n and (back_x != 0.0 or back_y != 0.0):
                         back_x, back_y = _back(
-                            n, q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
+                            np.int64(n), q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
                         )
                     best, by = np.inf, np.int64(-1)
                     for side in (3, 5):
@@ -526,7 +534,7 @@ def grow(  # type: ignore[no-untyped-def]
                         r2, c2 = r1 + DOWN[i], c1 + RIGHT[i]
                         if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
                             continue
-                        m = r2 * cols + c2
+                        m = np.uintp(r2 * cols + c2)
                         if mark[m, ERA] == 0 or (mark[m, ERA] != era and mark[m, MOVED] != era):
                             continue
                         d2x, d2y = -RIGHT[i], DOWN[i]
@@ -536,7 +544,7 @@ def grow(  # type: ignore[no-untyped-def]
                         two_x, two_y = c2 - cell[m, FROM_X], -r2 - cell[m, FROM_Y]
                         if (mark[m, GROUND] - 1) >> 1 != fuel_n and (two_x != 0.0 or two_y != 0.0):
                             two_x, two_y = _back(
-                                n, m, np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
+                                np.int64(n), np.int64(m), np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
                             )
                         apart_x, apart_y = back_x + dx - two_x - d2x, back_y + dy - two_y - d2y
                         fx, fy = 0.5 * (back_x + dx + two_x + d2x), 0.5 * (back_y + dy + two_y + d2y)
@@ -570,7 +578,7 @@ def grow(  # type: ignore[no-untyped-def]
                         if age == 0.0:
                             age = STRAIGHT_CELLS / own[n, FASTEST]
                         back = age / behind
-                        best, best_x, best_y, best_born, by = arrives, c1 - back * vx, -r1 - back * vy, arrives - age, m
+                        best, best_x, best_y, best_born, by = arrives, c1 - back * vx, -r1 - back * vy, arrives - age, np.int64(m)
                     if by < 0:
                         best, best_x, best_y, best_born = _straight(
                             kx, ky, jxx, jxy, jyy, dx, dy, back_x, back_y, c1, -r1, time_q
@@ -585,7 +593,7 @@ def grow(  # type: ignore[no-untyped-def]
                 else:
                     at_s = 0.5 * (time_q + best)
                     if own[n, SINCE] != k + 1:
-                        _know(n, k, mark, own, level, beds, row, height_m, cell_m)
+                        _know(np.int64(n), k, mark, own, level, beds, row, height_m, cell_m)
                     _, gx, gy = _crossing(
                         own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], c1 - best_x, -r1 - best_y
                     )
@@ -607,7 +615,7 @@ def grow(  # type: ignore[no-untyped-def]
                         if best >= time_n - BETTER_BY:
                             continue
                 cell[n, TIME], cell[n, BORN], cell[n, FROM_X], cell[n, FROM_Y] = best, best_born, best_x, best_y
-                mark[n, REACHED] = 1
+                mark[n, REACHED] = _heard(mark[n, REACHED], era, j) if sort == same else max(mark[n, REACHED], 1)
                 key = best + lean_x * c1 - lean_y * r1
                 bucket = min(max(int((key - lowest) * per_wide), now), buckets - 1)
                 old = mark[n, BUCKET] - 1
@@ -626,6 +634,12 @@ def grow(  # type: ignore[no-untyped-def]
                         mark[after, LAST] = n
                     first[bucket] = n
     return burnt, taken
+
+
+@_inline
+def _heard(reached, era, j):  # type: ignore[no-untyped-def]
+    """That a cell was reached, and which of its neighbours it has heard of in this interval: here the one that it is the j-th neighbour of."""
+    return (reached if reached >> 9 == era else era << 9) | 1 | 2 << ((j + 4) & 7)
 
 
 @_inline
