@@ -132,25 +132,25 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     first = np.argsort(problem.start_s, kind="stable")
     at = np.asarray(problem.start, np.int64)[first]
     high = np.empty((0, 0)) if problem.elevation_m is None else np.require(problem.elevation_m, np.float64, ["C", "W"])
-    work, out = _untouched(row.size, (8, 8, 2)), _untouched(row.size, (1,) * 6)
-    arrival, order = out[0].reshape(row.shape), work[2].reshape(-1).view(np.int32)[3 * row.size :]
+    work, out = _untouched(row.size + 1, (8, 8, 2)), _untouched(row.size, (1,) * 6)
+    arrival, front = out[0].reshape(row.shape), work[2].view(np.float32)
     arrival.fill(np.inf)
-    front = work[2].reshape(-1).view(np.float32)[: 3 * row.size].reshape(-1, 3)
+    slot, order = np.zeros(row.size, np.int32), np.empty(row.size, np.int32)
     burnt, taken = steps.grow(
         row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
-        work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
+        slot, np.empty(row.size + 1, np.int32), work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
         np.empty((begin.size, table.shape[1], steps.OWN_COLUMNS)), np.empty(row.size, np.int32), np.empty(row.size, np.int32),
         np.empty(steps.BUCKETS_MOST + 2, np.int32),
     )  # fmt: skip
     order = np.sort(order[:burnt])
-    _rest(row, order, front, problem.weather[0].moisture, out)
+    _rest(row, order, slot, front, problem.weather[0].moisture, out)
     arrives, gone, rate, toward, intensity, flame = (one.reshape(row.shape) for one in out)
     return FireRun(arrives, gone, rate, toward, intensity, flame, int(taken))
 
 
 def _rest(
-    row: NDArray[np.int8], order: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]
+    row: NDArray[np.int8], order: NDArray[np.int32], slot: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]
 ) -> None:
     """What follows from arrival and slowness, for the cells that burn: most of a map does not."""
     arrives, end, rate, toward, intensity, flame = (one.reshape(-1) for one in out)
@@ -158,7 +158,7 @@ def _rest(
     fuel, stays = row.reshape(-1), beds(moisture).residence_s
     for k in range(0, order.size, AT_ONCE):
         part = order[k : k + AT_ONCE].astype(np.intp)
-        east, north, heat = np.ascontiguousarray(front.take(part, axis=0).T)
+        east, north, heat = np.ascontiguousarray(front.take(slot[part], axis=0).T[:3])
         fast = 1.0 / np.sqrt(east * east + north * north)
         angle, hot = np.degrees(np.arctan2(east, north)), (fast * heat).astype(np.float64)
         rate[part], toward[part] = fast * 60.0, np.where(angle < 0.0, angle + 360.0, angle)

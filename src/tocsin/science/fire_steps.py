@@ -150,20 +150,21 @@ def _slope(height_m, rows, cols, r, c, cell_m):  # type: ignore[no-untyped-def]
     )
 
 
-@_plain
-def _sort(mark, n, row, height_m, r, c, cell_m):  # type: ignore[no-untyped-def]
-    """Sort of ground, looked up when it is first asked for: -1 does not burn; twice the fuel, and 1 where it is level, 2 where it is not."""
-    rows, cols = row.shape
-    sort = -1
-    if row[r, c] >= 0:
-        up_east, up_north = _slope(height_m, rows, cols, r, c, cell_m)
-        sort = 2 * row[r, c] + (1 if up_east == 0.0 and up_north == 0.0 else 2)
-    mark[n, GROUND] = sort
-    return sort
+@_inline
+def _note(at, slots, slot, place, mark, row, height_m, r, c, cell_m):  # type: ignore[no-untyped-def]
+    """Takes up a cell that is first come to: a slot of its own if it burns, and its sort of ground: twice the fuel, and 1 where it is level, 2 where it is not. Returns how many slots there are."""
+    if row[r, c] < 0:
+        slot[at] = -1
+        return slots
+    slots += 1
+    slot[at], place[slots] = slots, at
+    up_east, up_north = _slope(height_m, row.shape[0], row.shape[1], r, c, cell_m)
+    mark[slots, GROUND] = 2 * row[r, c] + (1 if up_east == 0.0 and up_north == 0.0 else 2)
+    return slots
 
 
 @_plain
-def _know(n, k, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+def _know(n, k, mark, own, place, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
     """The ground of a cell in this interval, worked out when it is first asked for."""
     own[n, SINCE] = k + 1
     sort = mark[n, GROUND]
@@ -173,7 +174,7 @@ def _know(n, k, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[
             own[n, i] = level[k, fuel, i]
     else:
         rows, cols = row.shape
-        up_east, up_north = _slope(height_m, rows, cols, n // cols, n % cols, cell_m)
+        up_east, up_north = _slope(height_m, rows, cols, place[n] // cols, place[n] % cols, cell_m)
         _fill(own, n, beds[fuel], up_east, up_north, cell_m)
 
 
@@ -212,11 +213,11 @@ def _velocity(ground, at, px, py):  # type: ignore[no-untyped-def]
 
 
 @_plain
-def _back(n, q, x, y, cell, mark, own, k, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+def _back(n, q, x, y, cell, mark, own, place, k, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
     """From q, at (x, y), back to the point that would have sent its front, had all ground been as it is at n."""
     fx, fy = x - cell[q, FROM_X], y - cell[q, FROM_Y]
     if own[q, SINCE] != k + 1:
-        _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+        _know(q, k, mark, own, place, level, beds, row, height_m, cell_m)
     age, px, py = _crossing(own[q, KX], own[q, KY], own[q, JXX], own[q, JXY], own[q, JYY], fx, fy)
     age *= _radius(own, q, px, py) / _radius(own, n, px, py)
     vx, vy = _velocity(own, n, px, py)
@@ -252,20 +253,20 @@ def _passes(row, west_s, north_s, walls, r, c, r2, c2, at_s):  # type: ignore[no
 
 
 @_plain
-def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
+def _move_on(m, k, begin_s, cell, mark, own, place, level, beds, row, height_m, cell_m):  # type: ignore[no-untyped-def]
     """A cell behind the front when the wind changes: its time and the point that sent it, so that the front at its new speed goes on from where it stands."""
     cols = row.shape[1]
-    x, y = np.float64(m % cols), -np.float64(m // cols)
+    x, y = np.float64(place[m] % cols), -np.float64(place[m] // cols)
     past = mark[m, MOVED] if mark[m, MOVED] > mark[m, ERA] else mark[m, ERA]
     if own[m, SINCE] != past:
-        _know(m, past - 1, mark, own, level, beds[past - 1], row, height_m, cell_m)
+        _know(m, past - 1, mark, own, place, level, beds[past - 1], row, height_m, cell_m)
     fx, fy = x - cell[m, FROM_X], y - cell[m, FROM_Y]
     gone = begin_s - cell[m, TIME]
     mark[m, MOVED] = k + 1
     if fx == 0.0 and fy == 0.0:
         fastest = np.float64(own[m, FASTEST])
         if own[m, SINCE] != k + 1:
-            _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+            _know(m, k, mark, own, place, level, beds[k], row, height_m, cell_m)
         cell[m, TIME] = cell[m, BORN] = begin_s - gone * fastest / own[m, FASTEST]
         return
     age, px, py = _crossing(own[m, KX], own[m, KY], own[m, JXX], own[m, JXY], own[m, JYY], fx, fy)
@@ -273,7 +274,7 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
     vx, vy = _velocity(own, m, px, py)
     speed = (vx * px + vy * py) / sqrt(px * px + py * py)
     if own[m, SINCE] != k + 1:
-        _know(m, k, mark, own, level, beds[k], row, height_m, cell_m)
+        _know(m, k, mark, own, place, level, beds[k], row, height_m, cell_m)
     ux, uy = _velocity(own, m, px, py)
     fresh = (ux * px + uy * py) / sqrt(px * px + py * py)
     now = begin_s - gone * speed / fresh
@@ -294,7 +295,7 @@ def _move_on(m, k, begin_s, cell, mark, own, level, beds, row, height_m, cell_m)
 @_plain
 def grow(  # type: ignore[no-untyped-def]
     row, height_m, table, present, lean, margin, begin_s, end_s, cell_m, west_s, north_s, walls, start, start_s, holds_kw_per_m,
-    cell, mark, own, arrival_s, order, front, level, band, wait, first,
+    slot, place, cell, mark, own, arrival_s, order, front, level, band, wait, first,
 ):  # fmt: skip
     """When the front reaches each cell: fills `arrival_s` (row, col), `order` (the cells that burn) and `front` (cell, 3: slowness east and north in s/m, heat in kJ/m2);
     returns how many cells burn and how many were taken up (again).
@@ -310,7 +311,7 @@ def grow(  # type: ignore[no-untyped-def]
     """
     rows, cols = row.shape
     arrival = arrival_s.reshape(-1)
-    burnt, taken, next_start, waiting = 0, 0, 0, 0
+    burnt, taken, next_start, waiting, slots = 0, 0, 0, 0, 0
     diagonal = sqrt(2.0)
     for k in range(begin_s.size):
         until = begin_s[k + 1] if k + 1 < begin_s.size else end_s
@@ -330,15 +331,15 @@ def grow(  # type: ignore[no-untyped-def]
             mark[n, BEYOND] = 0
         for h in range(waiting):
             n = wait[h]
-            r, c = n // cols, n % cols
+            r, c = place[n] // cols, place[n] % cols
             for j in range(8):
                 r2, c2 = r + DOWN[j], c + RIGHT[j]
                 if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
                     continue
-                m = r2 * cols + c2
-                if mark[m, ERA] == 0 or mark[m, MOVED] == era:
+                m = np.int64(slot[r2 * cols + c2])
+                if m <= 0 or mark[m, ERA] == 0 or mark[m, MOVED] == era:
                     continue
-                _move_on(m, k, begin_s[k], cell, mark, own, level, table, row, height_m, cell_m)
+                _move_on(m, k, begin_s[k], cell, mark, own, place, level, table, row, height_m, cell_m)
                 lowest = min(lowest, cell[m, TIME] + lean_x * c2 - lean_y * r2)
                 band[banded] = m
                 banded += 1
@@ -358,10 +359,11 @@ def grow(  # type: ignore[no-untyped-def]
             first[now] = -1
         now = 0
         while next_start < last_start:
-            n = start[next_start]
-            r, c = n // cols, n % cols
-            if row[r, c] >= 0 and mark[n, ERA] == 0 and (mark[n, REACHED] == 0 or start_s[next_start] < cell[n, TIME]):
-                _sort(mark, n, row, height_m, r, c, cell_m)
+            r, c = start[next_start] // cols, start[next_start] % cols
+            if slot[start[next_start]] == 0:
+                slots = _note(start[next_start], slots, slot, place, mark, row, height_m, r, c, cell_m)
+            n = np.int64(slot[start[next_start]])
+            if n > 0 and mark[n, ERA] == 0 and (mark[n, REACHED] == 0 or start_s[next_start] < cell[n, TIME]):
                 cell[n, TIME] = cell[n, BORN] = start_s[next_start]
                 cell[n, FROM_X], cell[n, FROM_Y] = c, -r
                 mark[n, REACHED] = 1
@@ -380,7 +382,7 @@ def grow(  # type: ignore[no-untyped-def]
             if at_band < banded:
                 q = np.int64(band[at_band])
                 at_band += 1
-                r, c = q // cols, q % cols
+                r, c = np.int64(place[q]) // cols, np.int64(place[q]) % cols
             else:
                 while now < buckets and first[now] < 0:
                     now += 1
@@ -391,7 +393,7 @@ def grow(  # type: ignore[no-untyped-def]
                 first[now], mark[q, BUCKET] = after, 0
                 if after >= 0:
                     mark[after, LAST] = -1
-                r, c = q // cols, q % cols
+                r, c = np.int64(place[q]) // cols, np.int64(place[q]) % cols
                 if cell[q, TIME] >= until:
                     # beyond this interval; its neighbours may need it all the same, if they burn within it
                     if mark[q, BEYOND] < 256:
@@ -401,8 +403,10 @@ def grow(  # type: ignore[no-untyped-def]
                     nearest = margin[k]
                     for j in range(8):
                         r2, c2 = r + DOWN[j], c + RIGHT[j]
-                        if r2 >= 0 and c2 >= 0 and r2 < rows and c2 < cols and mark[r2 * cols + c2, ERA] > 0:
-                            nearest = min(nearest, mark[r2 * cols + c2, BEYOND] & 255)
+                        if r2 >= 0 and c2 >= 0 and r2 < rows and c2 < cols:
+                            m = np.int64(slot[r2 * cols + c2])
+                            if m > 0 and mark[m, ERA] > 0:
+                                nearest = min(nearest, mark[m, BEYOND] & 255)
                     if nearest == margin[k]:
                         continue
                     mark[q, BEYOND] = 256 + min(nearest + 1, 255)
@@ -411,10 +415,11 @@ def grow(  # type: ignore[no-untyped-def]
                     mark[q, BEYOND] &= 256
                     taken += 1
                     mark[q, ERA] = era
-                    if arrival[q] == np.inf:
-                        order[burnt] = q
+                    at = place[q]
+                    if arrival[at] == np.inf:
+                        order[burnt] = at
                         burnt += 1
-                    arrival[q] = cell[q, TIME]
+                    arrival[at] = cell[q, TIME]
                     fx, fy = c - cell[q, FROM_X], -r - cell[q, FROM_Y]
                     sort = mark[q, GROUND]
                     if sort & 1 and (fx != 0.0 or fy != 0.0):
@@ -424,7 +429,7 @@ def grow(  # type: ignore[no-untyped-def]
                         front[q, 2] = level[k, fuel, HEAT_OF]
                     else:
                         if own[q, SINCE] != k + 1:
-                            _know(q, k, mark, own, level, beds, row, height_m, cell_m)
+                            _know(q, k, mark, own, place, level, beds, row, height_m, cell_m)
                         if fx == 0.0 and fy == 0.0:
                             ahead = hypot(own[q, CX], own[q, CY])
                             px = own[q, CX] / ahead / own[q, FASTEST] if ahead > 0.0 else 0.0
@@ -451,15 +456,16 @@ def grow(  # type: ignore[no-untyped-def]
                 r1, c1 = r - dy, c + dx
                 if r1 < 0 or c1 < 0 or r1 >= rows or c1 >= cols:
                     continue
-                n = np.uintp(r1 * cols + c1)
+                at = r1 * cols + c1
+                if slot[at] == 0:
+                    slots = _note(at, slots, slot, place, mark, row, height_m, r1, c1, cell_m)
+                if slot[at] < 0:
+                    continue
+                n = np.uintp(slot[at])
                 era_n = mark[n, ERA]
                 if 0 < era_n < era:
                     continue
                 sort = mark[n, GROUND]
-                if sort == 0:
-                    sort = _sort(mark, n, row, height_m, r1, c1, cell_m)
-                if sort < 0:
-                    continue
                 time_n = cell[n, TIME] if mark[n, REACHED] > 0 else np.inf
                 exact, by, solved = False, np.int64(-1), False
                 best, best_x, best_y, best_born = np.inf, 0.0, 0.0, 0.0
@@ -486,9 +492,10 @@ def grow(  # type: ignore[no-untyped-def]
                         if share > ALIGNED:
                             # the side's other end lies at n - (mx, my)
                             inside = 0 <= r1 + my < rows and 0 <= c1 - mx < cols
-                            m = np.uintp((r1 + my) * cols + c1 - mx) if inside else u
+                            beside = slot[(r1 + my) * cols + c1 - mx] if inside else np.int32(0)
+                            m = np.uintp(max(beside, 0))
                             if (
-                                inside
+                                beside > 0
                                 and mark[m, ERA] > 0
                                 and mark[m, GROUND] == sort
                                 and (mark[m, ERA] == era or mark[m, MOVED] == era)
@@ -515,7 +522,7 @@ def grow(  # type: ignore[no-untyped-def]
                             )
                 if not solved:
                     if own[n, SINCE] != k + 1:
-                        _know(np.int64(n), k, mark, own, level, beds, row, height_m, cell_m)
+                        _know(np.int64(n), k, mark, own, place, level, beds, row, height_m, cell_m)
                     kx, ky = np.float64(own[n, KX]), np.float64(own[n, KY])
                     if time_n - time_q + kx * dx + ky * dy <= AHEAD * own[n, LEAST] * (1.4142135623730951 if j & 1 else 1.0):
                         continue
@@ -526,7 +533,7 @@ def grow(  # type: ignore[no-untyped-def]
                     fuel_n = (sort - 1) >> 1
                     if fuel != fuel_n and (back_x != 0.0 or back_y != 0.0):
                         back_x, back_y = _back(
-                            np.int64(n), q, np.float64(c), -np.float64(r), cell, mark, own, k, level, beds, row, height_m, cell_m
+                            np.int64(n), q, np.float64(c), -np.float64(r), cell, mark, own, place, k, level, beds, row, height_m, cell_m
                         )
                     best, by = np.inf, np.int64(-1)
                     for side in (3, 5):
@@ -534,7 +541,9 @@ def grow(  # type: ignore[no-untyped-def]
                         r2, c2 = r1 + DOWN[i], c1 + RIGHT[i]
                         if r2 < 0 or c2 < 0 or r2 >= rows or c2 >= cols:
                             continue
-                        m = np.uintp(r2 * cols + c2)
+                        if slot[r2 * cols + c2] <= 0:
+                            continue
+                        m = np.uintp(slot[r2 * cols + c2])
                         if mark[m, ERA] == 0 or (mark[m, ERA] != era and mark[m, MOVED] != era):
                             continue
                         d2x, d2y = -RIGHT[i], DOWN[i]
@@ -544,7 +553,7 @@ def grow(  # type: ignore[no-untyped-def]
                         two_x, two_y = c2 - cell[m, FROM_X], -r2 - cell[m, FROM_Y]
                         if (mark[m, GROUND] - 1) >> 1 != fuel_n and (two_x != 0.0 or two_y != 0.0):
                             two_x, two_y = _back(
-                                np.int64(n), np.int64(m), np.float64(c2), -np.float64(r2), cell, mark, own, k, level, beds, row, height_m, cell_m
+                                np.int64(n), np.int64(m), np.float64(c2), -np.float64(r2), cell, mark, own, place, k, level, beds, row, height_m, cell_m
                             )
                         apart_x, apart_y = back_x + dx - two_x - d2x, back_y + dy - two_y - d2y
                         fx, fy = 0.5 * (back_x + dx + two_x + d2x), 0.5 * (back_y + dy + two_y + d2y)
@@ -593,7 +602,7 @@ def grow(  # type: ignore[no-untyped-def]
                 else:
                     at_s = 0.5 * (time_q + best)
                     if own[n, SINCE] != k + 1:
-                        _know(np.int64(n), k, mark, own, level, beds, row, height_m, cell_m)
+                        _know(np.int64(n), k, mark, own, place, level, beds, row, height_m, cell_m)
                     _, gx, gy = _crossing(
                         own[n, KX], own[n, KY], own[n, JXX], own[n, JXY], own[n, JYY], c1 - best_x, -r1 - best_y
                     )
@@ -604,8 +613,8 @@ def grow(  # type: ignore[no-untyped-def]
                         by >= 0
                         and holds
                         and not (
-                            _passes(row, west_s, north_s, True, by // cols, by % cols, r1, c1, at_s)
-                            and _open(west_s, north_s, True, r, c, by // cols, by % cols, at_s)
+                            _passes(row, west_s, north_s, True, place[by] // cols, place[by] % cols, r1, c1, at_s)
+                            and _open(west_s, north_s, True, r, c, place[by] // cols, place[by] % cols, at_s)
                         )
                     ):
                         # straight, and a new front begins: the point that sent the old one may lie behind the line
