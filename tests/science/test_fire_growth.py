@@ -357,3 +357,23 @@ def test_nonsense_is_refused_with_what_was_wanted():
         line_along([(0, 0), (5, 5)], (9, 9), 10.0, start_s=0.0, rate_m_per_min=0.0)
     assert isinstance(line_along([(0, 3), (9, 3)], (9, 9), 10.0, start_s=0.0, rate_m_per_min=1.0), FireLine)
     assert len(along([(0, 3), (9, 3)], (9, 9)).west_of) == 9
+
+
+def test_a_straight_front_never_comes_sooner_between_two_cells_than_the_least_that_is_kept_of_the_ground():
+    beds_now = spread_table([Weather(0.0, 9.0, 250.0)])[0]
+    rng = np.random.default_rng(5)
+    around = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
+    closest = np.inf
+    for _ in range(200):
+        own = np.zeros((1, steps.OWN_COLUMNS))
+        steps._fill(own, 0, beds_now[rng.integers(0, 50)], *rng.normal(0.0, 0.7, 2), 30.0)
+        jxx, jxy, jyy = own[0, [steps.JXX, steps.JXY, steps.JYY]]
+        metric = np.array([[jxx, jxy], [jxy, jyy]])
+        for j, way in enumerate(around):
+            d = np.array(way, float)
+            for side in (1, -1):
+                for share in np.linspace(0.0, 1.0, 21):  # where between the two the front comes from
+                    f = (1 - share) * d + share * np.array(around[(j + side) % 8], float)
+                    later = d @ metric @ f / np.sqrt(f @ metric @ f)
+                    closest = min(closest, later / (own[0, steps.LEAST] * (np.sqrt(2.0) if j & 1 else 1.0)))
+    assert 1.0 - 1e-9 <= closest < 1.5  # a bound, and no idle one

@@ -33,6 +33,7 @@ from tocsin.science.fuel import UNBURNABLE, fuels, rows_of
 from tocsin.vocabulary.errors import InputError
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Cells = NDArray[np.int64]
 
 INTERVALS_MOST = 10_000
@@ -106,14 +107,14 @@ class FireProblem(msgspec.Struct, frozen=True):
 
 
 class FireRun(msgspec.Struct, frozen=True):
-    """What burns, (row, col): infinite arrival and 0 elsewhere. Rate, direction and heat are those of the front as it comes, head, flank or back."""
+    """What burns, (row, col): infinite arrival and 0 elsewhere. Times are exact to less than a second; what the model gives of the front has seven digits. Rate, direction and heat are those of the front as it comes, head, flank or back."""
 
     arrival_s: Floats
     end_s: Floats
-    rate_m_per_min: Floats
-    toward_deg: Floats
-    intensity_kw_per_m: Floats
-    flame_length_m: Floats
+    rate_m_per_min: Singles
+    toward_deg: Singles
+    intensity_kw_per_m: Singles
+    flame_length_m: Singles
     cells_taken: int
 
 
@@ -132,29 +133,32 @@ def spread(problem: FireProblem, *, duration_s: float) -> FireRun:
     first = np.argsort(problem.start_s, kind="stable")
     at = np.asarray(problem.start, np.int64)[first]
     high = np.empty((0, 0)) if problem.elevation_m is None else np.require(problem.elevation_m, np.float64, ["C", "W"])
-    work, out = _untouched(row.size + 1, (8, 8, 2)), _untouched(row.size, (1,) * 6)
-    arrival, front = out[0].reshape(row.shape), work[2].view(np.float32)
-    arrival.fill(np.inf)
-    slot, order = np.zeros(row.size, np.int32), np.empty(row.size, np.int32)
+    work, arrival = _untouched(row.size + 1, (8, 8, 2)), np.full(row.shape, np.inf)
+    front = work[2].view(np.float32)
+    slot, place, order, band, wait = np.zeros((5, row.size + 1), np.int32)
     burnt, taken = steps.grow(
         row, high, table, present, lean, margin, begin, end, float(problem.cell_m), west, north, bool(problem.lines),
         at[:, 0] * row.shape[1] + at[:, 1], np.maximum(problem.start_s[first], begin[0]), float(problem.line_holds_kw_per_m),
-        slot, np.empty(row.size + 1, np.int32), work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
-        np.empty((begin.size, table.shape[1], steps.OWN_COLUMNS)), np.empty(row.size, np.int32), np.empty(row.size, np.int32),
+        slot, place, work[0], work[0].view(np.int32), work[1].view(np.float32), arrival, order, front,
+        np.empty((begin.size, table.shape[1], steps.OWN_COLUMNS)), band, wait,
         np.empty(steps.BUCKETS_MOST + 2, np.int32),
     )  # fmt: skip
     order = np.sort(order[:burnt])
-    _rest(row, order, slot, front, problem.weather[0].moisture, out)
-    arrives, gone, rate, toward, intensity, flame = (one.reshape(row.shape) for one in out)
-    return FireRun(arrives, gone, rate, toward, intensity, flame, int(taken))
+    return FireRun(arrival, *_rest(row, arrival, order, front, slot, problem.weather[0].moisture), int(taken))
 
 
 def _rest(
-    row: NDArray[np.int8], order: NDArray[np.int32], slot: NDArray[np.int32], front: NDArray[np.float32], moisture: Moisture, out: list[Floats]
-) -> None:
+    row: NDArray[np.int8],
+    arrival_s: Floats,
+    order: NDArray[np.int32],
+    front: Singles,
+    slot: NDArray[np.int32],
+    moisture: Moisture,
+) -> tuple[Floats, Singles, Singles, Singles, Singles]:
     """What follows from arrival and slowness, for the cells that burn: most of a map does not."""
-    arrives, end, rate, toward, intensity, flame = (one.reshape(-1) for one in out)
-    end.fill(np.inf)
+    end_s, all_four = np.full(row.shape, np.inf), np.zeros((4, *row.shape), np.float32)
+    rate, toward, intensity, flame = all_four.reshape(4, -1)
+    arrives, end = arrival_s.reshape(-1), end_s.reshape(-1)
     fuel, stays = row.reshape(-1), beds(moisture).residence_s
     for k in range(0, order.size, AT_ONCE):
         part = order[k : k + AT_ONCE].astype(np.intp)
@@ -164,6 +168,7 @@ def _rest(
         rate[part], toward[part] = fast * 60.0, np.where(angle < 0.0, angle + 360.0, angle)
         intensity[part], flame[part] = hot, flame_length_m(hot)
         end[part] = arrives[part] + stays[fuel[part]]
+    return end_s, all_four[0], all_four[1], all_four[2], all_four[3]
 
 
 def _rows(fuel: NDArray[np.int64]) -> tuple[NDArray[np.int8], Cells]:
