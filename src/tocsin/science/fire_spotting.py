@@ -231,7 +231,8 @@ def land(problem: FireProblem, run: FireRun, embers: Embers, seed: int, air_c: F
 
 def _heat_kj_per_m2(run: FireRun) -> Floats:
     heat = np.zeros(run.arrival_s.shape)
-    return np.divide(run.intensity_kw_per_m * 60.0, run.rate_m_per_min, out=heat, where=run.rate_m_per_min > 0.0)
+    np.divide(run.intensity_kw_per_m * 60.0, run.rate_m_per_min, out=heat, where=run.rate_m_per_min > 0.0)
+    return heat
 
 
 def _in_crowns(problem: FireProblem, run: FireRun) -> NDArray[np.bool_]:
