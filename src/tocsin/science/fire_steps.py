@@ -24,7 +24,7 @@ _inline: _Compile = njit(forceinline=True, **_how)
 (RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
  COLUMNS) = range(15)  # fmt: skip
 # of ground in an interval, lengths in cells: middle c, matrix W, heat, k = W^-1 c, J = (1 + c.k) W^-1, determinant of W + cc, head's rate, and by how much
-# (T + k.x) grows at least where a straight front comes to a cell between two that have a common side
+# (T + k.x) grows at least where a straight front comes to a cell between one beside it and one at its corner (from the corner by sqrt 2 as much)
 CX, CY, WXX, WXY, WYY, HEAT_OF, KX, KY, JXX, JXY, JYY, SPREAD, FASTEST, LEAST, SINCE, OWN_COLUMNS = range(16)
 # of a cell, 64 bytes: arrival, and the point that would have sent the front here had all ground been as here (when, where; cells east and north of the first);
 # then as whole numbers: interval taken up, interval its front was moved to, bucket, next and last in it, sort of ground, whether it was reached and by whom (bits: interval, 8 neighbours, 1), cells beyond the interval's end
@@ -138,7 +138,10 @@ def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untype
     ground[at, KX], ground[at, KY] = kx, ky
     ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
     ground[at, SPREAD], ground[at, FASTEST] = det * full, hypot(cx, cy) + sqrt(middle + apart)
-    ground[at, LEAST] = sqrt(0.5 * full * (1.0 - apart / middle) / (middle + apart))
+    # between a cell beside and one at the corner the angle, seen in the metric J, is at most that between the two
+    askew = abs(full * wxy / det)
+    low = full * min(wxx, wyy) / det
+    ground[at, LEAST] = max(low - askew, 0.0) / sqrt(max(2.0 * low, full * (wxx + wyy) / det - 2.0 * askew))
 
 
 @_plain
