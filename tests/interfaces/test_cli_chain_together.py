@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from chain_files import build_chained_place
 from cli_place import run
+from PIL import Image
 
 import tocsin.pack
 from tocsin.flows.chains import kept_together
+from tocsin.interfaces.chain_picture import SHADES_PX
 from tocsin.pack import Effect, Exposure, Future, Harm, Knob, Link, Model, Pack, Plan, Service, find_pack
 from tocsin.platform.twin import open_twin
 from tocsin.vocabulary import Curve, InputError, Member, Quantity, World
@@ -127,6 +129,10 @@ def test_the_page_names_the_folders_and_the_picture_is_drawn(twin: Path, folders
     assert "risk chains of fire and flood over 4 h" in out
     assert str(folders["fire"]) in out
     assert picture.read_bytes()[:4] == b"\x89PNG"
+    alone = tmp_path / "alone.png"
+    assert run("chain", "run", twin, "--futures", folders["fire"], "--picture", alone)[0] == 0
+    (width, high), (alike, less) = (Image.open(path).size for path in (picture, alone))
+    assert (width, high - less) == (alike, SHADES_PX)  # each hazard has its line of shades
 
 
 def test_by_chance_hazards_of_one_seed_are_not_bound_to_each_other_and_by_number_they_are(

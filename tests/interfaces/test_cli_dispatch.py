@@ -103,3 +103,24 @@ def test_what_cannot_be_read_is_refused_with_file_and_row(twin: Path, units: Pat
     far = geojson(tmp_path / "far.geojson", [feature("Point", [0.0, 10.0], name="far")])
     code, _, err = run("dispatch", "send", twin, "--units", units, "--tasks", far)
     assert (code, "nothing of it lies in the twin" in err) == (1, True)
+
+
+def test_who_calls_from_outside_the_twin_is_told_as_not_served_and_a_misspelt_column_is_named(twin: Path, tmp_path: Path) -> None:
+    units = csv(tmp_path / "u.csv", "name,kind,lon,lat,amnt", ("hill", "boat", *lonlat(23, 4), 2), ("far", "boat", 50.0, 10.0, 1))
+    tasks = csv(tmp_path / "t.csv", "name,kind,lon,lat", ("quay", "boat", *lonlat(7, 8)), ("island", "boat", 51.0, 11.0))
+    code, out, err = run("dispatch", "send", twin, "--units", units, "--tasks", tasks)
+    assert code == 0
+    assert "NOT SERVED: island: it lies outside the twin" in out
+    assert "1 of 2 lie outside the twin and are left out: far" in err
+    assert "not used: amnt" in err
+    told = json.loads(run("dispatch", "send", twin, "--units", units, "--tasks", tasks, "--json")[1])
+    assert told["outside"] == {"units": ["far"], "tasks": ["island"]}
+    code, out, _ = run("dispatch", "tour", twin, "--units", units, "--tasks", tasks, "--steps", 5)
+    assert code == 0
+    assert "NOT SERVED: island" in out
+
+
+def test_shelters_are_asked_for_before_any_future_is_run(tmp_path: Path) -> None:
+    bare = build_place(tmp_path)
+    assert "no zone 'Shoal'" in run("dispatch", "shelters", bare, "--zone", "Shoal", *FLOOD)[2]
+    assert "futures" not in run("dispatch", "shelters", bare, "--zone", "Shoal", *FLOOD)[2]

@@ -161,3 +161,9 @@ def test_a_reader_that_goes_away_is_no_error_to_shout_about() -> None:
     )
     assert "Traceback" not in pipe.stderr
     assert "bug" not in pipe.stderr
+
+
+def test_a_name_between_colons_is_printed_and_not_taken_for_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    with desk(as_json=False) as at:
+        at.answer({}, lambda console: console.print("bring_generator pumping_stations:station: [3] helps"))
+    assert capsys.readouterr().out == "bring_generator pumping_stations:station: [3] helps\n"

@@ -218,3 +218,13 @@ def test_futures_of_another_twin_are_refused(twin: Path, storm: Path, tmp_path: 
     other = build_place(tmp_path / "other", "--time-zone", "Europe/Madrid")
     with pytest.raises(InputError, match="of the twin"):
         open_futures(open_twin(other), tmp_path / "f")
+
+
+def test_a_knob_may_be_told_in_short_and_a_wrong_one_is_named() -> None:
+    from tocsin.interfaces.storm import storm_of
+
+    with pytest.raises(InputError, match=r"here: series\.level@lake: Expected `object`.*wanted e\.g\. \{ value"):
+        storm_of({"duration": "2h", "series": {"level@lake": "5m"}}, where="here")
+    with pytest.raises(InputError, match=r"here: knobs\.level_offset_m: .*shape"):
+        storm_of({"duration": "2h", "knobs": {"level_offset_m": {"shape": "square"}}}, where="here")
+    assert storm_of({"duration": "2h", "knobs": {"a": 1, "b": "0..1"}}, where="here").knobs == {"a": 1, "b": "0..1"}

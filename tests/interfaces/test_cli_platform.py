@@ -1,4 +1,4 @@
-"""`tocsin limit`, `job`, `library` and `execution` from outside: with a platform that runs, and with the folder of one that does not."""
+"""`tocsin limit`, `job`, `library`, `decision`, `execution` and `order` from outside: with a platform that runs, and with the folder of one that does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from test_serve import ADA, COMMANDER, Served, drop, serve, twin  # noqa: F401 -
 from tocsin.host import WallClock
 from tocsin.platform.ledger import open_ledger
 from tocsin.security.gate import RoleGate
-from tocsin.vocabulary import HardLimits, LibraryPlan, PlanEvent
+from tocsin.vocabulary import Decision, HardLimits, LibraryPlan, PlanEvent
 
 SCENARIO = """
 duration = "6h"
@@ -247,6 +247,44 @@ def test_a_level_that_asks_is_agreed_to_and_the_plan_ended_signed_running_and_st
     assert "over: the water falls" in stored.does("execution", "list")[1]
     signed = [e for e in records(data, PlanEvent) if e.what in ("entered", "ended")]
     assert [(e.what, e.signer, e.reason) for e in signed] == [("entered", ADA, "it rises"), ("ended", ADA, "the water falls")]
+
+
+def test_a_plan_is_approved_on_the_ranking_that_was_read_and_its_orders_are_reported_on(
+    place: Place, data: Path, tmp_path: Path
+) -> None:
+    assert "no plans were compared yet" in place.refuses("decision", "approve", "shore")
+    assert "nothing to decide on" in place.does("decision", "list")[1]
+    place.told("library", "save", _written(tmp_path, PLAN))
+    storm = _written(tmp_path, SCENARIO)
+    first = place.told("job", "compare", "--scenario", storm, "--all", "--watch")["comparison"]["id"]
+    assert first in place.does("decision", "list")[1]
+    assert "was not compared" in place.refuses("decision", "approve", "shoal")
+    assert "say which with --on" in place.refuses("decision", "approve", "shore", "--yes")
+    worse = next(s for s in place.told("decision", "show")["scores"] if s["rank"] == 2)
+    told = place.refuses("decision", "approve", worse["plan"])
+    assert "is recommended, not this plan" in told
+    assert "is signed by a person's word only" in told
+    assert place.told("decision", "list")["decisions"] == []
+    rejected = place.told("decision", "reject", "shore", "--yes", "--on", first, "--comment", "too early")
+    assert rejected["orders"] == []
+    assert "is decided already" in place.refuses("decision", "approve", "shore", "--yes", "--on", first)
+    second = place.told("job", "compare", "--scenario", storm, "--all", "--hour", "4", "--watch")["comparison"]["id"]
+    assert "there is a newer ranking" in place.refuses("decision", "approve", "shore", "--on", first[:24]) or first == second
+    approved = place.told("decision", "approve", "shore", "--yes", "--on", second)
+    assert len(approved["orders"]) == 1
+    shown = place.told("decision", "show", approved["id"][:20])
+    assert (shown["id"], shown["decided"]["id"], shown["decided"]["signature_ok"]) == (second, approved["id"], True)
+    assert "shore was rejected by ada: too early" in place.does("decision", "list")[1]
+    assert "wanted one of" in place.refuses("order", "report", "warn the shore", "eaten")
+    assert "no order 'dance'" in place.refuses("order", "report", "dance", "done")
+    for state in ("acknowledged", "started", "done"):
+        place.told("order", "report", "warn the shore", state, "--text", "all heard")
+    assert place.told("order", "list")[0]["state"] == "done"
+    assert "done by ada: all heard" in place.does("order", "list")[1]
+    assert [(d.verdict, d.comment, d.signer) for d in records(data, Decision)] == [
+        ("reject", "too early", ADA),
+        ("approve", "", ADA),
+    ]
 
 
 @pytest.mark.parametrize(

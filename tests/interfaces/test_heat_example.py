@@ -54,6 +54,7 @@ def test_the_page_is_the_file() -> None:
     assert lines("".join(blocks("python"))) == lines((EXAMPLE / "src" / "tocsin_heat" / "__init__.py").read_text())
     assert lines(blocks("py")[0]) == lines((EXAMPLE / "tests" / "test_heat.py").read_text())
     assert lines(blocks("toml")[0]) == lines((EXAMPLE / "pyproject.toml").read_text())
+    assert blocks("md")[0] == (EXAMPLE / "src" / "tocsin_heat" / "README.md").read_text()
     assert FORECAST in blocks("text")
 
 

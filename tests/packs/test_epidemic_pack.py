@@ -268,3 +268,17 @@ def test_the_scenario_for_now_begins_with_those_who_were_reported_and_those_who_
     scenario = PACK.outlook(TinyWorld(readings={CASES.name: told}), ())
     assert scenario.series["seeds"].at(0.0) == 3.0 * 12.0
     AGENTS.check(scenario)
+
+
+def test_columns_that_are_not_read_rows_taken_for_cases_and_running_sums_are_said() -> None:
+    from tocsin.flows.questions import ask
+
+    rows = [f"2020-03-{day:02d},{day * day}" for day in range(1, 31)]
+    lost = ask("epidemic", "r_t", "\n".join(["date,cases_chn", *rows]).encode()).remarks
+    assert "columns that were not read: cases_chn" in lost
+    assert any("each of 30 rows is taken for one case" in remark for remark in lost)
+    sums = ask("epidemic", "r_t", "\n".join(["date,cases", *rows]).encode()).remarks
+    assert any("are they sums up to each day?" in remark for remark in sums)
+    counts = [f"2020-03-{day:02d},{20 + 5 * (day % 3)}" for day in range(1, 31)]
+    fine = ask("epidemic", "r_t", "\n".join(["date,cases", *counts]).encode()).remarks
+    assert not any("sums" in remark or "one case" in remark or "not read" in remark for remark in fine)

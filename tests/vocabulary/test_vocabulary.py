@@ -224,3 +224,11 @@ def test_a_record_without_a_time_zone_is_refused() -> None:
 
 def test_an_estimate_keeps_its_unit() -> None:
     assert Estimate(1.0, 0.0, 1.0, 2.0, "persons").unit == "persons"
+
+
+def test_of_many_names_those_are_told_that_may_have_been_meant_and_a_dozen() -> None:
+    from tocsin.vocabulary.errors import named
+
+    assert named("Quai", ["Hill", "Quay"]) == "Hill, Quay"
+    assert named("Quai", []) == "none"
+    assert named("Quai", [*"abcdefghijklmn", "Quay"]) == "did you mean Quay? a, b, c, d, e, f, g, h, i, j, k, l and 3 more"

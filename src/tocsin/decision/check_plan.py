@@ -18,6 +18,7 @@ from tocsin.pack.trigger import Claim, Event, FactRef, For, Not, TriggerError, c
 from tocsin.pack.trigger.tree import And, Or
 from tocsin.security.gate import ROLES, enough_for
 from tocsin.vocabulary import InputError, World
+from tocsin.vocabulary.errors import named
 
 if TYPE_CHECKING:
     from tocsin.decision.chain_graph import Graph
@@ -302,7 +303,7 @@ def _of_order(plan: Plan) -> _Told:
 
 def _place_fault(world: World, sort: str, name: str) -> str:
     there_are = world.zones.name if sort == "zone" else world.waters()
-    return "" if name in there_are else f"no {sort} {name!r}; there are: {', '.join(there_are) or 'none'}"
+    return "" if name in there_are else f"no {sort} {name!r}; there are: {named(name, there_are)}"
 
 
 class _OnChains:
@@ -345,7 +346,7 @@ def _of_effect(effect: Effect, world: World, model: Model, chains: _OnChains) ->
     if verb == "open_shelter":
         shelters = world.assets("shelters")
         if target not in shelters.id:
-            yield f"no shelter {target!r}; there are: {', '.join(shelters.id) or 'none'}"
+            yield f"no shelter {target!r}; there are: {named(target, shelters.id)}"
         elif not 0 <= effect.amount <= (room := float(shelters.amount[shelters.id.index(target)])):
             yield f"open_shelter {target}: {effect.amount:g} places, and the twin's shelter has {room:g}; open at most these, or correct the twin"
     if verb in model.acts_on:

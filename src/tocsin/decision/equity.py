@@ -46,6 +46,17 @@ def inequality(zones: tuple[Borne, ...]) -> float | None:
     return gini(np.array([zone.persons / zone.of for zone in lived]), np.array([zone.of for zone in lived])) if lived else None
 
 
+def _few(amount: float | None) -> str:
+    """A number of persons; of less than ten also its parts, since a few in 1,000 are not none.
+
+    >>> _few(701.2), _few(0.0364), _few(0.0)
+    ('701', '0.036', '0')
+    """
+    if amount is None:
+        return "an unknown number of"
+    return f"{amount:,.0f}" if amount >= 10.0 or amount == 0.0 else f"{amount:.2g}"
+
+
 def equity_words(scores: tuple[PlanScore, ...], outcomes: Outcomes, setting: Setting) -> str:
     """The line on equity that stands in every table: who bears most, who fares worse than with the runner-up, and what is not known."""
     first, *others = scores
@@ -58,7 +69,7 @@ def equity_words(scores: tuple[PlanScore, ...], outcomes: Outcomes, setting: Set
         words = f"There are no {setting.harmed} in any zone."
     else:
         worst, everyone = told[0], first.harm.mean / float(setting.zone_people.sum()) * 1000.0
-        words = f"{_place(worst)} bears most: {worst.per_1000:,.0f} {setting.harmed} of 1,000 who are there, {everyone:,.0f} of 1,000 in all"
+        words = f"{_place(worst)} bears most: {_few(worst.per_1000)} {setting.harmed} of 1,000 who are there, {_few(everyone)} of 1,000 in all"
         words += f" (inequality between zones {first.gini:.2f} of 1)." if first.gini is not None else "."
     groups = [group for group in first.groups if group.persons >= TELLING_PERSONS]
     if groups:

@@ -13,6 +13,7 @@ from tocsin.decision.impact import SERVICES
 from tocsin.decision.outcomes import COST, DAMAGE, FAILED, FINISHED_S, HARM, MOVED, Outcomes
 from tocsin.science.risk import chance
 from tocsin.vocabulary import Breach, InputError, World
+from tocsin.vocabulary.errors import named
 
 PERMITTED = 0.05  # of the futures, where a limit says nothing else; a convention, to be set by who answers for the plan
 FIGURES = (HARM, DAMAGE, COST, FINISHED_S, FAILED, MOVED, "people_cut_off", "without_shelter", "flooded_road_km_left_open")
@@ -86,7 +87,7 @@ def check_limits(limits: Sequence[Limit], figures: Sequence[str], zones: Sequenc
         if at and name != HARM:
             raise InputError(f"limit {limit}: only {HARM} is told by zone; wanted {HARM}@ZONE, or {name} without a zone")
         if at and zone not in zones:
-            raise InputError(f"limit {limit}: no zone {zone!r}; there are: {', '.join(zones)}")
+            raise InputError(f"limit {limit}: no zone {zone!r}; there are: {named(zone, zones)}")
         if not at and name not in figures:
             raise InputError(f"limit {limit}: no figure {name!r}; there are: {', '.join(sorted(figures))}, {HARM}@ZONE")
         if str(limit) in map(str, limits[:number]):

@@ -27,7 +27,9 @@ def sheltered_in(
         raise InputError(f"shelters: share {share}, a stay of {stay_s} s; wanted above 0, and a share of at most 1")
     found = world.assets("shelters")
     if not (len(found) and (found.amount > 0).any()):
-        raise InputError("shelters: the twin has none with places; build it with --shelters")
+        raise InputError(
+            "shelters: the twin has none with places; build it with --assets shelters=FILE, in which `amount` says how many persons"
+        )
     people = np.asarray(world.people(hour), np.float64)
     told: list[Mapping[str, Series]] = []
     for member in range(footprint.members):

@@ -29,6 +29,7 @@ from tocsin.platform.exchange import (
 )
 from tocsin.platform.twin import Twin
 from tocsin.vocabulary import AlertDraft, InputError, Level, NotFound, Warning
+from tocsin.vocabulary.errors import named
 
 HOLDS = timedelta(hours=6)  # how long a draft holds where nobody says: a planning choice of ours, without a source
 STATUS_BY_PURPOSE = {"actual": Status.ACTUAL, "exercise": Status.EXERCISE, "demo": Status.EXERCISE}
@@ -140,7 +141,7 @@ def draft_message(
     shapes = twin.zone_shapes
     for zone in zones:
         if zone not in shapes:
-            raise NotFound(f"twin {twin.manifest.name}: no zone {zone!r}; there are: {', '.join(sorted(shapes)) or 'none'}")
+            raise NotFound(f"twin {twin.manifest.name}: no zone {zone!r}; there are: {named(zone, sorted(shapes))}")
     areas = [area_around(zone, twin.lonlat(shapes[zone])) for zone in dict.fromkeys(zones)]
     words = Words(
         language=language,

@@ -19,6 +19,11 @@ from tocsin.vocabulary import InputError, World
 
 Floats = NDArray[np.float64]
 ROWS_MOST = 5_000
+PLACED = ("name", "kind", "lon", "lat", "longitude", "latitude", "lng", "id", "h3")
+COLUMNS = {  # what a file of units, and one of tasks, may say
+    "units": (*PLACED, "amount", "type", "carries", "shift_min"),
+    "tasks": (*PLACED, "amount", "type", "weight", "limit_min", "service_min"),
+}
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -108,6 +113,15 @@ def tasks_from(table: Table) -> tuple[Task, ...]:
     return tuple(Task(n, k, x, y, int(a), int(t), float(w), float(m), float(s)) for n, k, x, y, a, t, w, m, s in rows)
 
 
+def outside(told: Table, kept: Table) -> tuple[str, ...]:
+    """The names of the rows that were told and are not among those that were kept, since they lie outside the twin."""
+    inside = set(kept.row.tolist())
+    names = told.columns.get("name")
+    return tuple(
+        f"row {row + 1}" if names is None else str(names[k]) for k, row in enumerate(told.row.tolist()) if row not in inside
+    )
+
+
 def send(drive: Drive, units: Sequence[Unit], tasks: Sequence[Task], *, departure_s: float = 0.0, threads: int = 1) -> Dispatched:
     """Send units to tasks: as much as can be served, the heavier first, then in the least time."""
     _count(units, tasks)
@@ -153,6 +167,14 @@ def tour(
     return plan_tours(vehicles, stops, time_s, seconds=seconds, iterations=iterations, seed=seed, before=before)
 
 
+def must_have_shelters(world: World, zones: Sequence[str]) -> None:
+    """Raises InputError where the twin has no shelter to choose, NotFound where it has no such zone."""
+    if not len(world.assets("shelters")):
+        raise InputError("shelters: the twin has none; build it with --assets shelters=FILE (docs/guide/twin.md)")
+    for zone in zones:
+        world.zones.places(zone)
+
+
 def open_shelters(
     world: World,
     drive: Drive,
@@ -167,9 +189,8 @@ def open_shelters(
     threads: int = 1,
 ) -> Opened:
     """Which shelters to open for the people of some zones (`share` of them come), none that stands where `danger` is, (place,)."""
+    must_have_shelters(world, zones)
     shelters = world.assets("shelters")
-    if not len(shelters):
-        raise InputError("shelters: the twin has none; build it with --shelters")
     if not zones or not 0 < share <= 1:
         raise InputError(
             f"shelters: {len(zones)} zones, share {share}; wanted one zone or more, and a share above 0 and at most 1"

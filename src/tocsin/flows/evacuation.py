@@ -14,6 +14,7 @@ from tocsin.decision.interpret import Course, Done
 from tocsin.flows.information import NIGHT_H, ForecastResult
 from tocsin.pack import Action, Duration, Effect, Plan
 from tocsin.vocabulary import InputError, NotFound
+from tocsin.vocabulary.errors import named
 
 BOTTLENECKS_TOLD = 10
 AT_ONCE = Duration(0.0, 0.0, 1.0)
@@ -80,7 +81,7 @@ def simulate_evacuation(
     """
     world, assume = result.world, assumptions or Assumptions()
     if strange := [z for z in zones if z not in world.zones.name]:
-        raise NotFound(f"evacuation: no zone {strange[0]!r}; there are: {', '.join(world.zones.name) or 'none'}")
+        raise NotFound(f"evacuation: no zone {strange[0]!r}; there are: {named(strange[0], world.zones.name)}")
     if moved_s is not None and moved_s < warned_s:
         raise InputError(
             f"evacuation: moved by {moved_s:g} s, warned at {warned_s:g} s; wanted the move to end after the warning"

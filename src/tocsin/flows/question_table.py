@@ -63,6 +63,13 @@ def read_table(data: bytes, where: str, columns: Sequence[Column]) -> Table:
     return {one.column.name: _values(where, one, lines, texts) for one, texts in zip(wanted, cells, strict=True)}
 
 
+def not_read(data: bytes, where: str, columns: Sequence[Column]) -> tuple[str, ...]:
+    """The headings of the file that no column of the question stands for: whoever expects them to count is told."""
+    _, heading = next(_rows(_text(data, where), where), (0, []))
+    read = {one.at for one in _wanted(where, heading, columns)}
+    return tuple(cell.strip() for at, cell in enumerate(heading) if at not in read and cell.strip())
+
+
 class _Wanted(msgspec.Struct, frozen=True):
     """A column of the question, where the file has it, and the unit that the heading says."""
 

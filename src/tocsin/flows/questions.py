@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.flows.question_table import read_table
+from tocsin.flows.question_table import not_read, read_table
 from tocsin.pack import Answer, Knob, Pack, Question, find_pack
 from tocsin.vocabulary import Estimate, InputError, NotFound, World
 from tocsin.vocabulary.units import alike, converted, found
 
+COLUMNS_SHOWN = 10
 FORMATS = (".csv", ".parquet")
 _SETTING = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*", re.ASCII)
 
@@ -98,6 +99,11 @@ def ask(
         raise InputError(f"{hazard} {question}: is asked of a place; give its twin with --twin FOLDER")
     table = read_table(data, where, asked.columns)
     answer = asked.answer(world, table, told)
+    if left := not_read(data, where, asked.columns):
+        more = f" and {len(left) - COLUMNS_SHOWN} more" if len(left) > COLUMNS_SHOWN else ""
+        answer = msgspec.structs.replace(
+            answer, remarks=(*answer.remarks, f"columns that were not read: {', '.join(left[:COLUMNS_SHOWN])}{more}")
+        )
     return _asked(pack, asked, told, len(next(iter(table.values()))), answer, twin if world is not None else "")
 
 

@@ -14,7 +14,7 @@ from tocsin.pack.chain import SHELTERED
 from tocsin.platform.twin import Twin
 from tocsin.vocabulary import InputError
 
-SHELTER_SHARE = 0.15  # of those who have to leave, who ask for a public shelter: as in `tocsin evacuation run`, unverified
+SHELTER_SHARE = 0.15  # of those who have to leave, who ask for a public shelter: as in `tocsin evacuation simulate`, unverified
 STAY_D = 7.0  # a planning assumption, unverified
 
 

@@ -1,8 +1,9 @@
-"""Risk chains on the map: the hazard, the points that fail, and the links that failures run along."""
+"""Risk chains on the map: the hazards, the points that fail, and the links that failures run along."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
 STEPS = ((0.0, (255, 170, 60), 6), (0.25, (232, 100, 30), 8), (0.5, (196, 40, 30), 10), (0.75, (120, 0, 40), 12))
 STANDS, LINK = (40, 130, 70), (120, 0, 40)
 NAMES_MOST = 40
+SHADES_PX = 24  # the height of a hazard's line in the legend
 
 
-def chain_picture(twin: Twin, report: ChainReport, peak: NDArray[Any], harm: Harm) -> bytes:
-    """A PNG of a report of chains over the relief and the median of `peak` (member, place); links are drawn as wide as they are used."""
+def chain_picture(twin: Twin, report: ChainReport, hazards: Sequence[tuple[NDArray[Any], Harm]]) -> bytes:
+    """A PNG of a report of chains over the relief and the median of each hazard's peak (member, place), with what the shades mean; links are drawn
+    as wide as they are used."""
     from PIL import Image, ImageDraw, ImageFont
 
     grid = twin.grid
     base = Image.fromarray(hillshade(twin.field("elevation"), grid.cell_m)).convert("RGBA")
-    base.alpha_composite(Image.fromarray(paint(np.median(peak, axis=0).reshape(grid.shape), classes_of(harm, on_paper=True))))
+    for peak, harm in hazards:
+        middle = np.median(peak, axis=0).reshape(grid.shape)
+        base.alpha_composite(Image.fromarray(paint(middle, classes_of(harm, on_paper=True))))
     scale = max(1, -(-900 // base.width))
     picture = base.resize((base.width * scale, base.height * scale), Image.Resampling.NEAREST).convert("RGB")
-    sheet = Image.new("RGB", (picture.width, picture.height + 76), "white")
+    sheet = Image.new("RGB", (picture.width, picture.height + 76 + SHADES_PX * len(hazards)), "white")
     sheet.paste(picture, (0, 40))
     draw, font, small = ImageDraw.Draw(sheet), ImageFont.load_default(size=18), ImageFont.load_default(size=13)
 
@@ -70,6 +75,15 @@ def chain_picture(twin: Twin, report: ChainReport, peak: NDArray[Any], harm: Har
         x += 2 * size + 24 + draw.textlength(words, font=small)
     draw.ellipse((x, picture.height + 54, x + 8, picture.height + 62), fill=STANDS)
     draw.text((x + 14, picture.height + 48), "stands in all", fill="black", font=small)
+    for row, (_, harm) in enumerate(hazards):
+        y, unit = picture.height + 74 + SHADES_PX * row, "" if harm.danger.unit == "1" else f" {harm.danger.unit}"
+        words = f"shade: {harm.danger.name.replace('_', ' ')} in the middle future, from"
+        draw.text((10, y), words, fill="black", font=small)
+        x = 16 + draw.textlength(words, font=small)
+        for low, shade in classes_of(harm, on_paper=True):
+            draw.rectangle((x, y + 1, x + 14, y + 15), fill=shade[:3], outline="grey")
+            draw.text((x + 18, y), f"{low:g}{unit}", fill="black", font=small)
+            x += 30 + draw.textlength(f"{low:g}{unit}", font=small)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()

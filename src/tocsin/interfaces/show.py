@@ -35,7 +35,7 @@ class Show:
 
     def __init__(self, *, as_json: bool) -> None:
         self._json, self._began_s = as_json, time.monotonic()
-        self._console = Console(stderr=False, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=False, highlight=False, emoji=False, soft_wrap=True)
 
     def seconds(self) -> float:
         """Seconds since the demo began."""

@@ -14,7 +14,7 @@ from tocsin.flows.information import usual_spreads
 from tocsin.interfaces.drives import check_driven, file_of, named, rising, steady
 from tocsin.interfaces.files import read_bounded
 from tocsin.interfaces.forcings import Forcing, from_start, start_of
-from tocsin.interfaces.units import DURATION_S, convertible, duration_s
+from tocsin.interfaces.units import DURATION_S, convertible, duration_s, span
 from tocsin.pack import Analogue, Drive, Knob, Model, Scenario, Spread
 from tocsin.vocabulary import InputError, Series, World
 
@@ -67,7 +67,7 @@ class Storm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sampling: Literal["sobol", "latin"] = "sobol"
     start: str = ""
     series: Mapping[str, SeriesTable] = {}
-    knobs: Mapping[str, KnobTable] = {}
+    knobs: Mapping[str, KnobTable | float | str] = {}  # a number is fixed; a text is as of --knob: low..high or low..usual..high
     analogues: tuple[AnalogueTable, ...] = ()
 
 
@@ -86,7 +86,20 @@ def storm_of(told: Mapping[str, Any], *, where: str) -> Storm:
     try:
         return msgspec.convert(told, Storm)
     except msgspec.ValidationError as fault:
-        raise InputError(f"{where}: {fault}; docs/guide/futures.md shows a whole scenario") from fault
+        raise InputError(f"{where}: {_which(told, str(fault))}; docs/guide/futures.md shows a whole scenario") from fault
+
+
+def _which(told: Mapping[str, Any], fault: str) -> str:
+    """The fault with the name of the forcing or knob that it is in, which msgspec leaves out."""
+    for part, row in (("series", SeriesTable), ("knobs", KnobTable | float | str)):
+        table = told.get(part)
+        for name, one in table.items() if isinstance(table, Mapping) else ():
+            try:
+                msgspec.convert(one, row)
+            except msgspec.ValidationError as inner:
+                wanted = '; wanted e.g. { value = "8m/s" } or { level = "5.35m" }' if part == "series" else ""
+                return f"{part}.{name}: {inner}{wanted}"
+    return fault
 
 
 def scenario_from(
@@ -136,7 +149,7 @@ def scenario_from(
     for name, table in storm.knobs.items():
         if name not in model.knobs:
             raise InputError(f"{where}: knobs: no knob {name!r}; there are: {', '.join(sorted(model.knobs))}")
-        knobs[name] = _spread(table, model.knobs[name], f"{where}: knobs.{name}")
+        knobs[name] = _spread(_table(table, f"{where}: knobs.{name}"), model.knobs[name], f"{where}: knobs.{name}")
     try:
         scenario = Scenario(
             duration_s(storm.duration, f"{where}: duration"),
@@ -193,6 +206,14 @@ def _inline(table: SeriesTable, name: str, drive: Drive, where: str, world: Worl
         return Series.of([t * DURATION_S["h"] for t in table.time_h], [units[unit](v) for v in table.value])
     except InputError as fault:
         raise InputError(f"{where}: {fault}") from fault
+
+
+def _table(told: KnobTable | float | str, where: str) -> KnobTable:
+    """What is known of a knob, also where it was told in short."""
+    if isinstance(told, KnobTable):
+        return told
+    low, usual, high = span(str(told), where)
+    return KnobTable(low=low, usual=usual, high=high)
 
 
 def _spread(table: KnobTable, knob: Knob, where: str) -> Spread:

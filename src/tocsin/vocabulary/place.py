@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tocsin.vocabulary.errors import InputError, NotFound
+from tocsin.vocabulary.errors import InputError, NotFound, named
 
 MOST_CELLS = 200_000_000  # 0.8 GB as float32: a field larger than this wants tiling, not a bigger array
 
@@ -139,7 +139,7 @@ class Zones(msgspec.Struct, frozen=True):
     def places(self, name: str) -> NDArray[np.int64]:
         """The cells of one zone; raises NotFound with the names that there are."""
         if name not in self.name:
-            raise NotFound(f"twin: no zone {name!r}; there are: {', '.join(self.name) or 'none'}")
+            raise NotFound(f"twin: no zone {name!r}; there are: {named(name, self.name)}")
         return np.flatnonzero(self.zone_of == self.name.index(name))
 
 

@@ -18,6 +18,7 @@ from tocsin.interfaces.cli import (
     ask,
     cases,
     chain,
+    decision,
     demo,
     dispatch,
     edge,
@@ -31,6 +32,7 @@ from tocsin.interfaces.cli import (
     library,
     limit,
     observations,
+    order,
     pack,
     plan,
     sensorthings,
@@ -63,7 +65,9 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(job.app, name="job")
 app.add_typer(library.app, name="library")
 app.add_typer(limit.app, name="limit")
+app.add_typer(decision.app, name="decision")
 app.add_typer(execution.app, name="execution")
+app.add_typer(order.app, name="order")
 app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(cases.app, name="cases")
 app.add_typer(chain.app, name="chain")

@@ -174,7 +174,8 @@ def run(
             from tocsin.interfaces.chain_picture import chain_picture
             from tocsin.interfaces.files import write_whole
 
-            write_whole(picture, chain_picture(twin, report, came.footprints[0].peak, came.packs[0].harm))
+            shown = [(one.peak, pack.harm) for one, pack in zip(came.footprints, came.packs, strict=False)]
+            write_whole(picture, chain_picture(twin, report, shown))
             at.wrote(picture)
         facts = msgspec.to_builtins(report) | {"asked": dict(words), "run_s": round(run_s, 3)}
         at.answer(facts, lambda console: _tell(console, report, words, run_s))

@@ -39,7 +39,7 @@ class Desk:
         from rich.console import Console
 
         wide = None if sys.stdout.isatty() else FULL_WIDTH
-        text(Console(file=sys.stdout, width=wide, highlight=False, markup=False, soft_wrap=True))
+        text(Console(file=sys.stdout, width=wide, highlight=False, markup=False, emoji=False, soft_wrap=True))
 
     def json(self, data: Any) -> None:
         """Print `data` as JSON; a number that is not finite becomes null."""

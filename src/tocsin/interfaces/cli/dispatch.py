@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tocsin.flows.dispatch import Dispatched, Opened
     from tocsin.flows.information import ForecastResult
     from tocsin.platform.twin import Twin
+    from tocsin.platform.twin.vectors import Table
 
 app = typer.Typer(
     help="Send units to tasks, plan tours, choose shelters: over streets that a hazard slows and closes.", no_args_is_help=True
@@ -67,16 +68,23 @@ def send(
         from tocsin.flows.dispatch import send as send_units
 
         twin, drive, _ = _streets(at, folder, hazard, asked)
+        (standing, units_off), (wanted, tasks_off) = _table(at, units, twin, "units"), _table(at, tasks, twin, "tasks")
         found = send_units(
             drive,
-            units_from(_table(units, twin, "units")),
-            tasks_from(_table(tasks, twin, "tasks")),
+            units_from(standing),
+            tasks_from(wanted),
             departure_s=_leave_s(leave),
             threads=_threads(),
         )
         facts = dict(facts_of(found))
         facts["legs"] = [_with_lonlat(twin, leg) for leg in facts["legs"]]  # type: ignore[attr-defined]
-        at.answer(facts, lambda console: _tell_sent(console, found))
+        facts["outside"] = {"units": units_off, "tasks": tasks_off}
+
+        def text(console: Console) -> None:
+            _tell_sent(console, found)
+            _tell_outside(console, tasks_off)
+
+        at.answer(facts, text)
 
 
 @app.command("tour")
@@ -113,10 +121,11 @@ def tour(
         from tocsin.flows.dispatch import tour as plan_tour
 
         twin, drive, _ = _streets(at, folder, hazard, asked)
+        (standing, units_off), (wanted, tasks_off) = _table(at, units, twin, "units"), _table(at, tasks, twin, "tasks")
         found = plan_tour(
             drive,
-            units_from(_table(units, twin, "units")),
-            tasks_from(_table(tasks, twin, "tasks")),
+            units_from(standing),
+            tasks_from(wanted),
             seconds=seconds,
             iterations=steps,
             seed=asked.seed,
@@ -124,7 +133,13 @@ def tour(
             before=None if before is None else _tours(before),
             threads=_threads(),
         )
-        at.answer(msgspec.to_builtins(found), lambda console: _tell_tours(console, found))
+        facts = msgspec.to_builtins(found) | {"outside": {"units": units_off, "tasks": tasks_off}}
+
+        def text(console: Console) -> None:
+            _tell_tours(console, found)
+            _tell_outside(console, tasks_off)
+
+        at.answer(facts, text)
 
 
 @app.command("shelters")
@@ -152,10 +167,12 @@ def shelters(
         import numpy as np
 
         from tocsin.decision.impact import in_danger
-        from tocsin.flows.dispatch import open_shelters
+        from tocsin.flows.dispatch import must_have_shelters, open_shelters
         from tocsin.host import WallClock
         from tocsin.interfaces.units import duration_s
+        from tocsin.platform.twin import open_twin
 
+        must_have_shelters(open_twin(folder).world(WallClock().now()), zone)
         twin, drive, result = _streets(at, folder, hazard, asked)
         danger = None if result is None else np.asarray(in_danger(result.foreseen.footprint, result.pack.harm).any(axis=0))
         found = open_shelters(
@@ -195,10 +212,19 @@ def _streets(at: Desk, folder: Path, hazard: str, asked: Asked) -> tuple[Twin, D
     return twin, streets(twin.world(now), pack.harm, result), result
 
 
-def _table(path: Path, twin: Twin, what: str) -> Any:
+def _table(at: Desk, path: Path, twin: Twin, what: str) -> tuple[Table, list[str]]:
+    """The rows of a file that lie in the twin, and the names of those that do not: who calls from there must not vanish from the answer."""
+    from tocsin.flows.dispatch import COLUMNS, outside
     from tocsin.platform.twin.vectors import inside, read_table
 
-    return inside(read_table(path, twin.grid, what=what), twin.grid, what=what)
+    told = read_table(path, twin.grid, what=what)
+    kept = inside(told, twin.grid, what=what)
+    off = list(outside(told, kept))
+    if off:
+        at.note(f"BEWARE: {what} {path}: {len(off)} of {len(told)} lie outside the twin and are left out: {', '.join(off[:20])}")
+    if strange := [name for name in told.columns if name.lower() not in COLUMNS[what]]:
+        at.note(f"{what} {path}: not used: {', '.join(strange[:20])}; what is read: {', '.join(COLUMNS[what])}")
+    return kept, off
 
 
 def _leave_s(leave: str) -> float:
@@ -248,6 +274,11 @@ def _tell_sent(console: Console, found: Dispatched) -> None:
     for price in found.allocation.binding:
         gain = f"serves {price.serves:g} more" if price.serves else f"saves {price.saves_s / 60:,.0f} min"
         console.print(f"used up: {price.supply}; one more there {gain}")
+
+
+def _tell_outside(console: Console, tasks: list[str]) -> None:
+    for name in tasks:
+        console.print(f"NOT SERVED: {name}: it lies outside the twin, no street is known there")
 
 
 def _tell_tours(console: Console, found: Tours) -> None:

@@ -403,7 +403,11 @@ def try_all(
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"scenario {twice[0]!r} is there twice; give each its own name")
         if not trials:
-            raise InputError("nothing to run the plans on: no case can be played here; give --scenarios FOLDER")
+            why = "; ".join(f"{name}: {reason}" for name, reason in not_played.items()) or f"the {hazard} pack has none"
+            raise InputError(
+                f"nothing to run the plans on: {f'no case can be played here ({why})' if cases else '--no-cases'}; "
+                "give --scenarios FOLDER: docs/guide/plans.md shows a scenario file"
+            )
         done = try_plans(
             place, hazard, plans, trials, world=world, not_played=not_played if cases else {}, on_progress=at.progress
         )

@@ -38,7 +38,9 @@ class Sharpening:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(file=sys.stderr, highlight=False), auto_refresh=False, transient=True)
+            self._live = Live(
+                console=Console(file=sys.stderr, highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True
+            )
             self._live.start()
         return self
 

@@ -175,7 +175,7 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
         console.print(zones)
         if len(hit) > ZONES_SHOWN:
             console.print(f"and {len(hit) - ZONES_SHOWN} more zones with {harmed} (--json lists all)")
-    console.print(f"\n{harmed.capitalize()}: {report.danger}")
+    console.print(f"\n{harmed[:1].upper()}{harmed[1:]}: {report.danger}")
     for name, (low, usual, high) in report.spreads.items():
         console.print(f"uncertain: {name} {low:g} .. {usual:g} .. {high:g}")
     for remark in report.remarks:

@@ -162,6 +162,7 @@ def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, 
         {
             "id": i,
             "time": d.time,
+            "comparison": d.cause[0] if d.cause else "",
             "plan": d.plan,
             "verdict": d.verdict,
             "signer": d.signer,

@@ -16,6 +16,10 @@ from tocsin.vocabulary.records import Estimate
 Floats = NDArray[np.float64]
 DRAWS = 2_000
 DAYS_MOST = 3_660
+SUMS_DAYS, SUMS_FALL = (
+    21,
+    0.05,
+)  # new cases of a day fall often; in three weeks hardly ever: a running sum with a correction or two
 DAY = np.timedelta64(1, "D")
 
 COLUMNS = (
@@ -37,6 +41,11 @@ SERIAL = {
 }
 
 
+def _looks_like_sums(cases: Floats) -> bool:
+    step = np.diff(cases)
+    return bool(cases[-1] > cases[0] and (step < 0).mean() < SUMS_FALL and (step > 0).any())
+
+
 def _daily(table: Table, settings: Mapping[str, float]) -> tuple[NDArray[np.datetime64], Floats, Floats, list[str]]:
     """Cases of each day from the first to the last, those imported, and what has to be said of the list."""
     onset = np.asarray(table["onset"]).astype("datetime64[D]")
@@ -47,7 +56,9 @@ def _daily(table: Table, settings: Mapping[str, float]) -> tuple[NDArray[np.date
     if not known.all():
         remarks.append(f"{int((~known).sum()):,} of {onset.size:,} rows have no day of onset and are left out")
     count = np.ones(onset.size)
-    if "cases" in table:
+    if "cases" not in table:
+        remarks.append(f"there is no column of counts: each of {onset.size:,} rows is taken for one case")
+    else:
         told = np.asarray(table["cases"], np.float64)
         if not np.isfinite(told[known]).all() or (told[known] < 0).any():
             raise InputError("epidemic: a count is missing or below 0; wanted a count for each day, 0 where there was no case")
@@ -58,6 +69,10 @@ def _daily(table: Table, settings: Mapping[str, float]) -> tuple[NDArray[np.date
         raise InputError(f"epidemic: {days:,} days from {first} to {last}; wanted {DAYS_MOST:,} at most: a date may be wrong")
     at = ((onset[known] - first) / DAY).astype(np.int64)
     cases = np.bincount(at, count[known], days).astype(np.float64)
+    if "cases" in table and days >= SUMS_DAYS and _looks_like_sums(cases):
+        remarks.append(
+            f"the counts hardly ever fall in {days:,} days: are they sums up to each day? Wanted are the new cases of each day; of sums, the answer is wrong"
+        )
     imported = np.zeros(days)
     if "imported" in table:
         told = np.nan_to_num(np.asarray(table["imported"], np.float64))

@@ -102,9 +102,11 @@ def read_table(path: Path, grid: Grid, *, what: str) -> Table:
             geometry, columns, crs = _gdal(path, what)
     if crs is None:
         raise InputError(f"{what} {path}: has no coordinate system; wanted one in the file (ogr2ogr -a_srs EPSG:... sets it)")
+    if not len(geometry):
+        raise InputError(f"{what} {path}: has columns and no rows; fetch it again, or leave the option out")
     known = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     if not known.any():
-        raise InputError(f"{what} {path}: holds no geometry")
+        raise InputError(f"{what} {path}: none of its {len(geometry):,} rows says where it is: all geometries are empty")
     table = Table.of(path, shapely.force_2d(geometry), columns).take(known)
     placed, hint = _moved(table.geometry, crs, grid, f"{what} {path}")
     return msgspec.structs.replace(table, geometry=placed, swapped_hint=hint)
