@@ -2,9 +2,9 @@
 
 python benchmarks/own_effects.py [--futures 16] [--workers N] [--json]
 
-Two sets of plans: those that the flood pack has for the district, whose triggers ask for no run; and the same with a guarded plan beside them, which raises
-the wall and evacuates a zone only when water comes into it. The peer in the same run is what the plans would come to if each was interpreted once, on the
-hazard that nobody acts on.
+Three sets of plans: those that the flood pack has for the district, whose triggers ask for no run; the same with a guarded plan beside them, which raises the
+wall and evacuates a zone only when water comes into it; and those of the epidemic pack, of which one goes by the cases that it lowers. The peer in the same run
+is what the plans would come to if each was interpreted once, on the hazard that nobody acts on.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from tocsin.decision.trial import Town, hit_of, outcome
 from tocsin.decision.unfold import Unfolding
 from tocsin.interfaces.demo import storm
 from tocsin.interfaces.demo.district import ENTRY, write_district
-from tocsin.pack import Plan, Scenario, Spread, facts_for, find_pack
+from tocsin.pack import Pack, Plan, Scenario, Spread, facts_for, find_pack
 from tocsin.platform.compute import LocalCompute
 from tocsin.platform.twin import build_twin, open_twin
-from tocsin.vocabulary import Level, World
+from tocsin.vocabulary import Level, Series, World
 
 LIVE_FROM_H, HORIZON_H, NIGHT_H = 4.2, 10.0, 3.0
 
@@ -50,12 +50,13 @@ def guarded(made: Sequence[Plan]) -> Plan:
     return Plan("guarded", "flood", "Raise the wall; evacuate a zone when water comes into it", actions, resources=resources)
 
 
-def interpreted_once(world: World, seen: Foreseen, made: Sequence[Plan], compute: LocalCompute) -> tuple[int, dict[str, np.ndarray]]:
+def interpreted_once(
+    world: World, pack: Pack, seen: Foreseen, made: Sequence[Plan], compute: LocalCompute
+) -> tuple[int, dict[str, np.ndarray]]:
     """Runs, and (figure, mean) for each plan, where triggers see the hazard that nobody acts on."""
-    pack = find_pack("flood")
     model = pack.models[0]
     town = Town.of(world, pack.harm, model.makes, NIGHT_H, pack)
-    mine = Unfolding(town, model, facts_for("flood"), Level.NONE)
+    mine = Unfolding(town, model, facts_for(pack.hazard), Level.NONE)
     courses, wanted = {}, {}
     for plan in made:
         for row, future in enumerate(seen.futures):
@@ -86,18 +87,25 @@ def main() -> None:
         arguments = write_district(Path(folder) / "files", 1)
         build_twin(Path(folder) / "twin", created=datetime.now(UTC), **arguments)
         world = open_twin(Path(folder) / "twin").world(storm.START)
-        pack, compute = find_pack("flood"), LocalCompute(asked.workers)
+        flood, epidemic, compute = find_pack("flood"), find_pack("epidemic"), LocalCompute(asked.workers)
         knobs = {
             "rain_factor": Spread(0.5, 1.0, 1.6),
             "inflow_factor": Spread(0.75, 1.0, 1.3),
             "manning_factor": Spread(0.8, 1.0, 1.3),
         }
         series = {"rain": storm.rain_mm_per_h(LIVE_FROM_H), f"inflow@{ENTRY}": storm.inflow_m3_per_s(LIVE_FROM_H)}
-        seen = foresee(world, pack.models[0], Scenario(HORIZON_H * 3600.0, asked.futures, 1, knobs, series), compute)
-        own = list(pack.plans(world))
+        water = Scenario(HORIZON_H * 3600.0, asked.futures, 1, knobs, series)
+        spreads = {"disease": Spread(1.0, 1.0, 1.0), "transmission_factor": Spread(1.0, 2.0, 3.0)}
+        illness = Scenario(90 * 86_400.0, asked.futures, 3, spreads, {"seeds": Series.constant(20.0)})
+        own = list(flood.plans(world))
         rows = []
-        for name, made in (("the pack's plans", own), ("with the guarded plan", [*own, guarded(own)])):
-            runs, once = interpreted_once(world, seen, made, compute)
+        for name, pack, scenario, made in (
+            ("flood, the pack's plans", flood, water, own),
+            ("flood, with the guarded plan", flood, water, [*own, guarded(own)]),
+            ("epidemic, the pack's plans", epidemic, illness, list(epidemic.plans(world))),
+        ):
+            seen = foresee(world, pack.models[0], scenario, compute)
+            runs, once = interpreted_once(world, pack, seen, made, compute)
             done = compare(world, pack.models[0], pack.harm, seen, made, compute, hour=NIGHT_H, pack=pack)
             assert done.grounds is not None
             figures = done.grounds.table.figures
@@ -108,7 +116,7 @@ def main() -> None:
     if asked.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{asked.futures} futures; interpreted once -> seeing own effects, means: people in danger, people moved, cost")
+    print(f"{asked.futures} futures; interpreted once -> seeing own effects, means: people harmed, people moved, cost")
     for row in rows:
         if "plan" in row:
             told = "   ".join(f"{a:10,.1f} -> {b:10,.1f}" for a, b in zip(row["once"], row["seeing"], strict=True))

@@ -23,7 +23,8 @@ from tocsin.vocabulary import InputError, Level, Member, PackFault
 
 Effects = tuple[Effect, ...]
 
-# A limit of ours on what a plan may cost in one future. A plan with k actions on the hazard settles in 2 k + 1 runs at most, and nearly all in one or two.
+# A limit of ours on what a plan may cost in one future. Where what a plan does to the hazard begins at k different times, it settles in 2 k runs at
+# most: each run adds a time that is sure, or shows a wrong guess, after which the next one adds a time or is the last. Nearly all take one or two.
 RUNS_MOST = 24
 
 
