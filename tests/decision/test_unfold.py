@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tocsin.decision import unfold
 from tocsin.decision.check_plan import faults_of_plan
 from tocsin.decision.compare import Compared, Racing, compare, sharpen
+from tocsin.decision.contest import Contest
 from tocsin.decision.futures import foresee
 from tocsin.decision.interpret import Course, course_of, duration_s, play, step
 from tocsin.decision.outcomes import MOVED
@@ -43,9 +44,11 @@ from tocsin.pack import (
     facts_for,
     find_pack,
 )
+from tocsin.pack.model import Run
 from tocsin.pack.trigger import Fact
 from tocsin.platform.compute import LocalCompute, open_compute
 from tocsin.platform.processes import ProcessCompute
+from tocsin.science.race import Criterion
 from tocsin.testing.memory import OneByOne
 from tocsin.testing.tiny import TinyWorld
 from tocsin.vocabulary import InputError, Level, Member, PackFault, Quantity, Series, World
@@ -522,3 +525,33 @@ def test_a_race_comes_to_the_same_in_every_future_that_it_tried() -> None:
         tried = np.isfinite(harm)
         assert tried.any()
         np.testing.assert_array_equal(harm[tried], whole.harm_by_future[name][at][tried])
+
+
+def sketched(_world: World) -> Run:
+    return basins_fill
+
+
+def test_sketches_too_see_what_a_plan_does() -> None:
+    """Sketches that are as good as the runs: each plan's loss by its sketch is that of its runs, in every future."""
+    model = msgspec.structs.replace(MODEL, sketch=sketched)
+    contest = Contest(
+        Town.of(WORLD, HARM, WATER, 3.0),
+        model,
+        Scenario(LASTS_S, 40, 5, SPREADS),
+        MIXED,
+        OneByOne(),
+        level=Level.NONE,
+        criterion=Criterion(),
+        sure=0.95,
+        all_hazards=True,
+        frame_s=(),
+        failed_share_most=0.0,
+        tell=lambda _task, _done, _total: None,
+        sketch=True,
+    )
+    for _ in contest.go():
+        pass
+    both = np.isfinite(contest.race.loss) & np.isfinite(contest.race.sketch)
+    assert contest.sketched is not None
+    assert both.any(axis=1).all()
+    np.testing.assert_array_equal(contest.race.sketch[both], contest.race.loss[both])
