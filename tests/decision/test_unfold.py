@@ -534,11 +534,17 @@ def sketched(_world: World) -> Run:
 def test_sketches_too_see_what_a_plan_does() -> None:
     """Sketches that are as good as the runs: each plan's loss by its sketch is that of its runs, in every future."""
     model = msgspec.structs.replace(MODEL, sketch=sketched)
+    # the water that is kept out of `high` goes to `low`, whose people would move only if it came to `high`
+    sends_it_on = plan(
+        action("close high", 5.0, HOLD_HIGH, when="high_m > 0.02 m"),
+        action("move", 1.0, AWAY, when="high_m > 0.2 m"),
+        name="sends it on",
+    )
     contest = Contest(
         Town.of(WORLD, HARM, WATER, 3.0),
         model,
         Scenario(LASTS_S, 40, 5, SPREADS),
-        MIXED,
+        (*MIXED, sends_it_on),
         OneByOne(),
         level=Level.NONE,
         criterion=Criterion(),
