@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from tocsin.decision.check_plan import check_plan
 from tocsin.decision.futures import Foreseen, play_each
 from tocsin.decision.impact import harmed_share
-from tocsin.decision.interpret import Course, hazard_effects, play
 from tocsin.decision.outcomes import COST, DAMAGE, HARM
 from tocsin.decision.progress import Script
 from tocsin.decision.rank import ALIKE, MEAN_WEIGHT, TAIL
-from tocsin.decision.trial import FutureFacts, Hit, Town, hit_of, outcome
+from tocsin.decision.trial import Hit, Town, hit_of, outcome
+from tocsin.decision.unfold import Unfolding
 from tocsin.host import Compute, Fault
 from tocsin.pack import Action, Effect, Harm, Model, Pack, Plan, facts_for
 from tocsin.science.risk import cvar
-from tocsin.vocabulary import InputError, Level, World
+from tocsin.vocabulary import InputError, Level, Member, TocsinError, World
 
 Floats = NDArray[np.float64]
 Told = Callable[[str, int, int], None]
@@ -39,7 +39,6 @@ STARTS = 4
 TRIES_MOST = 2_000  # plans that are looked at for exchanges
 RUNS_MOST = 64  # runs of the hazard that a search may ask for, where actions act on it
 LEAN_SHARE = 0.9  # the lean plan brings so much of what the best one brings
-_NOTHING = Course(())
 UNVERIFIED = "put together by a search; no doctrine and no exercise stands behind it (unverified)"
 
 
@@ -227,6 +226,7 @@ class _Bench:
         self.left_out: set[str] = set()
         self._runs_left = runs_most
         self._actions = {action.name: action for action in options.actions}
+        self._unfolding = Unfolding(town, model, facts_for(options.hazard), level)
         self._hits: dict[tuple[int, tuple[Effect, ...]], Hit | None] = {}
         self._worth: dict[tuple[str, ...], Worth] = {}
         for row in self.rows:
@@ -258,27 +258,40 @@ class _Bench:
 
     def _judged(self, chosen: tuple[str, ...]) -> Worth:
         plan = _part(self.options, chosen)
-        courses, wanted = {}, {}
-        script = Script(plan) if chosen else None
-        for row in self.rows:
-            future = self.foreseen.futures[row]
-            facts = FutureFacts(
-                facts_for(self.options.hazard), self.town, self.model, future, self.foreseen.footprint.member(row), self.level
-            )
-            course = play(script, future, facts) if script is not None else _NOTHING
-            courses[row], wanted[row] = course, hazard_effects(plan, course, self.model)
-        if not self._run([(row, effects) for row, effects in wanted.items() if (row, effects) not in self._hits], chosen):
-            return np.inf, np.inf
+        script = Script(plan)
+        unfolded = {row: self._unfolding.begin(script, self.foreseen.futures[row], self._member(row, ())) for row in self.rows}
+        going_on = set(self.rows)
+        while going_on:
+            wanted = [(row, unfolded[row].next_run) for row in self.rows if row in going_on]
+            if not self._run([key for key in wanted if key not in self._hits], chosen):
+                return np.inf, np.inf
+            for row, effects in wanted:
+                was = unfolded[row]
+                if was.settled:
+                    going_on.discard(row)
+                    continue
+                if self._hits[row, effects] is None:
+                    return np.inf, np.inf
+                try:
+                    unfolded[row] = self._unfolding.go_on(script, self.foreseen.futures[row], was, self._member(row, effects))
+                except TocsinError:  # nobody can say what this plan comes to
+                    return np.inf, np.inf
         harm, spent = [], []
         for row in self.rows:
-            hit = self._hits[row, wanted[row]]
+            hit = self._hits[row, unfolded[row].wanted]
             if hit is None:
                 return np.inf, np.inf
-            figures, _, _ = outcome(self.town, hit, plan, courses[row])
+            figures, _, _ = outcome(self.town, hit, plan, unfolded[row].course)
             harm.append(figures[HARM])
             spent.append(figures[DAMAGE] + figures[COST])
         losses = np.array(harm)
         return MEAN_WEIGHT * float(losses.mean()) + (1.0 - MEAN_WEIGHT) * cvar(losses, TAIL), float(np.mean(spent))
+
+    def _member(self, row: int, effects: tuple[Effect, ...]) -> Member:
+        hit = self._hits[row, effects]
+        if hit is None:
+            raise LookupError(f"future {row} could not be run with {effects}")
+        return hit.footprint.member(0)
 
     def _run(self, keys: list[tuple[int, tuple[Effect, ...]]], chosen: tuple[str, ...]) -> bool:
         """Run the hazard as a plan changes it; False where the runs are spent, and which actions that leaves out is kept."""

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from tocsin.decision.bounds import Leaving, leavings, stays_longer
 from tocsin.decision.evacuate import Left
 from tocsin.decision.futures import Failure, Foreseen, draw, refuse_too_many
-from tocsin.decision.interpret import Course, hazard_effects, people_effects, play
+from tocsin.decision.interpret import Course, people_effects, play
 from tocsin.decision.outcomes import HARM, Outcomes
 from tocsin.decision.progress import Script
 from tocsin.decision.trial import FutureFacts, Hit, NeedsRun, Town, hit_of, left_in_danger, outcome
+from tocsin.decision.unfold import Unfolded, Unfolding
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
 from tocsin.science.calibrate import balanced
@@ -32,6 +33,9 @@ Told = Callable[[str, int, int], None]
 
 FIRST = 8  # a power of two, at which Sobol's points are balanced; half of it for each plan that needs hazard runs of its own
 FUTURES_BOUNDED = 1_000  # with more, playing every plan in all of them beforehand takes longer than it saves
+KEPT_BYTES = (
+    256 * 2**20
+)  # of runs that plans have changed, for a plan that comes to want the same later; what is not kept is run again
 JUDGE_AGAIN = 1.05  # the race looks who is out when so many times as many pairs have been tried
 
 
@@ -105,6 +109,7 @@ class Contest:
             self._duration_s, seed = asked.footprint.duration_s, 0
         self._scripts = tuple(map(Script, self.plans))  # a plan's triggers are read once
         self._kinds = {name: kind for plan in self.plans for name, kind in facts_for(plan.hazard).items()}
+        self._unfolding = Unfolding(town, model, self._kinds, level)
         count = len(self.futures)
         self.total, self.hazard_runs = count + len(self.failed), len(self.members)
         self._row = race_order(count, FIRST, seed)
@@ -127,15 +132,20 @@ class Contest:
         self._pencil: list[_Run] | None = None  # sketches still to be handed out; None before they begin
         self._drawing = 0  # handed out or waiting
         self._sketch_asked: set[tuple[int, Effects]] = set()
-        self._sketch_courses: dict[tuple[int, int], tuple[Course, Effects]] = {}
+        self._sketch_unfolded: dict[tuple[int, int], Unfolded] = {}
         self._sketch_loss = np.full((len(plans), count), np.nan)
         self._sketch_met: dict[int, float] = {}
         self._leavings: dict[int, tuple[Leaving, ...] | None] = {}
         self._aparts: dict[tuple[int, int], float] = {}
-        self._courses: dict[tuple[int, int], tuple[Course, Effects]] = {}
+        self._unfolded: dict[
+            tuple[int, int], Unfolded
+        ] = {}  # of plans that act on the hazard and are not through with it, by place
         self._met: dict[int, float] = {}  # people in danger if nobody left, by place, of the hazards that have come
         self._late: dict[int, list[int]] = {}
-        self._asked_for: set[tuple[int, Effects]] = set()
+        self._wanted: set[tuple[int, int]] = set()  # plan and place that the race asked for
+        self._under_way: set[tuple[int, Effects]] = set()
+        self._changed: dict[tuple[int, Effects], Member] = {}
+        self._changed_asked = 0
         self._ready: list[_Run] = []
         self._bound_asked = False
         self._judged = 0
@@ -318,9 +328,13 @@ class Contest:
 
     def _ask_own(self, plan: int, place: int) -> None:
         """A plan that acts on the hazard wants it as it leaves it; plans that do the same to it share the run."""
-        effects = self._courses[plan, place][1]
-        if (place, effects) not in self._asked_for:
-            self._asked_for.add((place, effects))
+        self._wanted.add((plan, place))
+        effects = self._unfolded[plan, place].next_run
+        if (place, effects) in self._changed:
+            self._meet_changed(place, effects, self._changed[place, effects])
+        elif (place, effects) not in self._under_way:
+            self._under_way.add((place, effects))
+            self._changed_asked += 1
             self._ready.append(_Run(place, self.futures[int(self._row[place])], effects))
 
     def _heard(self, run: _Run, came: Member | Fault) -> None:
@@ -328,6 +342,8 @@ class Contest:
             self._heard_sketch(run, came)
             return
         self.hazard_runs += 1
+        if run.place is not None:
+            self._under_way.discard((run.place, run.effects))
         if isinstance(came, Fault):
             self._heard_failed(run, came.error)
         elif run.place is None:
@@ -340,7 +356,7 @@ class Contest:
             self.members[int(self._row[run.place])] = came
             self._meet(run.place, came)
         if run.effects:
-            self._tell("hazard as changed by plans", self.hazard_runs - len(self.members), len(self._asked_for))
+            self._tell("hazard as changed by plans", self.hazard_runs - len(self.members), self._changed_asked)
         else:
             self._tell("simulating futures", len(self.members) + len(self.failed), self.total)
 
@@ -355,24 +371,35 @@ class Contest:
 
     def _sketch_out(self, place: int, run: _Run, member: Member) -> None:
         hit = hit_of(self.town, run.future, member, self._duration_s, people_only=True)
-        if run.effects:
-            mine = [k for k in self.race.alive if self._sketch_courses.get((k, place), (None, ()))[1] == run.effects]
-            for k in mine:
-                self._sketch_loss[k, place] = left_in_danger(self.town, hit, self.plans[k], self._sketch_courses[k, place][0])
-            return
-        self._sketch_met[place] = hit.most
-        facts = FutureFacts(self._kinds, self.town, self.model, run.future, member, self._level)
+        if not run.effects:
+            self._sketch_met[place] = hit.most
+        self._sketch_asked.discard((place, run.effects))
         for k in self.race.alive:
-            course = play(self._scripts[k], run.future, facts)
-            effects = hazard_effects(self.plans[k], course, self.model)
-            if not effects:
-                self._sketch_loss[k, place] = left_in_danger(self.town, hit, self.plans[k], course)
+            try:
+                unfolded = self._sketch_unfolds(k, place, run, member)
+            except TocsinError:  # this sketch says nothing of the plan; what is sure is told by runs
+                self._sketch_unfolded.pop((k, place), None)
                 continue
-            self._sketch_courses[k, place] = course, effects
-            if (place, effects) not in self._sketch_asked and self._pencil is not None:
-                self._sketch_asked.add((place, effects))
-                self._pencil.append(_Run(place, run.future, effects, True))
+            if unfolded is None:
+                continue
+            if unfolded.settled and unfolded.wanted == run.effects:
+                self._sketch_loss[k, place] = left_in_danger(self.town, hit, self.plans[k], unfolded.course)
+                self._sketch_unfolded.pop((k, place), None)
+                continue
+            self._sketch_unfolded[k, place] = unfolded
+            if (place, unfolded.next_run) not in self._sketch_asked and self._pencil is not None:
+                self._sketch_asked.add((place, unfolded.next_run))
+                self._pencil.append(_Run(place, run.future, unfolded.next_run, True))
                 self._drawing += 1
+
+    def _sketch_unfolds(self, plan: int, place: int, run: _Run, member: Member) -> Unfolded | None:
+        """How far a sketch brings a plan; None for one that waits for another sketch."""
+        if not run.effects:
+            return self._unfolding.begin(self._scripts[plan], run.future, member)
+        was = self._sketch_unfolded.get((plan, place))
+        if was is None or was.next_run != run.effects:
+            return None
+        return was if was.settled else self._unfolding.go_on(self._scripts[plan], run.future, was, member)
 
     def _heard_failed(self, run: _Run, error: TocsinError) -> None:
         """A future that cannot be played is told; how bad it can get is then taken from those that can."""
@@ -393,17 +420,15 @@ class Contest:
         hit = hit_of(self.town, future, member, self._duration_s)
         self._met[place] = hit.most
         entering: list[tuple[int, Course]] = []
-        facts = FutureFacts(self._kinds, self.town, self.model, future, member, self._level)
         for k in self.race.alive:
-            course = play(self._scripts[k], future, facts)
-            effects = hazard_effects(self.plans[k], course, self.model)
-            if effects:
-                self._courses[k, place] = course, effects
+            unfolded = self._unfolding.begin(self._scripts[k], future, member)
+            if unfolded.wanted:
+                self._unfolded[k, place] = unfolded
             else:
-                entering.append((k, course))
+                entering.append((k, unfolded.course))
         self._enter(place, hit, entering)
         for k in self._late.pop(place, []):
-            if (k, place) in self._courses:
+            if (k, place) in self._unfolded:
                 self._ask_own(k, place)
         if not self._bounded and not self._bound_asked and self._racing and len(self._met) >= min(FIRST, len(self.futures)):
             self._bound_asked = True
@@ -411,11 +436,48 @@ class Contest:
         self._judge()
 
     def _meet_changed(self, place: int, effects: Effects, member: Member) -> None:
-        """The hazard as some plans leave it."""
-        hit = hit_of(self.town, self.futures[int(self._row[place])], member, self._duration_s)
-        mine = [(k, self._courses[k, place]) for k in self.race.alive if (k, place) in self._courses]
-        self._enter(place, hit, [(k, course) for k, (course, its) in mine if its == effects])
+        """The hazard as some plans leave it: those that it settles are through with this future, the others go on from it."""
+        future = self.futures[int(self._row[place])]
+        entering: list[tuple[int, Course]] = []
+        going_on: list[int] = []
+        for k in self.race.alive:
+            unfolded = self._unfolded.get((k, place))
+            if unfolded is None or unfolded.next_run != effects:
+                continue
+            if not unfolded.settled:
+                try:
+                    unfolded = self._unfolding.go_on(self._scripts[k], future, unfolded, member)
+                except TocsinError as fault:
+                    self._heard_failed(_Run(place, future, effects), fault)
+                    return
+            if unfolded.settled:
+                entering.append((k, unfolded.course))
+                del self._unfolded[k, place]
+            else:
+                self._unfolded[k, place] = unfolded
+                going_on.append(k)
+        self._keep(place, effects, member)
+        if entering:
+            self._enter(place, hit_of(self.town, future, member, self._duration_s), entering)
+        for k in going_on:
+            if (k, place) in self._wanted and place not in self.race.left_out:
+                self._ask_own(k, place)
         self._judge()
+
+    def _keep(self, place: int, effects: Effects, member: Member) -> None:
+        """Keep a changed run while a plan may still come to want it, the newest ones up to KEPT_BYTES."""
+        self._changed.pop((place, effects), None)
+        if all(unfolded.settled for (_, at), unfolded in self._unfolded.items() if at == place):
+            for key in [key for key in self._changed if key[0] == place]:
+                del self._changed[key]
+            return
+        self._changed[place, effects] = msgspec.structs.replace(member, frames=None, shown={})
+        size = {
+            key: sum(a.nbytes for a in (m.peak, m.arrival_s, m.end_s, *m.companions.values())) for key, m in self._changed.items()
+        }
+        while sum(size.values()) > KEPT_BYTES:
+            oldest = next(iter(self._changed))
+            del self._changed[oldest], size[oldest]
 
     def _enter(self, place: int, hit: Hit, entering: Sequence[tuple[int, Course]]) -> None:
         """Plans that meet the same hazard, each with the course that it took."""

@@ -67,6 +67,10 @@ class Course(msgspec.Struct, frozen=True, gc=False):
         """What became of one action."""
         return next(d for d in self.done if d.action == name)
 
+    def first_done_s(self, name: str) -> float:
+        """When an action that was done was done for the first time."""
+        return min(h.time_s for h in self.happenings if h.kind == "done" and h.name == name)
+
     @property
     def finished_s(self) -> float:
         """When the last action that was carried out ended."""
@@ -331,12 +335,17 @@ def _is_open(script: Script, name: str, here: LevelState) -> bool:
 
 
 def hazard_effects(plan: Plan, course: Course, model: Model) -> tuple[Effect, ...]:
-    """What a plan does to the hazard itself in this future, from when: sorted, and rounded up to 5 min."""
+    """What a plan does to the hazard itself in this future, from when: sorted, and rounded up to 5 min.
+
+    What is done again changes nothing more: it stands from the first time on.
+    """
     effects = []
     for action, done in zip(plan.actions, course.done, strict=True):
-        if done.end_s is not None:
-            start_s = float(np.ceil(done.end_s / ROUND_S) * ROUND_S)
-            effects += [Effect(e.verb, e.target, e.amount, start_s) for e in action.effects if e.verb in model.acts_on]
+        mine = [e for e in action.effects if e.verb in model.acts_on]
+        if done.end_s is not None and mine:
+            first_s = done.end_s if done.times < 2 else course.first_done_s(action.name)
+            start_s = float(np.ceil(first_s / ROUND_S) * ROUND_S)
+            effects += [Effect(e.verb, e.target, e.amount, start_s) for e in mine]
     return tuple(sorted(effects, key=lambda e: (e.verb, e.target, e.start_s)))
 
 

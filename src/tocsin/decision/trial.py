@@ -348,7 +348,7 @@ class NeedsRun(Exception):
 
 
 class FutureFacts:
-    """What a plan's conditions can ask in one future. What a plan would keep out still counts as coming: caution.
+    """What a plan's conditions can ask in one future, of one run of the hazard. What that run does not keep out still counts as coming: caution.
 
     Without a `member` all facts are told that need no run of the hazard; asked for another one it raises NeedsRun.
     """
@@ -368,18 +368,21 @@ class FutureFacts:
     def at(self, name: str, place: str, time_s: float) -> Fact | None:
         """The fact at a time; None where neither the scenario nor the run says anything of it."""
         kind = self._kinds[name]
-        match name:
-            case "hours":
-                return Fact(time_s / 3600.0, kind.unit)
-            case "warning_level":
-                return Fact(float(self._level), kind.unit)
-        if kind.reached:
-            return Fact(self._reached(self._town.number_of[place], time_s), kind.unit)
-        now = self._told(kind, place, time_s)
+        now = self.told(name, place, time_s)
         if now is None or not kind.rise_s:
             return None if now is None else Fact(now, kind.unit)
-        before = self._told(kind, place, time_s - kind.rise_s)
+        before = self.told(name, place, time_s - kind.rise_s)
         return None if before is None else Fact(now - before, kind.unit)
+
+    def told(self, name: str, place: str, time_s: float) -> float | None:
+        """What a fact is at a time, or, where it is a rise, what rises."""
+        kind = self._kinds[name]
+        match name:
+            case "hours":
+                return time_s / 3600.0
+            case "warning_level":
+                return float(self._level)
+        return self._reached(self._town.number_of[place], time_s) if kind.reached else self._told(kind, place, time_s)
 
     def _told(self, kind: FactKind, place: str, time_s: float) -> float | None:
         """A forcing as this future has it, or what the run tells over time."""
