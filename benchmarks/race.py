@@ -23,7 +23,8 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.science.race import Criterion, Race
+from tocsin.science.race import Race
+from tocsin.science.race_criterion import Criterion
 
 Floats = NDArray[np.float64]
 CHOICES, POPULATION, FUTURES = 10, 20_000, 400

@@ -20,7 +20,7 @@ from tocsin.decision.setting import Setting, setting_of
 from tocsin.decision.trial import TRAFFIC_UNITS, Town
 from tocsin.host import Compute
 from tocsin.pack import Harm, Model, Pack, Plan, Scenario
-from tocsin.science.race import Criterion
+from tocsin.science.race_criterion import Criterion
 from tocsin.vocabulary import Choice, InputError, Level, PlanScore, World
 
 Floats = NDArray[np.float64]

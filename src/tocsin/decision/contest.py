@@ -23,7 +23,10 @@ from tocsin.decision.trial import FutureFacts, Hit, NeedsRun, Town, hit_of, left
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
 from tocsin.science.calibrate import balanced
-from tocsin.science.race import SKETCHES_FROM, Criterion, Race, race_order
+from tocsin.science.race import Race
+from tocsin.science.race_bounds import race_order
+from tocsin.science.race_criterion import Criterion
+from tocsin.science.race_told import SKETCHES_FROM
 from tocsin.vocabulary import Level, Member, TocsinError, World
 
 Floats = NDArray[np.float64]
