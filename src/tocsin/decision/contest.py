@@ -178,6 +178,13 @@ class Contest:
         """By how many persons another plan is better at most, as sure as was asked; NaN where nobody can say yet."""
         return self.race.gap(plan) if self._bounded else float("nan")
 
+    @property
+    def may_lead(self) -> str | None:
+        """The plan that is ahead by what all plans have in common; None where every plan that is still in has been tried in all futures: then its own figures tell."""
+        if not self._racing or not self.ready or all(self.race.tried(k) == self.race.futures for k in self.race.alive):
+            return None
+        return self.plans[self.race.best()].name
+
     def out(self) -> tuple[PlanOut, ...]:
         """The plans that left the race, in that order."""
         return tuple(PlanOut(self.plans[o.choice].name, self.plans[o.beaten_by].name, o.after) for o in self.race.out.values())

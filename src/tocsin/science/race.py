@@ -226,6 +226,4 @@ class Race(Told):
         runs = np.array([np.isfinite(self.loss[k]).sum() for k in alive])
         who = np.where(self.own[alive], alive, -1)
         worth = worths(told.criterion[alive], told.unit[alive], runs, who, of=self.futures)
-        return {
-            k: value / (1.0 + self._pair_cost * (int((who == -1).sum()) if k == -1 else 1)) for k, value in worth.items()
-        }
+        return {k: value / (1.0 + self._pair_cost * (int((who == -1).sum()) if k == -1 else 1)) for k, value in worth.items()}

@@ -38,7 +38,7 @@ def shrunk(value: Floats, variance: Floats) -> tuple[Floats, Floats]:
     usual = float(np.median(variance))
     if value.size < 2 or usual <= 0.0:
         return value, np.ones_like(value)
-    spread = np.concatenate([SPREADS_TRIED**2])[:, None] * usual
+    spread = SPREADS_TRIED[:, None] ** 2 * usual
     weight = 1.0 / (np.maximum(variance, 1e-9 * usual) + spread)
     middle = (weight * value).sum(axis=1) / weight.sum(axis=1)
     likelihood = 0.5 * (
@@ -112,10 +112,10 @@ def estimate(losses: Floats, criterion: Criterion, of: int) -> Estimate:
     beyond, share_of_tail = shrunk(excess - with_mean, variance)
     tail = with_mean + beyond
     w = 1.0 - criterion.mean_weight
-    told[some] = mean + aim * 0.0 + w * (believed * tail_of_common + tail)
+    told[some] = mean + w * ((1.0 + believed) * tail_of_common + tail)
     units = np.full(len(losses), np.inf)
-    lean = w * share_of_slope * tail_of_common / max(float(common.var()), 1e-12)
-    units[some] = np.sqrt(own * (1.0 + lean**2 * common.var()) + (w * share_of_tail) ** 2 * scatter)
+    lean = share_of_slope * (w * tail_of_common) ** 2 / max(float(common.var()), 1e-12)
+    units[some] = np.sqrt(own * (1.0 + lean) + w**2 * share_of_tail * scatter)
     return Estimate(told, units)
 
 
