@@ -7,7 +7,7 @@ import pytest
 
 from tocsin.science.race import Race
 from tocsin.science.race_criterion import Criterion
-from tocsin.science.race_estimate import estimate, shrunk
+from tocsin.science.race_estimate import estimate, going_with_mean, shrunk
 from tocsin.science.race_spending import worths
 
 BOTH = Criterion()
@@ -93,6 +93,14 @@ def test_what_chance_explains_is_shrunk_to_the_middle_and_what_it_cannot_is_kept
     apart, kept = shrunk(np.array([-30.0, 10.0, 20.0, 0.0]), np.full(4, 1.0))
     np.testing.assert_allclose(apart, [-30.0, 10.0, 20.0, 0.0], atol=0.5)
     assert kept.min() > 0.95
+
+
+def test_tails_that_go_with_the_means_beyond_chance_are_told_for_all_and_others_not() -> None:
+    mean, variance = np.arange(6.0), np.full(6, 1.0)
+    luck = np.array([0.1, -0.2, 0.1, 0.1, -0.2, 0.1])
+    # a slope of -3 on means with a square of 17.5 stands out of chance by 157 times, so less than a hundredth of it is taken off
+    np.testing.assert_allclose(going_with_mean(-3.0 * mean + luck, mean, variance), -3.0 * (mean - 2.5), atol=0.2)
+    np.testing.assert_array_equal(going_with_mean(luck, mean, variance), np.zeros(6))
 
 
 def test_the_run_that_is_worth_most_is_of_who_may_still_be_best_and_is_known_least() -> None:

@@ -51,7 +51,7 @@ def shrunk(value: Floats, variance: Floats) -> tuple[Floats, Floats]:
     return chance @ (middle[:, None] + kept * (value - middle[:, None])), chance @ kept
 
 
-def _with_mean(value: Floats, mean: Floats, variance: Floats) -> Floats:
+def going_with_mean(value: Floats, mean: Floats, variance: Floats) -> Floats:
     """What of a figure goes with the mean of the choices, beyond what chance explains: where those that are good on average are bad at worst, all show it."""
     if len(value) < 3 or not variance.min() > 0.0:
         return np.zeros_like(value)
@@ -98,7 +98,6 @@ def estimate(losses: Floats, criterion: Criterion, of: int) -> Estimate:
     mean = mean + rest_mean + believed * (aim - here)
     # how much worse its tail is than that, by its own futures
     excess, scatter = np.empty_like(mean), np.empty_like(mean)
-    added = np.empty_like(x)
     tail_of_common = criterion.excess(common)
     for k, mine in enumerate(has):
         loss, all_of_it = x[k, mine], common[mine]
@@ -106,9 +105,8 @@ def estimate(losses: Floats, criterion: Criterion, of: int) -> Estimate:
         part = criterion.excess_influence(loss) - criterion.excess_influence(all_of_it)
         seen = runs[k] * criterion.tail
         scatter[k] = (PRIOR_TAIL * body[k] * (1.0 / criterion.tail - 1.0) + seen * part.var()) / (PRIOR_TAIL + seen)
-        added[k, mine] = part - part.mean()
     variance = np.median(scatter) / runs * left
-    with_mean = _with_mean(excess, mean, variance)
+    with_mean = going_with_mean(excess, mean, variance)
     beyond, share_of_tail = shrunk(excess - with_mean, variance)
     tail = with_mean + beyond
     w = 1.0 - criterion.mean_weight
