@@ -103,7 +103,9 @@ def test_while_not_all_is_run_a_plan_that_the_race_has_ahead_is_named_beside_the
     assert words in looks[0].doubt
     whole = rankings(PLANS, 48)
     assert not any(words in look.doubt for look in whole)  # every plan goes through every future, and no race has anyone ahead
-    monkeypatch.setattr("tocsin.science.race.Race.best", lambda _self: next(k for k, p in enumerate(PLANS) if p.name == whole[-1].recommended))
+    monkeypatch.setattr(
+        "tocsin.science.race.Race.best", lambda _self: next(k for k, p in enumerate(PLANS) if p.name == whole[-1].recommended)
+    )
     assert words not in rankings(PLANS, 48, racing=asked)[0].doubt
 
 
