@@ -92,6 +92,23 @@ def test_where_there_are_hard_limits_no_plan_leaves_the_race() -> None:
     assert all(np.isfinite(harm).all() for harm in last.harm_by_future.values())
 
 
+def test_while_not_all_is_run_a_plan_that_the_race_has_ahead_is_named_beside_the_one_that_leads_by_its_own_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = "by an estimate that trusts few bad futures less, wait"
+    asked = Racing(within=0.0, sketch=False)
+    monkeypatch.setattr("tocsin.science.race.Race.best", lambda _self: 0)
+    looks = rankings(PLANS, 48, racing=asked)
+    assert looks[0].recommended != "wait"
+    assert words in looks[0].doubt
+    whole = rankings(PLANS, 48)
+    assert not any(words in look.doubt for look in whole)  # every plan goes through every future, and no race has anyone ahead
+    monkeypatch.setattr(
+        "tocsin.science.race.Race.best", lambda _self: next(k for k, p in enumerate(PLANS) if p.name == whole[-1].recommended)
+    )
+    assert words not in rankings(PLANS, 48, racing=asked)[0].doubt
+
+
 def test_closing_stops_the_work() -> None:
     runs = 0
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.science.race import Criterion, Race, evidence, race_order
+from tocsin.science.race import Race
+from tocsin.science.race_bounds import evidence, race_order
+from tocsin.science.race_criterion import Criterion
 from tocsin.science.risk import cvar
 from tocsin.vocabulary import InputError
 
@@ -40,7 +42,7 @@ def plain_evidence(
     apart: float | None = None,
 ) -> float:
     """The same gamblers as in the kernel, one at a time, from the definition."""
-    from tocsin.science.race import CELLS, LEVELS, STAKES
+    from tocsin.science.race_bounds import CELLS, LEVELS, STAKES
 
     w, tail = BOTH.mean_weight, BOTH.tail
     edges = np.linspace(0, most, CELLS + 1)

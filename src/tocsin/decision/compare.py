@@ -20,7 +20,7 @@ from tocsin.decision.setting import Setting, setting_of
 from tocsin.decision.trial import TRAFFIC_UNITS, Town
 from tocsin.host import Compute
 from tocsin.pack import Harm, Model, Pack, Plan, Scenario
-from tocsin.science.race import Criterion
+from tocsin.science.race_criterion import Criterion
 from tocsin.vocabulary import Choice, InputError, Level, PlanScore, World
 
 Floats = NDArray[np.float64]
@@ -263,6 +263,7 @@ def _ranked(
         ranking.doubt,
         *([remark] if remark else []),
         *_sure_words(contest, racing, gap, len(rows)),
+        *_lead_words(contest, ranking.recommended),
         *_sketched_words(contest),
         *_failed_words(contest),
     ]
@@ -361,6 +362,16 @@ def _sure_words(contest: Contest, racing: Racing | None, gap: float, tried: int)
     what = f"over all {total} futures{how} {best}, by average and worst tenth together"
     return [
         f"It is {racing.sure:.0%} sure that {what}, as long as no future brings more than {contest.most:,.0f} {contest.town.harm.harmed_words}."
+    ]
+
+
+def _lead_words(contest: Contest, recommended: str) -> list[str]:
+    """That another plan is ahead where few runs of a worst tenth are weighed less: the ranking is by each plan's own figures."""
+    other = contest.may_lead
+    if other is None or other == recommended:
+        return []
+    return [
+        f"Not all futures were run: by each plan's own figures {recommended} is ahead, and by an estimate that trusts few bad futures less, {other}."
     ]
 
 

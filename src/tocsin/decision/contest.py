@@ -24,7 +24,10 @@ from tocsin.decision.unfold import Unfolded, Unfolding
 from tocsin.host import Compute, Fault
 from tocsin.pack import Effect, Future, Model, Plan, Scenario, facts_for
 from tocsin.science.calibrate import balanced
-from tocsin.science.race import SKETCHES_FROM, Criterion, Race, race_order
+from tocsin.science.race import Race
+from tocsin.science.race_bounds import race_order
+from tocsin.science.race_criterion import Criterion
+from tocsin.science.race_told import SKETCHES_FROM
 from tocsin.vocabulary import Level, Member, TocsinError, World
 
 Floats = NDArray[np.float64]
@@ -184,6 +187,13 @@ class Contest:
     def gap(self, plan: int) -> float:
         """By how many persons another plan is better at most, as sure as was asked; NaN where nobody can say yet."""
         return self.race.gap(plan) if self._bounded else float("nan")
+
+    @property
+    def may_lead(self) -> str | None:
+        """The plan that is ahead by what all plans have in common; None where every plan that is still in has been tried in all futures: then its own figures tell."""
+        if not self._racing or not self.ready or all(self.race.tried(k) == self.race.futures for k in self.race.alive):
+            return None
+        return self.plans[self.race.best()].name
 
     def out(self) -> tuple[PlanOut, ...]:
         """The plans that left the race, in that order."""
