@@ -17,7 +17,8 @@ import time
 import numpy as np
 import pyvrp
 
-from tocsin.decision.tours import SHORT_S, Stop, Vehicle, plan_tours, search_params
+from tocsin.decision.tour_search import SHORT_S, search_params
+from tocsin.decision.tours import Stop, Vehicle, plan_tours
 
 VEHICLES, STOPS = 50, 500
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyvrp
 from numpy.typing import NDArray
 
 from tocsin.host import Compute, Fault
 
+Row = tuple[int, tuple[int, ...]]  # a sort of vehicle, and the stops of one of it in order
 PART_STOPS, PART_STEPS = 200, 1_000  # chosen by measurement: docs/benchmarks.md
 SHORTEST_S = 0.02  # below it, setting a part up takes longer than searching it
 
@@ -25,7 +27,7 @@ SHORTEST_S = 0.02  # below it, setting a part up takes longer than searching it
 class Part(msgspec.Struct, frozen=True):
     """Neighbouring tours as (sort of vehicle, its stops in order), the vehicles of each sort that they may have, and how long to search."""
 
-    tours: tuple[tuple[int, tuple[int, ...]], ...]
+    tours: tuple[Row, ...]
     vehicles: dict[int, int]
     seed: int
     steps: int
@@ -35,8 +37,8 @@ class Part(msgspec.Struct, frozen=True):
 class Ground(msgspec.Struct, frozen=True):
     """What all parts share: the whole task, how to search, and the clock that counts the seconds."""
 
-    data: Any
-    params: Any
+    data: pyvrp.ProblemData
+    params: pyvrp.SolveParams
     clock: Callable[[], float]
 
 
@@ -47,10 +49,10 @@ class Budget(msgspec.Struct):
     steps: int | None
 
 
-def improve(ground: Ground, solution: Any, budget: Budget, *, seed: int, compute: Compute | None = None) -> tuple[Any, int]:
+def improve(
+    ground: Ground, solution: pyvrp.Solution, budget: Budget, *, seed: int, compute: Compute | None = None
+) -> tuple[pyvrp.Solution, int]:
     """The tours after as many rounds of parts as the budget allows, and the steps that they took: never worse than `solution`, which is feasible."""
-    import pyvrp
-
     data, steps, number = ground.data, 0, 0
     until_s, workers = ground.clock() + budget.seconds, 1 if compute is None else compute.workers
     rng = np.random.default_rng(seed)
@@ -78,10 +80,8 @@ def improve(ground: Ground, solution: Any, budget: Budget, *, seed: int, compute
     return pyvrp.Solution(data, [pyvrp.Route(data, list(stops), sort) for sort, stops in tours]), steps
 
 
-def search_part(ground: Ground, part: Part) -> tuple[tuple[tuple[int, tuple[int, ...]], ...], int]:
+def search_part(ground: Ground, part: Part) -> tuple[tuple[Row, ...], int]:
     """The part's tours after its search, or as they were where that found nothing better; and the steps that it took."""
-    import pyvrp
-
     stops = sorted(stop for _, tour in part.tours for stop in tour)
     here = {stop: k for k, stop in enumerate(stops)}
     sorts = sorted(part.vehicles)
@@ -113,37 +113,37 @@ def _searched(ground: Ground, parts: list[Part], compute: Compute | None) -> Ite
 
 
 class _Until:
+    """When a part's search ends: after so many steps or so long."""
+
     def __init__(self, part: Part, clock: Callable[[], float]) -> None:
         self._clock, self._until_s, self._left = clock, clock() + part.seconds, part.steps
 
-    def __call__(self, _best_cost: float) -> bool:
+    def __call__(self, best_cost: int) -> bool:  # noqa: ARG002 - PyVRP's protocol names it
         self._left -= 1
         return self._left < 0 or self._clock() >= self._until_s
 
 
-def _tours(solution: Any) -> tuple[tuple[int, tuple[int, ...]], ...]:
+def _tours(solution: pyvrp.Solution) -> tuple[Row, ...]:
     return tuple((r.vehicle_type(), tuple(a.idx for a in r if a.is_client())) for r in solution.routes())
 
 
-def _between_stops(data: Any) -> NDArray[np.float64]:
+def _between_stops(data: pyvrp.ProblemData) -> NDArray[np.float64]:
     places = [client.location for client in data.clients()]
     time: NDArray[np.float64] = data.duration_matrix(0)[np.ix_(places, places)].astype(float)
     return time
 
 
-def _cut(
-    tours: tuple[tuple[int, tuple[int, ...]], ...], between: NDArray[np.float64], rng: np.random.Generator
-) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
+def _cut(tours: tuple[Row, ...], between: NDArray[np.float64], rng: np.random.Generator) -> list[tuple[Row, ...]]:
     """Every tour in one part, each part of tours near each other: the first begins anywhere, the next where it is farthest from there."""
     rows = [np.array(stops) for _, stops in tours]
     to_tour = np.stack([between[:, row].min(axis=1) for row in rows], axis=1)  # (stop, tour)
     near = np.stack([to_tour[row].mean(axis=0) for row in rows])  # (tour, tour): from a stop of one to the nearest of the other
     near = near + near.T
-    free, parts = set(range(len(tours))), []
+    free, parts = set(range(len(tours))), list[tuple[Row, ...]]()
     start = int(rng.integers(len(tours)))
     while free:
         heart = start if not parts else max(sorted(free), key=lambda k: near[start, k])
-        part, stops = [], 0
+        part, stops = list[Row](), 0
         for k in [heart, *(int(k) for k in np.argsort(near[heart], kind="stable"))]:
             if k in free and stops < PART_STOPS:
                 free.discard(k)
@@ -153,9 +153,7 @@ def _cut(
     return parts
 
 
-def _spare(
-    data: Any, tours: tuple[tuple[int, tuple[int, ...]], ...], parts: int, rng: np.random.Generator
-) -> list[dict[int, int]]:
+def _spare(data: pyvrp.ProblemData, tours: tuple[Row, ...], parts: int, rng: np.random.Generator) -> list[dict[int, int]]:
     """The vehicles that stand idle, dealt out to the parts: no vehicle is in two."""
     spare: list[dict[int, int]] = [{} for _ in range(parts)]
     for sort, vehicle in enumerate(data.vehicle_types()):
@@ -165,6 +163,6 @@ def _spare(
     return spare
 
 
-def _count(part: tuple[tuple[int, tuple[int, ...]], ...], spare: dict[int, int]) -> dict[int, int]:
+def _count(part: tuple[Row, ...], spare: dict[int, int]) -> dict[int, int]:
     count = {sort: more + sum(mine == sort for mine, _ in part) for sort, more in spare.items()}
     return {sort: n for sort, n in count.items() if n}

@@ -14,17 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.decision.tour_parts import PART_STOPS, Budget, Ground, improve
 from tocsin.host import Compute
 from tocsin.vocabulary import InputError
 
 Floats = NDArray[np.float64]
 STOPS_MOST = 5_000
 DAY_S = 86_400.0
-SHORT_S, SHORT_NEIGHBOURS, SHORT_HISTORY = 20.0, 15, 150  # chosen by measurement: docs/benchmarks.md
 STEPS_A_SECOND = 400  # of 500 stops on a core that others share: by which a number of steps counts as short
 WHOLE = 0.3  # of a search goes to all stops at once, the rest to parts of them
-PARTED_FROM = 3 * PART_STOPS // 2  # fewer stops are one part
+PARTED_FROM = 300  # fewer stops are one part
 INFEASIBLE = float(2**62)  # PyVRP's cost of what is not feasible is the largest 64-bit whole number
 SECONDS_MOST, ITERATIONS_MOST = 3_600.0, 10_000_000
 
@@ -94,6 +92,9 @@ def plan_tours(
     """
     import pyvrp
 
+    from tocsin.decision.tour_parts import Budget, Ground, improve
+    from tocsin.decision.tour_search import SHORT_S, search_params
+
     _check(vehicles, stops, time_s, seconds, iterations)
     reached = np.array(
         [
@@ -152,18 +153,22 @@ def plan_tours(
     )
     required = optional.replace(clients=[_must_be_served(client) for client in clients])
 
-    params = search_params(seconds if iterations is None else iterations / STEPS_A_SECOND)
+    about_s = seconds if iterations is None else iterations / STEPS_A_SECOND
+    params = search_params(about_s)
 
     def search(data: pyvrp.ProblemData, stop: Any, first: pyvrp.Solution | None) -> pyvrp.Result:
         return pyvrp.solve(data, stop, seed=seed, collect_stats=False, display=False, params=params, initial_solution=first)
 
     # to look for tours that serve all is quicker than to weigh each stop; only where there seem to be none are stops left out
     begin = None if before is None else _as_solution(required, vehicles, mine, before)
-    until = _Until(seconds, iterations, clock, WHOLE if len(mine) >= PARTED_FROM else 1.0)
+    in_parts = len(mine) >= PARTED_FROM and about_s <= SHORT_S
+    until = _Until(seconds, iterations, clock, WHOLE if in_parts else 1.0)
     found = search(required, until, begin)
     if found.is_feasible():
-        ground = Ground(required, search_params(SHORT_S), clock)
-        best, steps = improve(ground, found.best, until.left(), seed=seed, compute=compute)
+        if not in_parts:
+            return _told(found.best, vehicles, mine, left_out, int(found.num_iterations))
+        budget = Budget(*until.left())
+        best, steps = improve(Ground(required, params, clock), found.best, budget, seed=seed, compute=compute)
         return _told(best, vehicles, mine, left_out, int(found.num_iterations) + steps)
     steps, rest = int(found.num_iterations), None if iterations is None else round(2 / 3 * iterations)
     begin = None if before is None else _as_solution(optional, vehicles, mine, before)
@@ -186,28 +191,11 @@ class _Until:
         self._steps += 1
         return done >= self._share or (done >= 1.0 / 3.0 and best_cost >= INFEASIBLE)
 
-    def left(self) -> Budget:
-        """What of the time or of the steps is not used yet."""
+    def left(self) -> tuple[float, int | None]:
+        """The seconds, or the steps, that are not used yet."""
         if self._iterations is not None:
-            return Budget(np.inf, max(0, self._iterations - self._steps))
-        return Budget(max(0.0, self._seconds - (self._clock() - self._began_s)), None)
-
-
-def search_params(seconds: float) -> Any:
-    """PyVRP's parameters for a search of so long: for a short one fewer neighbours and a shorter memory, so that it settles in time.
-
-    After 5 s of processor time on 500 stops (six seeds, a quiet machine: docs/benchmarks.md) 15 neighbours and a memory of 150 steps left tours 4 %
-    shorter than PyVRP's own 50 and 300; where there is time, its own explore more.
-    """
-    from pyvrp import IteratedLocalSearchParams, SolveParams
-    from pyvrp.search import NeighbourhoodParams
-
-    if seconds > SHORT_S:
-        return SolveParams()
-    return SolveParams(
-        ils=IteratedLocalSearchParams(history_length=SHORT_HISTORY),
-        neighbourhood=NeighbourhoodParams(num_neighbours=SHORT_NEIGHBOURS),
-    )
+            return np.inf, max(0, self._iterations - self._steps)
+        return max(0.0, self._seconds - (self._clock() - self._began_s)), None
 
 
 def _must_be_served(client: Any) -> Any:
