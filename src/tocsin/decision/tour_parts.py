@@ -17,6 +17,7 @@ import numpy as np
 import pyvrp
 from numpy.typing import NDArray
 
+from tocsin.decision.tour_search import search_params
 from tocsin.host import Compute, Fault
 
 Row = tuple[int, tuple[int, ...]]  # a sort of vehicle, and the stops of one of it in order
@@ -35,10 +36,10 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """What all parts share: the whole task, how to search, and the clock that counts the seconds."""
+    """What all parts share: the whole task, how long the search for all is (its parameters fit that), and the clock that counts the seconds."""
 
     data: pyvrp.ProblemData
-    params: pyvrp.SolveParams
+    about_s: float
     clock: Callable[[], float]
 
 
@@ -92,7 +93,13 @@ def search_part(ground: Ground, part: Part) -> tuple[tuple[Row, ...], int]:
     first = pyvrp.Solution(data, [pyvrp.Route(data, [here[s] for s in tour], sorts.index(sort)) for sort, tour in part.tours])
     stop = _Until(part, ground.clock)
     found = pyvrp.solve(
-        data, stop, seed=part.seed, collect_stats=False, display=False, params=ground.params, initial_solution=first
+        data,
+        stop,
+        seed=part.seed,
+        collect_stats=False,
+        display=False,
+        params=search_params(ground.about_s),
+        initial_solution=first,
     )
     cost = pyvrp.CostEvaluator([0.0] * data.num_load_dimensions, 0.0, 0.0).cost
     if not found.is_feasible() or cost(found.best) >= cost(first):

@@ -168,7 +168,7 @@ def plan_tours(
         if not in_parts:
             return _told(found.best, vehicles, mine, left_out, int(found.num_iterations))
         budget = Budget(*until.left())
-        best, steps = improve(Ground(required, params, clock), found.best, budget, seed=seed, compute=compute)
+        best, steps = improve(Ground(required, about_s, clock), found.best, budget, seed=seed, compute=compute)
         return _told(best, vehicles, mine, left_out, int(found.num_iterations) + steps)
     steps, rest = int(found.num_iterations), None if iterations is None else round(2 / 3 * iterations)
     begin = None if before is None else _as_solution(optional, vehicles, mine, before)
