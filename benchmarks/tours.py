@@ -32,6 +32,7 @@ VEHICLES, STOPS = 50, 500
 COUNTED = {
     "CVRP": ("round", 1),
     "VRPTW": ("dimacs", 10),
+    "CVRPTW": ("dimacs", 10),
     "MDVRPTW": ("exact", 1000),
 }  # how the libraries round, and one unit of a .sol in that
 

@@ -121,6 +121,21 @@ def test_a_part_can_be_sent_to_another_process(begun) -> None:  # type: ignore[n
     assert tour_parts.search_part(sent, what) == tour_parts.search_part(ground, part)
 
 
+def test_no_vehicle_and_no_tour_is_in_two_parts_of_a_round(begun, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    ground, first = begun
+    asked = []
+
+    def note(_: object, part: tour_parts.Part):  # type: ignore[no-untyped-def]
+        asked.append(part)
+        return part.tours, part.steps
+
+    monkeypatch.setattr(tour_parts, "search_part", note)
+    tour_parts.improve(ground, first, tour_parts.Budget(np.inf, 2), seed=3)  # two parts, a step each: one round
+    assert len(asked) == 2
+    assert sum((Counter(part.vehicles) for part in asked), Counter()) == {0: 16, 1: 18}
+    assert sorted(stop for part in asked for _, tour in part.tours for stop in tour) == list(range(STOPS))
+
+
 def test_parts_that_are_out_of_time_leave_the_tours_as_they_are(begun) -> None:  # type: ignore[no-untyped-def]
     ground, first = begun
     assert tour_parts.improve(ground, first, tour_parts.Budget(0.0, None), seed=3) == (first, 0)

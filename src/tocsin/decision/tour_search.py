@@ -22,7 +22,7 @@ class Penalties(PenaltyParams):
     def midpoint_penalties(self, data: ProblemData) -> tuple[list[float], float, float]:
         """The first penalty of each kind: never above PyVRP's."""
         loads, late, far = super().midpoint_penalties(data)
-        ways = [matrix[matrix > 0] for matrix in data.distance_matrices()]
+        ways = [matrix[matrix > 0] for matrix in map(np.asarray, data.distance_matrices())]
         first = max([self.min_penalty, *(float(np.median(way)) for way in ways if way.size)])
         return [min(load, first) for load in loads], min(late, first), min(far, first)
 
