@@ -1,25 +1,40 @@
 """Tours of 50 vehicles over 500 stops: after 5 s beside PyVRP itself after 20 s, again after a change, and beside best-known solutions.
 
     python benchmarks/tours.py
+    python benchmarks/tours.py --processes 2
     python benchmarks/tours.py --changes
+    python benchmarks/tours.py --set FOLDER
     python benchmarks/tours.py --instance X-n502-k39.vrp --best 69226 --seconds 60
     python benchmarks/tours.py --instance RC208.vrp --best 7761 --round dimacs
 
-An instance is a file of the CVRPLIB or of the VRPLIB format; the best-known value is the library's, in the unit that --round makes.
-All seconds are seconds of processor time on one core, as PyVRP uses one, so that other programs do not count; steps are told beside them.
+--set takes every NAME.vrp of a folder that has its NAME.sol beside it, and tells the mean. An instance is a file of the CVRPLIB or of the VRPLIB format; the best-known value is the library's, in the unit that --round makes.
+All seconds are seconds of processor time on one core, as PyVRP uses one, so that other programs do not count; steps are told beside them. Only
+with --processes are they seconds of the wall clock, on a quiet machine with as many cores, and starting the processes counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pyvrp
 
-from tocsin.decision.tours import SHORT_S, Stop, Vehicle, plan_tours, search_params
+from tocsin.decision.tour_search import SHORT_S, search_params
+from tocsin.decision.tours import Stop, Vehicle, plan_tours
+from tocsin.platform.compute import open_compute
 
 VEHICLES, STOPS = 50, 500
+COUNTED = {
+    "CVRP": ("round", 1),
+    "VRPTW": ("dimacs", 10),
+    "CVRPTW": ("dimacs", 10),
+    "MDVRPTW": ("exact", 1000),
+}  # how the libraries round, and one unit of a .sol in that
 
 
 def town(seed: int) -> tuple[list[Vehicle], list[Stop], np.ndarray]:
@@ -49,15 +64,15 @@ def as_pyvrp(vehicles: list[Vehicle], stops: list[Stop], time_s: np.ndarray) -> 
 
 
 class Marks:
-    """Stops a search after so many seconds of processor time, and keeps the best cost at each mark on the way."""
+    """Stops a search after so many seconds, and keeps the best cost at each mark on the way."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.process_time) -> None:
         self.seconds, self.best = seconds, {m: float("inf") for m in (5.0, 20.0, 60.0, seconds) if m <= seconds}
         self.steps = dict.fromkeys(self.best, 0)
-        self._began_s, self._steps = time.process_time(), 0
+        self._clock, self._began_s, self._steps = clock, clock(), 0
 
     def __call__(self, best_cost: float) -> bool:
-        spent_s = time.process_time() - self._began_s
+        spent_s = self._clock() - self._began_s
         for mark in self.best:
             if spent_s <= mark:
                 self.best[mark], self.steps[mark] = best_cost, self._steps
@@ -65,8 +80,8 @@ class Marks:
         return spent_s >= self.seconds
 
 
-def instance(path: str, best: float, rounding: str, seconds: float, *, short: bool) -> None:
-    """One search on a published instance, and how far it is above the best-known solution on the way."""
+def instance(path: str, best: float, rounding: str, seconds: float, *, short: bool) -> float:
+    """One search on a published instance, and how far it is above the best-known solution on the way and, returned, in the end, %."""
     data, marks = pyvrp.read(path, round_func=rounding), Marks(seconds)
     params = search_params(SHORT_S) if short else search_params(2 * SHORT_S)
     pyvrp.solve(data, marks, seed=1, collect_stats=False, display=False, params=params)
@@ -75,17 +90,38 @@ def instance(path: str, best: float, rounding: str, seconds: float, *, short: bo
             f"| {path} | {'short' if short else 'own'} | {mark:g} s | {marks.steps[mark]:,} | {cost:,} | {100 * (cost / best - 1):.2f} % |",
             flush=True,
         )
+    return 100 * (marks.best[seconds] / best - 1)
 
 
-def beside_pyvrp(seed: int) -> None:
-    """Five seconds of ours beside five and twenty of PyVRP with its own parameters, in this run, each in seconds of processor time."""
+def all_of(folder: Path, seconds: float, *, short: bool) -> None:
+    """Every instance of a folder with its best-known solution, counted as its library counts, and the mean."""
+    above = []
+    for path in sorted(folder.glob("*.vrp")):
+        kind = re.search(r"^TYPE\s*:\s*(\w+)", path.read_text(), re.MULTILINE)
+        cost = (
+            re.search(r"Cost:?\s+([\d.]+)", path.with_suffix(".sol").read_text()) if path.with_suffix(".sol").exists() else None
+        )
+        if kind is None or kind[1] not in COUNTED or cost is None:
+            print(f"{path.name}: left out; wanted a .sol with a Cost beside it, and one of {', '.join(COUNTED)}")
+            continue
+        rounding, unit = COUNTED[kind[1]]
+        above.append(instance(str(path), unit * float(cost[1]), rounding, seconds, short=short))
+    print(f"\nMean of {len(above)} after {seconds:g} s: {np.mean(above):.2f} % above best known")
+
+
+def beside_pyvrp(seed: int, processes: int | None) -> None:
+    """Five seconds of ours beside five and twenty of PyVRP with its own parameters, in this run, all by the same clock."""
     vehicles, stops, time_s = town(seed)
-    ours = plan_tours(vehicles, stops, time_s, seconds=5.0, clock=time.process_time)
-    marks = Marks(20.0)
+    clock = time.process_time if processes is None else time.perf_counter
+    with nullcontext() if processes is None else open_compute("processes", workers=processes) as compute:
+        began_s = time.perf_counter()
+        ours = plan_tours(vehicles, stops, time_s, seconds=5.0, clock=clock, compute=compute)
+        wall_s = time.perf_counter() - began_s
+    marks = Marks(20.0, clock)
     pyvrp.solve(as_pyvrp(vehicles, stops, time_s), marks, seed=0, collect_stats=False, display=False)
     own, long = marks.best[5.0], marks.best[20.0]
     print(
-        f"| {seed} | {ours.travel_s:,.0f} s in {ours.iterations:,} steps | {own:,} s in {marks.steps[5.0]:,} | {long:,} s in {marks.steps[20.0]:,} "
+        f"| {seed} | {ours.travel_s:,.0f} s in {ours.iterations:,} steps, {wall_s:.1f} s of wall | {own:,} s in {marks.steps[5.0]:,} | {long:,} s in {marks.steps[20.0]:,} "
         f"| {100 * (ours.travel_s / long - 1):+.2f} % | {100 * (own / long - 1):+.2f} % |",
         flush=True,
     )
@@ -118,9 +154,14 @@ def main() -> None:
     asked.add_argument("--short", action="store_true")
     asked.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3])
     asked.add_argument("--changes", action="store_true")
+    asked.add_argument("--processes", type=int)
+    asked.add_argument("--set", type=Path)
     told = asked.parse_args()
-    if told.instance:
+    if told.instance or told.set:
         print("| instance | parameters | after | steps | cost | above best known |\n|---|---|---:|---:|---:|---:|")
+    if told.set:
+        all_of(told.set, told.seconds, short=told.short)
+    elif told.instance:
         instance(told.instance, told.best, told.round, told.seconds, short=told.short)
     elif told.changes:
         print(
@@ -133,7 +174,7 @@ def main() -> None:
             "| seed | ours, 5 s | PyVRP, 5 s | PyVRP, 20 s | ours 5 s against PyVRP 20 s | PyVRP 5 s against 20 s |\n|---:|---:|---:|---:|---:|---:|"
         )
         for seed in told.seed:
-            beside_pyvrp(seed)
+            beside_pyvrp(seed, told.processes)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.host import Compute
 from tocsin.vocabulary import InputError
 
 Floats = NDArray[np.float64]
 STOPS_MOST = 5_000
 DAY_S = 86_400.0
-SHORT_S, SHORT_NEIGHBOURS, SHORT_HISTORY = 20.0, 15, 150  # chosen by measurement: docs/benchmarks.md
 STEPS_A_SECOND = 400  # of 500 stops on a core that others share: by which a number of steps counts as short
+WHOLE = 0.3  # of a search goes to all stops at once, the rest to parts of them
+PARTED_FROM = 300  # fewer stops are one part
 INFEASIBLE = float(2**62)  # PyVRP's cost of what is not feasible is the largest 64-bit whole number
 SECONDS_MOST, ITERATIONS_MOST = 3_600.0, 10_000_000
 
@@ -76,8 +78,12 @@ def plan_tours(
     seed: int = 0,
     before: Tours | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    compute: Compute | None = None,
 ) -> Tours:
     """The tours that serve most and travel least, found within `seconds`; or within so many `iterations`, which a seed repeats exactly.
+
+    Many stops are searched all together first and then in parts, side by side where `compute` has processes (PyVRP holds Python's lock, so threads
+    do not help); with `iterations` the answer does not depend on how many.
 
     `clock` counts the seconds; `time.process_time` counts those that the processor gives, where other programs keep it busy.
 
@@ -85,6 +91,9 @@ def plan_tours(
     InputError for nonsense.
     """
     import pyvrp
+
+    from tocsin.decision.tour_parts import Budget, Ground, improve
+    from tocsin.decision.tour_search import SHORT_S, search_params
 
     _check(vehicles, stops, time_s, seconds, iterations)
     reached = np.array(
@@ -144,26 +153,34 @@ def plan_tours(
     )
     required = optional.replace(clients=[_must_be_served(client) for client in clients])
 
-    params = search_params(seconds if iterations is None else iterations / STEPS_A_SECOND)
+    about_s = seconds if iterations is None else iterations / STEPS_A_SECOND
+    params = search_params(about_s)
 
     def search(data: pyvrp.ProblemData, stop: Any, first: pyvrp.Solution | None) -> pyvrp.Result:
         return pyvrp.solve(data, stop, seed=seed, collect_stats=False, display=False, params=params, initial_solution=first)
 
     # to look for tours that serve all is quicker than to weigh each stop; only where there seem to be none are stops left out
     begin = None if before is None else _as_solution(required, vehicles, mine, before)
-    found = search(required, _Until(seconds, iterations, clock), begin)
+    in_parts = len(mine) >= PARTED_FROM and about_s <= SHORT_S
+    until = _Until(seconds, iterations, clock, WHOLE if in_parts else 1.0)
+    found = search(required, until, begin)
     if found.is_feasible():
-        return _told(found, vehicles, mine, left_out, 0)
+        if not in_parts:
+            return _told(found.best, vehicles, mine, left_out, int(found.num_iterations))
+        budget = Budget(*until.left())
+        best, steps = improve(Ground(required, about_s, clock), found.best, budget, seed=seed, compute=compute)
+        return _told(best, vehicles, mine, left_out, int(found.num_iterations) + steps)
     steps, rest = int(found.num_iterations), None if iterations is None else round(2 / 3 * iterations)
     begin = None if before is None else _as_solution(optional, vehicles, mine, before)
-    return _told(search(optional, _Until(2 / 3 * seconds, rest, clock), begin), vehicles, mine, left_out, steps)
+    found = search(optional, _Until(2 / 3 * seconds, rest, clock), begin)
+    return _told(found.best, vehicles, mine, left_out, steps + int(found.num_iterations))
 
 
 class _Until:
-    """When a search ends: after so long, or so many steps; after a third of it where nothing feasible was found by then."""
+    """When a search ends: after this share of so long, or of so many steps; after a third of it where nothing feasible was found by then."""
 
-    def __init__(self, seconds: float, iterations: int | None, clock: Callable[[], float]) -> None:
-        self._seconds, self._iterations, self._clock = seconds, iterations, clock
+    def __init__(self, seconds: float, iterations: int | None, clock: Callable[[], float], share: float = 1.0) -> None:
+        self._seconds, self._iterations, self._clock, self._share = seconds, iterations, clock, share
         self._began_s, self._steps = clock(), 0
 
     def __call__(self, best_cost: float) -> bool:
@@ -172,24 +189,13 @@ class _Until:
         else:
             done = self._steps / max(1, self._iterations)
         self._steps += 1
-        return done >= 1.0 or (done >= 1.0 / 3.0 and best_cost >= INFEASIBLE)
+        return done >= self._share or (done >= 1.0 / 3.0 and best_cost >= INFEASIBLE)
 
-
-def search_params(seconds: float) -> Any:
-    """PyVRP's parameters for a search of so long: for a short one fewer neighbours and a shorter memory, so that it settles in time.
-
-    After 5 s of processor time on 500 stops (six seeds, a quiet machine: docs/benchmarks.md) 15 neighbours and a memory of 150 steps left tours 4 %
-    shorter than PyVRP's own 50 and 300; where there is time, its own explore more.
-    """
-    from pyvrp import IteratedLocalSearchParams, SolveParams
-    from pyvrp.search import NeighbourhoodParams
-
-    if seconds > SHORT_S:
-        return SolveParams()
-    return SolveParams(
-        ils=IteratedLocalSearchParams(history_length=SHORT_HISTORY),
-        neighbourhood=NeighbourhoodParams(num_neighbours=SHORT_NEIGHBOURS),
-    )
+    def left(self) -> tuple[float, int | None]:
+        """The seconds, or the steps, that are not used yet."""
+        if self._iterations is not None:
+            return np.inf, max(0, self._iterations - self._steps)
+        return max(0.0, self._seconds - (self._clock() - self._began_s)), None
 
 
 def _must_be_served(client: Any) -> Any:
@@ -205,10 +211,9 @@ def _must_be_served(client: Any) -> Any:
     )
 
 
-def _told(found: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], left_out: list[tuple[str, str]], steps: int) -> Tours:
+def _told(best: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], left_out: list[tuple[str, str]], steps: int) -> Tours:
     tours, seen = [], set()
-    routes = found.best.routes() if found.is_feasible() else []
-    for route in routes:
+    for route in best.routes() if best.is_feasible() else []:
         visits = [(a.idx, a.start_time) for a in route if a.is_client()]
         seen |= {k for k, _ in visits}
         tours.append(
@@ -222,7 +227,7 @@ def _told(found: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], left_o
         )
     missed = [(s.name, "not within its hours and the vehicles' shifts and loads") for k, s in enumerate(stops) if k not in seen]
     tours.sort(key=lambda tour: (tour.vehicle, tour.stops))
-    return Tours(tuple(tours), tuple(left_out + missed), float(sum(t.travel_s for t in tours)), steps + int(found.num_iterations))
+    return Tours(tuple(tours), tuple(left_out + missed), float(sum(t.travel_s for t in tours)), steps)
 
 
 def _as_solution(data: Any, vehicles: Sequence[Vehicle], stops: Sequence[Stop], before: Tours) -> Any:
