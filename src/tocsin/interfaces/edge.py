@@ -301,13 +301,20 @@ def run_file(file: Path, *, note: Callable[[str], None], run_for_s: float | None
 
 
 class _Lines(logging.Formatter):
-    """An event and its fields: `2026-03-01T12:00:00Z WARNING part_broken part=storage reason=...`."""
+    """An event and its fields: `2026-03-01T12:00:00Z WARNING part_broken part=storage reason=...`.
+
+    What a stranger sent may stand in a field: it makes no second line and moves no cursor of a terminal.
+    """
 
     _usual = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        return line + "".join(f" {key}={value}" for key, value in vars(record).items() if key not in self._usual)
+        return line + "".join(f" {key}={_printed(str(value))}" for key, value in vars(record).items() if key not in self._usual)
+
+
+def _printed(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def log_to_stderr() -> None:
@@ -318,3 +325,4 @@ def log_to_stderr() -> None:
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each parcel would fill a small disk
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it greets at every start, with codes of colour
