@@ -62,6 +62,7 @@ class Edge:
     def __init__(self, settings: Settings, *, clock: Clock, line: Callable[[], Line] | None = None) -> None:
         """Open the data folder, made where there is none. `line` stands for the one to the platform, else HTTPS is used."""
         self.settings, self._clock, folder = settings, clock, settings.data
+        self._status_fault = ""
         self.actor = Actor(f"edge:{settings.node.name}", frozenset({"sensor"}))
         key, gate = node_key(folder), RoleGate()
         self.ledger = open_ledger(folder, clock=clock, gate=gate, purpose=settings.node.purpose)
@@ -194,7 +195,7 @@ class Edge:
             sources=sources(self.node.latest, self.node.watch, self.settings.rules, now),
             broken=dict(self.node.broken),
             counted=counts(self.node.counted),
-            storage=storage(self.spool),
+            storage=storage(self.spool, reserve_held=self.reserve.is_held),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),
             collectors=collectors(self.settings.collectors, self.node.broken),
@@ -205,8 +206,11 @@ class Edge:
         """Put the status where `tocsin edge status` looks; a disk that takes nothing is told elsewhere."""
         try:
             write_status(self.settings.data, self.status())
+            self._status_fault = ""
         except (OSError, Unavailable) as fault:
-            log.warning("status_not_written", extra={"fault": str(fault)})
+            if str(fault) != self._status_fault:
+                log.warning("status_not_written", extra={"fault": str(fault)})
+            self._status_fault = str(fault)
         except Exception:  # a fault of ours in what is only told must not end the node
             log.exception("status_fault")
 
@@ -242,6 +246,8 @@ class Edge:
     async def _tell_status(self) -> None:
         while True:
             await self._clock.sleep(min(self.settings.node.tick_s, STATUS_S_MOST))
+            if STORAGE not in self.node.broken:  # room may come back long after the writing did
+                self.reserve.keep()
             self.write_status()
 
     @contextlib.contextmanager
