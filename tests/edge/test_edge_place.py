@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import msgspec
@@ -126,6 +127,49 @@ def test_a_node_whose_disk_takes_nothing_says_so_and_lets_its_reserve_go(
     (line,) = cries()
     assert (line["level"], line["site"]) == ("blind", "weir-house")
     assert "cannot write, so it cannot warn: no space left" in line["reason"]
+
+
+def test_the_reserve_is_taken_again_when_somebody_made_room_long_after_it_was_let_go(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge, clock = edge_of(settings)
+
+    async def main() -> None:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(edge.run(stop, on_ready=ready.set))
+        await ready.wait()
+        with monkeypatch.context() as nearly_full:
+            nearly_full.setattr("tocsin.edge.reserve.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+            edge.reserve.let_go()
+            await clock.run(START + timedelta(minutes=20))
+            assert not edge.reserve.is_held
+            assert not edge.status().storage.reserve_held
+        await clock.run(START + timedelta(minutes=22))
+        assert edge.reserve.is_held
+        assert edge.status().storage.reserve_held
+        stop.set()
+        await running
+
+    asyncio.run(main())
+    edge.close()
+
+
+def test_a_status_that_cannot_be_written_is_logged_once_and_once_more_when_it_breaks_again(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge, _ = edge_of(settings)
+    for _ in range(2):
+        with monkeypatch.context() as full:
+
+            def fails(*_: object) -> None:
+                raise OSError("no space left on device")
+
+            full.setattr("tocsin.interfaces.edge.write_status", fails)
+            for _ in range(3):
+                edge.write_status()
+        edge.write_status()
+    assert [record.message for record in caplog.records].count("status_not_written") == 2
+    edge.close()
 
 
 def test_the_reserve_is_taken_only_where_there_is_plenty(tmp_path: Path) -> None:

@@ -186,3 +186,11 @@ def test_a_folder_without_a_ledger_is_named_and_stays_as_it_was(verb: str, tmp_p
     assert (code, out) == (1, "")
     assert "nowhere" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_that_was_cut_says_so_and_how_it_goes_on(centre: Path) -> None:
+    code, out, err = run("ledger", "show", str(centre), "--limit", "1")
+    assert (code, len(out.splitlines()), err) == (0, 1, "There is more: these are the first 1; --after 1 goes on.\n")
+    code, out, err = run("ledger", "show", str(centre))
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) > 1

@@ -18,7 +18,7 @@ class Reserve:
     """A file that only takes room. Making it and letting it go never raise."""
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
-        self._path, self._size = folder / NAME, size_bytes
+        self._path, self._size, self._told = folder / NAME, size_bytes, ""
         self.keep()
 
     @property
@@ -38,10 +38,13 @@ class Reserve:
                 return
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
+            self._told = ""
         except OSError as fault:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
-            log.warning("no_reserve", extra={"path": str(self._path), "fault": str(fault)})
+            if str(fault) != self._told:  # it is tried again every few seconds
+                log.warning("no_reserve", extra={"path": str(self._path), "fault": str(fault)})
+            self._told = str(fault)
 
     def let_go(self) -> None:
         """Give the room to whoever needs it now."""

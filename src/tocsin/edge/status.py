@@ -82,7 +82,7 @@ class CollectorStatus(msgspec.Struct, frozen=True):
 
 
 class Storage(msgspec.Struct, frozen=True):
-    """The readings on disk."""
+    """The readings on disk. Without `reserve_held` no room is kept back for warnings: the disk is too full, or was."""
 
     size_bytes: int
     keep_bytes: int
@@ -91,6 +91,7 @@ class Storage(msgspec.Struct, frozen=True):
     dropped_readings: int
     lost_readings: int
     damage: tuple[str, ...]
+    reserve_held: bool = True
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -236,7 +237,7 @@ def counts(counted: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     return by_quantity
 
 
-def storage(spool: Spool) -> Storage:
+def storage(spool: Spool, *, reserve_held: bool) -> Storage:
     """How the log of readings stands."""
     lost = spool.unsent
     return Storage(
@@ -247,6 +248,7 @@ def storage(spool: Spool) -> Storage:
         spool.dropped_readings,
         (0 if lost is None else lost.readings) + spool.unkept_readings,
         tuple(spool.damage),
+        reserve_held,
     )
 
 

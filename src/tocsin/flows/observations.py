@@ -447,7 +447,23 @@ def _write_csv(tables: Iterable[Any], path: Path) -> None:
 
     with path.open("wb") as file:
         for number, table in enumerate(tables):
-            pc.write_csv(_in_words(table), file, pc.WriteOptions(include_header=number == 0))
+            pc.write_csv(_in_words(_no_formulas(table)), file, pc.WriteOptions(include_header=number == 0))
+
+
+def _no_formulas(table: Any) -> Any:
+    """The same table with `'` before texts that a spreadsheet would compute: a sensor chooses its name, and somebody opens the file.
+
+    Source: OWASP, CSV Injection: fields that begin with = + - @, tab or carriage return.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for number, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            told = pc.replace_substring_regex(table.column(number).cast(pa.string()), r"^([=+\-@\t\r])", r"'\1")
+            table = table.set_column(number, field.name, told)
+    return table
 
 
 def _write_geojson(tables: Iterable[Any], path: Path, spots: Mapping[str, Spot]) -> None:

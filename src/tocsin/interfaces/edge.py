@@ -62,6 +62,7 @@ class Edge:
     def __init__(self, settings: Settings, *, clock: Clock, line: Callable[[], Line] | None = None) -> None:
         """Open the data folder, made where there is none. `line` stands for the one to the platform, else HTTPS is used."""
         self.settings, self._clock, folder = settings, clock, settings.data
+        self._status_fault = ""
         self.actor = Actor(f"edge:{settings.node.name}", frozenset({"sensor"}))
         key, gate = node_key(folder), RoleGate()
         self.ledger = open_ledger(folder, clock=clock, gate=gate, purpose=settings.node.purpose)
@@ -194,7 +195,7 @@ class Edge:
             sources=sources(self.node.latest, self.node.watch, self.settings.rules, now),
             broken=dict(self.node.broken),
             counted=counts(self.node.counted),
-            storage=storage(self.spool),
+            storage=storage(self.spool, reserve_held=self.reserve.is_held),
             uplink=None if self.uplink is None else self.uplink.status(),
             actions=tuple(self.actions.status()),
             collectors=collectors(self.settings.collectors, self.node.broken),
@@ -205,8 +206,11 @@ class Edge:
         """Put the status where `tocsin edge status` looks; a disk that takes nothing is told elsewhere."""
         try:
             write_status(self.settings.data, self.status())
+            self._status_fault = ""
         except (OSError, Unavailable) as fault:
-            log.warning("status_not_written", extra={"fault": str(fault)})
+            if str(fault) != self._status_fault:
+                log.warning("status_not_written", extra={"fault": str(fault)})
+            self._status_fault = str(fault)
         except Exception:  # a fault of ours in what is only told must not end the node
             log.exception("status_fault")
 
@@ -242,6 +246,8 @@ class Edge:
     async def _tell_status(self) -> None:
         while True:
             await self._clock.sleep(min(self.settings.node.tick_s, STATUS_S_MOST))
+            if STORAGE not in self.node.broken:  # room may come back long after the writing did
+                self.reserve.keep()
             self.write_status()
 
     @contextlib.contextmanager
@@ -301,13 +307,20 @@ def run_file(file: Path, *, note: Callable[[str], None], run_for_s: float | None
 
 
 class _Lines(logging.Formatter):
-    """An event and its fields: `2026-03-01T12:00:00Z WARNING part_broken part=storage reason=...`."""
+    """An event and its fields: `2026-03-01T12:00:00Z WARNING part_broken part=storage reason=...`.
+
+    What a stranger sent may stand in a field: it makes no second line and moves no cursor of a terminal.
+    """
 
     _usual = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        return line + "".join(f" {key}={value}" for key, value in vars(record).items() if key not in self._usual)
+        return line + "".join(f" {key}={_printed(str(value))}" for key, value in vars(record).items() if key not in self._usual)
+
+
+def _printed(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def log_to_stderr() -> None:
@@ -318,3 +331,4 @@ def log_to_stderr() -> None:
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each parcel would fill a small disk
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it greets at every start, with codes of colour

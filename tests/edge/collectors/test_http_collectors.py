@@ -244,6 +244,8 @@ def test_what_a_device_may_get_wrong_is_answered_with_what_was_wanted(tmp_path: 
                 (422, await client.post("/push", json={"other": 1})),
             ):
                 assert answer.status_code == status, answer.text
+            wrong = await client.post("/push", json={"level": "high", "time": "2026-03-01T11:00:00Z"})
+            assert wrong.json()["reason"] == "not a number: river_level: $.level = 'high'; wanted a number"
             assert not waiting.done()
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)

@@ -194,3 +194,16 @@ def test_settings_of_a_server_that_mean_nothing_are_refused() -> None:
     ):
         with pytest.raises(msgspec.ValidationError):
             collector(**told)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"lookback_h": 0.0}, "lookback_h = 0; wanted above 0"),
+        ({"overlap_s": -1.0}, "overlap_s = -1; wanted 0"),
+        ({"url": ROOT + "?a=1"}, r"\?a=1'; wanted the address up to the version"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_what_was_told(told: dict[str, Any], words: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=words):
+        collector(**told)

@@ -203,7 +203,23 @@ def test_a_hostile_name_is_only_ever_a_name(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     assert flow.export(history, LEVELS, target) == 5
     with target.open(newline="") as file:
-        assert sorted(row["site"] for row in csv.DictReader(file)) == sorted(HOSTILE)
+        written = {row["site"] for row in csv.DictReader(file)}
+    assert written == {"'" + name if name[0] == "=" else name for name in HOSTILE}
+    flow.export(history, LEVELS, tmp_path / "out.parquet")
+    assert set(pq.read_table(tmp_path / "out.parquet")["site"].to_pylist()) == set(HOSTILE)
+
+
+def test_no_name_of_a_csv_is_a_formula_for_a_spreadsheet_and_no_number_is_changed(tmp_path: Path) -> None:
+    names = ["=cmd|calc", "@SUM(A1)", "+1+1", "-2+3", "weir", "a=b"]
+    history = held(tmp_path, batch([T0] * 6, [-1.5] * 6, sites=tuple(names), site=range(6)))
+    flow.export(history, LEVELS, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows_read = list(csv.DictReader(file))
+    assert sorted(row["site"] for row in rows_read) == ["'+1+1", "'-2+3", "'=cmd|calc", "'@SUM(A1)", "a=b", "weir"]
+    assert {row["value"] for row in rows_read} == {"-1.5"}
+    flow.write_tables([flow.summarise(history, LEVELS)], tmp_path / "sum.csv")
+    with (tmp_path / "sum.csv").open(newline="") as file:
+        assert "'=cmd|calc" in {row["place"] for row in csv.DictReader(file)}
 
 
 def test_a_broken_part_is_left_out_of_a_sum_and_told(tmp_path: Path) -> None:

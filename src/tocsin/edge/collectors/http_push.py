@@ -42,12 +42,15 @@ class HttpPush(PushKind, frozen=True, kw_only=True):
                 now_us = microseconds(host.clock.now())
                 readings = []
                 for push in group:
+                    why: list[Drop] = []
                     try:
-                        told = list(
-                            self.intake.readings(
-                                self._rows(push), self.readings, {"device": push.device}, now_us, site="{device}"
-                            )
+                        found = self.intake.readings(
+                            self._rows(push), self.readings, {"device": push.device}, now_us, site="{device}", first_drop=why
                         )
+                        told = list(found)
+                        if not told and why:  # counted already
+                            push.close(422, f"{why[0].reason}: {why[0]}")
+                            continue
                         if not told:
                             raise Drop("nothing", f"{push.device}: none of our readings is in it")
                     except Drop as drop:

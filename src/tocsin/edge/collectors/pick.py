@@ -233,9 +233,16 @@ class Intake:
         self.tally, self._sites, self._sites_most = tally, set[str](), sites_most
 
     def readings(
-        self, rows: Iterable[Any], picks: Iterable[Pick], captured: Mapping[str, str], arrived_us: int, *, site: str = ""
+        self,
+        rows: Iterable[Any],
+        picks: Iterable[Pick],
+        captured: Mapping[str, str],
+        arrived_us: int,
+        *,
+        site: str = "",
+        first_drop: list[Drop] | None = None,
     ) -> Iterator[Reading]:
-        """All that the picks find in the rows."""
+        """All that the picks find in the rows. `first_drop` gets the first of what cannot be used, for a source that hears why."""
         for row in rows:
             for pick in picks:
                 try:
@@ -243,6 +250,8 @@ class Intake:
                     self.admit(reading.site)
                 except Drop as drop:
                     self.tally.drop(drop)
+                    if first_drop is not None and not first_drop:
+                        first_drop.append(drop)
                     continue
                 self.tally.taken += 1
                 yield reading

@@ -87,8 +87,12 @@ class SensorThings(PollKind, frozen=True, kw_only=True):
         super().__post_init__()
         if not self.streams:
             raise self.fault("no `streams`; wanted which Datastreams to read")
-        if not (0 < self.lookback_h <= 87_840 and 0 <= self.overlap_s <= 86_400 * 31) or urlsplit(self.url).query:
-            raise self.fault("wanted `url` without ?..., lookback_h in 0..87840 and overlap_s in 0..2678400")
+        if urlsplit(self.url).query:
+            raise self.fault(f"url = '{self.url}'; wanted the address up to the version, without ?...")
+        if not 0 < self.lookback_h <= 87_840:
+            raise self.fault(f"lookback_h = {self.lookback_h:g}; wanted above 0 and at most 87840, ten years")
+        if not 0 <= self.overlap_s <= 86_400 * 31:
+            raise self.fault(f"overlap_s = {self.overlap_s:g}; wanted 0..2678400, 31 days")
 
     @cached_property
     def reached(self) -> dict[str, int]:

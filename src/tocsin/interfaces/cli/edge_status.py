@@ -112,6 +112,8 @@ def _print_ways_out(console: Console, told: EdgeStatus) -> None:
     console.print(f"\nstorage: {held.size_bytes / 1e6:.1f} of {held.keep_bytes / 1e6:.0f} MB, {held.blocks:,} blocks so far")
     if held.dropped_readings or held.lost_readings:
         console.print(f"  dropped: {held.dropped_readings:,} readings; before they were sent: {held.lost_readings:,}")
+    if not held.reserve_held:
+        console.print("  no room is kept back for warnings: the disk is nearly full; make room (reserve_mb)")
     for line in held.damage:
         console.print(f"  damaged: {line}")
     up = told.uplink

@@ -92,8 +92,11 @@ def show(
         else:
             from itertools import islice
 
-            entries = list(islice(_of_kind(ledger.read(after), kind), limit))
+            found = list(islice(_of_kind(ledger.read(after), kind), limit + 1))
+            entries = found[:limit]
             at.answer(entries, lambda console: console.print("\n".join(map(_line, entries))))
+            if len(found) > limit:
+                at.note(f"There is more: these are the first {limit:,}; --after {entries[-1].number} goes on.")
 
 
 @app.command("chain")
