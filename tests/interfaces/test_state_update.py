@@ -16,8 +16,8 @@ from msgspec import UNSET
 from tocsin.edge.latest import microseconds
 from tocsin.edge.state_update import StateUpdate
 from tocsin.flows.following import Followed
-from tocsin.flows.verify import score_ledger
 from tocsin.flows.hazard_watch import Watched
+from tocsin.flows.verify import score_ledger
 from tocsin.host import VirtualClock
 from tocsin.interfaces.serving import Platform, open_platform
 from tocsin.pack import Scenario, Spread, find_pack

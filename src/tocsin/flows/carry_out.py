@@ -103,6 +103,7 @@ def _row(execution: Execution, now: datetime) -> dict[str, Any]:
     return {
         "decision": execution.decision_id,
         "plan": execution.plan.name,
+        "hazard": execution.plan.hazard,
         "authority": execution.plan.authority,
         "began": execution.began,
         "over": execution.is_over,

@@ -106,11 +106,11 @@ class Centre:
         errors: Sequence[Trust] = (),
         state_update: StateUpdate | None = None,
     ) -> None:
-        """`watched` are the hazards, the one that is shown first at its head; raises InputError where two of them do not go together."""
+        """`watched` are the hazards, the one that is shown first at their head; raises InputError where two of them do not go together."""
         packs = [one.pack for one in watched]
         hazards = tuple(pack.hazard for pack in packs)
-        if not hazards or len(set(hazards)) < len(hazards):
-            raise InputError(f"centre: hazards {', '.join(hazards) or 'none'}; wanted one or more, each once")
+        if not hazards:
+            raise InputError("centre: no hazard to watch; wanted one or more")
         self.folder, self.host, self.ledger, self.twin, self.latest = folder, host, ledger, twin, latest
         self.users, self.sessions, self.speed, self.frame_step_s = users, sessions, speed, frame_step_s
         self.common = Common(

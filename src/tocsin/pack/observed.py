@@ -11,10 +11,14 @@ from tocsin.vocabulary import InputError, Quantity
 def observed(packs: Iterable[Pack]) -> dict[str, Quantity]:
     """All quantities that packs observe, by name, in the order in which they come.
 
-    Raises InputError where two packs declare one differently: a reading could then be believed by one and thrown away by the other.
+    Raises InputError where a hazard is named twice, or two packs declare one differently: a reading could then be believed by one and thrown away by the other.
     """
     found: dict[str, tuple[str, Quantity]] = {}
+    hazards = set[str]()
     for pack in packs:
+        if pack.hazard in hazards:
+            raise InputError(f"hazard {pack.hazard}: is named twice; wanted each once")
+        hazards.add(pack.hazard)
         for quantity in pack.observes:
             first, same = found.setdefault(quantity.name, (pack.hazard, quantity))
             if same != quantity:

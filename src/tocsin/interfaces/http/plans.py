@@ -175,13 +175,13 @@ async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, An
 
 def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
     """All decisions, newest first, each with its hazard; `signature_ok` is checked now."""
-    hazards = {i: centre.board.hazard_of(i) for i in centre.board.comparisons}
+    hazards = _hazards_decided_on(centre)
     return [
         {
             "id": i,
             "time": d.time,
             "plan": d.plan,
-            "hazard": next((hazards[cause] for cause in d.cause if cause in hazards), ""),
+            "hazard": hazards[i],
             "verdict": d.verdict,
             "signer": d.signer,
             "comment": d.comment,
@@ -191,14 +191,22 @@ def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, 
     ]
 
 
+def _hazards_decided_on(centre: Centre) -> dict[str, str]:
+    """The hazard that each decision is about."""
+    of = {i: centre.board.hazard_of(i) for i in centre.board.comparisons}
+    return {i: next((of[cause] for cause in d.cause if cause in of), "") for i, d in centre.board.decisions.items()}
+
+
 def orders(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All orders with what has been reported of them."""
+    """All orders with the hazard of their plan and what has been reported of them."""
+    hazards = _hazards_decided_on(centre)
     now = centre.host.clock.now()
     return [
         {
             "id": s.id,
             "time": s.order.time,
             "plan": s.order.plan,
+            "hazard": next((hazards[cause] for cause in s.order.cause if cause in hazards), ""),
             "action": s.order.action,
             "do": s.order.do,
             "role": s.order.role,
