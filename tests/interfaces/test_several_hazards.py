@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
-from cli_place import build_place, feature, geojson, lonlat, run
+from cli_place import COLS, ROWS, build_place, feature, geojson, lonlat, run, write_terrain
 from test_serve import COMMANDER, PATIENCE_S, Served, Stage, add_ada, drop
 
 from tocsin.flows.following import Followed
@@ -48,7 +49,9 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features += [
         feature("Point", lonlat(*at), site=site, name=site, quantity="chlorine", unit="ppm") for site, at in NOSES.items()
     ]
-    return build_place(folder, "--gauges", geojson(folder / "gauges.geojson", features), "--cell", "100")
+    fuel = write_terrain(folder / "fuel.tif", np.full((ROWS, COLS), 3.0))  # tall grass, number 3 of Anderson 1982
+    words = "--gauges", geojson(folder / "gauges.geojson", features), "--field", f"fuel_model={fuel}", "--cell", "100"
+    return build_place(folder, *words)
 
 
 def words(*hazards: str) -> list[str]:
