@@ -829,6 +829,7 @@ def comparison() -> dict[str, Any]:
         "id": COMPARISON,
         "time": iso(START - timedelta(minutes=3)),
         "forecast": FORECAST,
+        "hazard": "flood",
         "futures": MEMBERS,
         "recommended": PLANS[0].name,
         "reason": "Raise the barrier and evacuate Ferry Quay: 140 persons fewer in dangerous water than the runner-up.",
@@ -1004,6 +1005,9 @@ class Mock:
     def __init__(self) -> None:
         self.warnings = [dict(w) for w in WARNINGS]
         self.comparison = comparison() | {"decision": None}
+        self.hazards = ["flood"]
+        self.other_forecasts: list[dict[str, Any]] = []
+        self.other_comparisons: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
         self.progress: dict[str, Any] | None = None
@@ -1092,7 +1096,7 @@ class Mock:
         finally:
             self._listeners.remove(listener)
 
-    def raise_warning(self) -> None:
+    def raise_warning(self, hazard: str = "flood") -> None:
         """A new warning comes in, as the platform would tell it."""
         new = warning(
             "level-weir",
@@ -1106,14 +1110,31 @@ class Mock:
             active=True,
             evidence=EVIDENCE,
         )
+        new["hazard"] = hazard
         self.warnings.insert(0, new)
         self._write("warning", new["id"], new["site"], "platform", level=3, reason=new["reason"], cause=new["cause"])
 
     def tell_progress(self, done: int, total: int) -> None:
         self.progress = (
-            None if done >= total else {"task": "Simulating", "done": done, "total": total, "message": "futures of the flood"}
+            None
+            if done >= total
+            else {"task": "Simulating", "done": done, "total": total, "message": "futures of the flood", "hazard": "flood"}
         )
-        self.tell("progress", {"task": "Simulating", "done": done, "total": total, "message": "futures of the flood"})
+        self.tell(
+            "progress", {"task": "Simulating", "done": done, "total": total, "message": "futures of the flood", "hazard": "flood"}
+        )
+
+    def watch_gas_too(self) -> None:
+        """A second hazard, with a red warning, a forecast and a ranking of its own."""
+        self.hazards.append("chemical")
+        gas = record_name("forecast", "gas")
+        self.warnings.append(
+            self.warnings[0]
+            | {"id": record_name("warning", "gas"), "hazard": "chemical", "level": 2, "active": True, "rule": "gas"}
+        )
+        self.other_forecasts = [forecast(gas, 2) | {"hazard": "chemical", "model": "gas_spreads"}]
+        ranked = comparison() | {"id": record_name("comparison", "gas"), "hazard": "chemical", "forecast": gas, "decision": None}
+        self.other_comparisons = [ranked | {"reason": "the gas goes east"}]
 
     def decide(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["password"] != PASSWORD:
@@ -1285,6 +1306,7 @@ class Mock:
             "evidence": EVIDENCE,
             "warning": WARNINGS[0]["id"],
             "forecast": FORECAST,
+            "hazard": "flood",
             "comparison": COMPARISON,
             "decision": record_name("decision", "x"),
             "order": record,
@@ -1387,7 +1409,7 @@ def make_app(mock: Mock) -> Starlette:
                 "clock": {"speed": 1.0},
                 "console": True,
                 "signed_in": signed_in,
-                "legend": legend(),
+                "hazards": [{"hazard": hazard, "legend": legend()} for hazard in mock.hazards],
             }
         )
 
@@ -1476,7 +1498,7 @@ def make_app(mock: Mock) -> Starlette:
         route("/alerts", lambda r, b: mock.alerts),
         route("/alerts/{alert}/release", lambda r, b: mock.release(r.path_params["alert"]), "POST"),
         route("/alerts/{alert}", lambda r, b: Response("<alert/>", media_type="application/cap+xml")),
-        route("/forecasts", lambda r, b: [forecast(FORECAST, 4), forecast(EARLIER, 70)]),
+        route("/forecasts", lambda r, b: [forecast(FORECAST, 4), *mock.other_forecasts, forecast(EARLIER, 70)]),
         route(
             "/forecasts/{forecast}/depth.png",
             lambda r, b: Response(
@@ -1494,6 +1516,7 @@ def make_app(mock: Mock) -> Starlette:
         route(
             "/plans/options",
             lambda r, b: {
+                "hazard": r.query_params["hazard"],
                 "plan": msgspec.to_builtins(PLANS[0]) | {"resources": {"crews": 6, "buses": 12}},
                 "roles": ["police", "fire"],
                 "agreeing": ["operator", "commander"],
@@ -1504,7 +1527,15 @@ def make_app(mock: Mock) -> Starlette:
         route("/plans/check", lambda r, b: mock.check_plan(b), "POST"),
         route(
             "/scenario",
-            lambda r, b: {"toml": SCENARIO, "why_not_now": "", "drives": {}, "waters": [], "knobs": {}, "members_most": 500},
+            lambda r, b: {
+                "hazard": r.query_params["hazard"],
+                "toml": SCENARIO,
+                "why_not_now": "",
+                "drives": {},
+                "waters": [],
+                "knobs": {},
+                "members_most": 500,
+            },
         ),
         route("/futures", lambda r, b: []),
         route("/jobs", lambda r, b: mock.jobs),
@@ -1523,7 +1554,7 @@ def make_app(mock: Mock) -> Starlette:
             "/comparisons/{comparison}/courses/{plan}",
             lambda r, b: course() if r.path_params["plan"] == PLANS[0].name else (404, error("NotFound", "no courses are kept")),
         ),
-        route("/comparisons", lambda r, b: [mock.comparison]),
+        route("/comparisons", lambda r, b: [mock.comparison, *mock.other_comparisons]),
         route("/decisions", lambda r, b: mock.decide(b), "POST"),
         route("/decisions", lambda r, b: mock.decisions),
         route("/orders", lambda r, b: mock.orders),

@@ -73,7 +73,7 @@ def test_a_planner_asks_for_a_comparison_sees_how_far_it_is_and_opens_it(desk: D
     desk.page.get_by_role("checkbox", name="Evacuate only").check()
     desk.see("ask-compare").click()
     expect(desk.see("job")).to_contain_text("4 / 20")
-    assert desk.sent("POST", "/jobs/compare")[-1] == {"scenario": mock.SCENARIO, "plans": ["evacuate_only"]}
+    assert desk.sent("POST", "/jobs/compare")[-1] == {"hazard": "flood", "scenario": mock.SCENARIO, "plans": ["evacuate_only"]}
     desk.mock.finish_job({"comparison": mock.COMPARISON, "forecast": mock.FORECAST, "recommended": PLAN, "reason": "It is best."})
     expect(desk.see("job")).to_contain_text("It is best.")
     desk.see("job-open").click()

@@ -902,3 +902,46 @@ def test_all_that_was_asked_for_stays_on_the_server_and_nothing_was_complained_a
     assert len(looking.asked_for) > 40
     assert [url for url in looking.asked_for if not url.startswith((looking.server.url, "blob:", "data:"))] == []
     assert looking.complaints == []
+
+
+def test_where_one_hazard_is_watched_there_is_nothing_to_choose(desk: Desk) -> None:
+    desk.sign_in()
+    expect(desk.see("comparison-reason")).to_be_visible()
+    expect(desk.see("hazards")).to_have_count(0)
+    expect(desk.see("of-hazard")).to_have_count(0)
+
+
+def test_the_tab_of_a_hazard_has_its_level_and_ranking_and_plans_follow_it(desk: Desk) -> None:
+    desk.mock.watch_gas_too()
+    desk.mock.roles = [*desk.mock.roles, "planner"]
+    desk.sign_in()
+    flood, gas = desk.see("hazard-flood"), desk.see("hazard-chemical")
+    expect(flood).to_have_attribute("aria-current", "true")  # it warns the higher of the two
+    expect(gas.get_by_test_id("level-yellow")).to_be_visible()
+    expect(gas.get_by_test_id("open-chemical")).to_be_visible()
+    expect(desk.see("of-hazard").filter(has_text="Chemical")).to_have_count(1)  # all warnings are one list
+    expect(desk.see("comparison-reason")).not_to_have_text("the gas goes east")
+    gas.click()
+    expect(desk.see("comparison-reason")).to_have_text("the gas goes east")
+    assert desk.page.evaluate("location.hash") == "#/?hazard=chemical"
+    desk.see("open-ask").click()
+    expect(desk.see("ask-hazard")).to_have_text("Chemical.")
+    flood.click()
+    expect(desk.see("comparison-reason")).not_to_have_text("the gas goes east")
+    expect(desk.see("ask-hazard")).to_have_text("Chemical.")  # what was begun stays about what it was begun for
+    desk.see("ask-compare").click()
+    expect(desk.see("job")).to_have_count(1)
+    assert [body["hazard"] for body in desk.sent("POST", "/jobs/compare")] == ["chemical"]
+
+
+def test_a_new_warning_of_another_hazard_takes_no_map_away_from_who_looks(desk: Desk) -> None:
+    desk.mock.watch_gas_too()
+    desk.sign_in()
+    expect(desk.see("hazard-flood").get_by_test_id("level-red")).to_be_visible()
+    for warning in desk.mock.warnings:
+        warning["active"] = False  # the flood is over; nothing is higher than the gas
+    desk.mock.raise_warning(hazard="chemical")
+    expect(desk.see("hazard-chemical").get_by_test_id("level-orange")).to_be_visible()
+    expect(desk.see("hazard-flood").get_by_test_id("level-normal")).to_be_visible()
+    expect(desk.see("hazard-flood")).to_have_attribute("aria-current", "true")
+    expect(desk.see("comparison-reason")).not_to_have_text("the gas goes east")

@@ -345,7 +345,7 @@ def test_a_plan_is_scored_by_what_was_expected_and_what_came() -> None:
 
 def carrying(plan: Plan, lake: Lake) -> tuple[TestHost, Carrying, str]:
     host, decision = TestHost(), decided(plan)
-    executor = Carrying(host.ledger, PLATFORM, lambda _began, _now: lake)
+    executor = Carrying(host.ledger, PLATFORM, lambda _plan, _began, _now: lake)
     ids = host.ledger.append(ADA, [decision, *executor.first(plan, decision, START)])
     return host, executor, ids[0]
 
@@ -378,7 +378,7 @@ def test_a_plan_whose_facts_break_is_told_and_does_not_stop_the_others() -> None
         def at(self, name: str, place: str, time_s: float) -> Fact | None:
             return Fact(2.0, "h") if name == "hours" else Fact(9.8, "ft")
 
-    broken = Carrying(host.ledger, PLATFORM, lambda _began, _now: Feet())
+    broken = Carrying(host.ledger, PLATFORM, lambda _plan, _began, _now: Feet())
     broken.step(START)
     rows = {row["decision"]: row for row in broken.rows(START)}
     assert "came in 'ft'; wanted 'm'" in rows[first]["broken"]

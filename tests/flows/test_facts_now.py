@@ -33,12 +33,12 @@ def heard(latest: Latest, quantity: Quantity, site: str, **readings: float) -> N
     latest.take(Observations.of(quantity, (site,), [0] * len(minutes), time_us, list(readings.values())))
 
 
-def warned(level: Level, minutes: int, rule: str = "high", site: str = "g1") -> Entry:
+def warned(level: Level, minutes: int, rule: str = "high", site: str = "g1", hazard: str = "flood") -> Entry:
     time = BEGAN + timedelta(minutes=minutes)
     warning = Warning(
         time=time,
         subject=site,
-        hazard="flood",
+        hazard=hazard,
         rule=rule,
         level=level,
         before=Level.NONE,
@@ -126,6 +126,18 @@ def test_the_warning_level_is_the_worst_that_held_at_the_moment_that_is_asked_fo
     now = facts(Latest(), warned(Level.ORANGE, -60), warned(Level.YELLOW, -30), warned(Level.RED, 30), now_min=60.0)
     said = [now.at("warning_level", "", 60.0 * minute) for minute in (-90, -45, 0, 45)]
     assert [None if fact is None else fact.value for fact in said] == [0.0, 3.0, 2.0, 4.0]
+
+
+def test_a_gas_that_is_watched_too_sets_off_no_level_of_a_flood_plan_and_a_storm_that_nobody_watches_does() -> None:
+    said = (
+        warned(Level.YELLOW, -60),
+        warned(Level.RED, -30, "gas", "nose", "chemical"),
+        warned(Level.ORANGE, -20, "gale", "mast", "storm"),
+    )
+    now = FactsNow(Latest(), Board(said), GAUGES, PACK, ("lake", "river"), BEGAN, BEGAN, not_of={"chemical"})
+    level = now.at("warning_level", "", 0.0)
+    assert level is not None
+    assert level.value == Level.ORANGE
 
 
 @pytest.mark.parametrize(("before", "truth"), [(Level.NONE, None), (Level.RED, True)])

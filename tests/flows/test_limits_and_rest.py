@@ -12,7 +12,7 @@ from test_following import GAUGES, MODEL, PLATFORM, SENSES, START, Drill, compar
 from tocsin.decision.compare import Compared
 from tocsin.decision.compare import compare as compare_plans
 from tocsin.decision.futures import Foreseen
-from tocsin.decision.limits import limit_of
+from tocsin.decision.limits import Limit, limit_of
 from tocsin.flows import at_rest
 from tocsin.flows.following import assessed, resumed
 from tocsin.security.actor import Actor
@@ -30,9 +30,16 @@ def limits(*texts: str) -> HardLimits:
     return msgspec.structs.replace(blank, signature=KEY.sign(blank.signing_bytes()))
 
 
+def set_limit(drill: Drill, record: HardLimits, held: list[Limit]) -> tuple[str, str]:
+    """As a centre sets limits: what cannot be told is refused before anything is written."""
+    drill.following.check_limits(held)
+    (limits_id,) = drill.host.ledger.append(COMMANDER, [record])
+    return limits_id, drill.following.limit(limits_id, record, held)
+
+
 def test_a_limit_that_is_set_ranks_the_present_plans_anew_without_a_run(compared: Compared) -> None:  # noqa: F811
     drill = Drill(compared)
-    limits_id, comparison_id = drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
+    limits_id, comparison_id = set_limit(drill, limits(LIMIT), [limit_of(LIMIT)])
     before, after = drill.of(Comparison)
     assert (before.recommended, after.recommended) == ("go", "wait")
     assert limits_id in after.cause
@@ -46,7 +53,7 @@ def test_the_limited_ranking_is_that_of_a_comparison_with_the_limit(foreseen: Fo
     from test_following import GO, HARM, WAIT, WORLD
 
     drill = Drill(compared)
-    drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
+    set_limit(drill, limits(LIMIT), [limit_of(LIMIT)])
     anew = compare_plans(WORLD, MODEL, HARM, foreseen, [WAIT, GO], OneByOne(), hour=3.0, limits=[limit_of(LIMIT)])
     assert drill.of(Comparison)[-1].scores == anew.scores
 
@@ -56,12 +63,12 @@ def test_a_limit_holds_for_what_readings_weigh_after_it_and_is_lifted_by_setting
     compared: Compared,  # noqa: F811
 ) -> None:
     drill = Drill(compared)
-    drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
+    set_limit(drill, limits(LIMIT), [limit_of(LIMIT)])
     drill.go(truth_of(foreseen, deepest(foreseen)))
     weighed = drill.of(Comparison)[-1]
     assert "Weighed by readings" in weighed.doubt
     assert weighed.recommended == "wait"
-    drill.following.limit(COMMANDER, limits(), [])
+    set_limit(drill, limits(), [])
     last = drill.of(Comparison)[-1]
     assert last.recommended == "go"
     assert "Weighed by readings" in last.doubt
@@ -71,7 +78,7 @@ def test_a_limit_holds_for_what_readings_weigh_after_it_and_is_lifted_by_setting
 def test_after_a_decision_a_limit_is_written_and_the_ranking_that_was_decided_on_stays(compared: Compared) -> None:  # noqa: F811
     drill = Drill(compared)
     drill.decided.add(drill.first)
-    limits_id, comparison_id = drill.following.limit(COMMANDER, limits(LIMIT), [limit_of(LIMIT)])
+    limits_id, comparison_id = set_limit(drill, limits(LIMIT), [limit_of(LIMIT)])
     assert limits_id
     assert not comparison_id
     assert len(drill.of(Comparison)) == 1
@@ -80,7 +87,7 @@ def test_after_a_decision_a_limit_is_written_and_the_ranking_that_was_decided_on
 def test_a_limit_on_what_was_not_told_is_refused_and_not_written(compared: Compared) -> None:  # noqa: F811
     drill = Drill(compared)
     with pytest.raises(InputError, match="no figure"):
-        drill.following.limit(COMMANDER, limits("frogs <= 0"), [limit_of("frogs <= 0")])
+        set_limit(drill, limits("frogs <= 0"), [limit_of("frogs <= 0")])
     assert not drill.of(HardLimits)
 
 

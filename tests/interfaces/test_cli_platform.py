@@ -188,7 +188,7 @@ def test_futures_are_run_plans_compared_on_them_and_plans_looked_for(place: Plac
     assert all("[[actions]]" in one["toml"] for one in suggested["result"]["suggested"])
     jobs = place.told("job", "list")
     assert [(job["kind"], job["by"]) for job in jobs["jobs"]] == [("suggest", ADA), ("compare", ADA), ("futures", ADA)]
-    assert jobs["futures"] == [{"name": "storm", "done": 6, "members": 6, "failed": 0}]
+    assert jobs["futures"] == [{"name": "storm", "hazard": "flood", "done": 6, "members": 6, "failed": 0}]
     assert "only a running one" in place.refuses("job", "stop", compared["id"])
 
 

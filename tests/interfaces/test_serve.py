@@ -24,7 +24,7 @@ from cli_place import build_place, feature, geojson, lonlat, run
 from tocsin.flows.board import Board
 from tocsin.flows.following import Followed
 from tocsin.host import Entry, WallClock
-from tocsin.interfaces.serving import Duty
+from tocsin.interfaces.duty import Duty
 from tocsin.pack import Scenario
 from tocsin.platform.exchange import read_cap
 from tocsin.platform.ledger import open_ledger
@@ -417,19 +417,35 @@ def test_a_folder_of_another_purpose_or_another_program_is_refused(twin: Path, t
     assert "bug of Tocsin" not in err
 
 
+class StageWatch:
+    """As much of the watch over a hazard as a duty needs."""
+
+    def __init__(self, stage: Stage, hazard: str) -> None:
+        self.stage, self.hazard, self.when_lost = stage, hazard, None
+
+    def standing(self) -> dict[str, Warning]:
+        return {i: w for i, w in self.stage.board.active_warnings().items() if w.hazard == self.hazard}
+
+    def assess(self, causes: tuple[str, ...], scenario: object = None, *, lost: object = None) -> None:
+        self.stage.assess(causes, scenario)
+
+
 class Stage:
     """As much of a centre as its duty needs; an assessment lasts until it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, *hazards: str) -> None:
+        hazards = hazards or ("flood",)
         self.on_entry: list[Callable[[Entry], None]] = []
         self.board = Board()
         self.time = datetime(2026, 1, 1, 12, tzinfo=UTC)
-        self.pack = SimpleNamespace(hazard="flood")
+        self.messages = SimpleNamespace(draft=lambda _warning_id, _warning: None)
+        self.watches = {hazard: StageWatch(self, hazard) for hazard in hazards}
         self.host = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.time))
         self.assessed: list[tuple[str, ...]] = []
         self.scenarios: list[object] = []
         self.began, self.may_end, self.told = (threading.Semaphore(0) for _ in range(3))
         self.noted: list[str] = []
+        self.fails_at = 3
 
     def warn(self, level: Level, site: str = "weir", hazard: str = "flood") -> None:
         record = Warning(
@@ -449,15 +465,12 @@ class Stage:
         for heard in self.on_entry:
             heard(entry)
 
-    def draft_alert(self, _warning_id: str, _warning: Warning) -> None:
-        return None
-
-    def assess(self, causes: tuple[str, ...], scenario: object = None, *, lost: object = None) -> None:
+    def assess(self, causes: tuple[str, ...], scenario: object) -> None:
         self.assessed.append(causes)
         self.scenarios.append(scenario)
         self.began.release()
         assert self.may_end.acquire(timeout=PATIENCE_S)
-        if len(self.assessed) == 3:
+        if len(self.assessed) == self.fails_at:
             raise RuntimeError("it broke")
 
     def note(self, words: str) -> None:
@@ -525,17 +538,18 @@ def test_futures_that_readings_have_left_are_drawn_anew_but_never_while_an_asses
     lost = Followed("forecast-1", 1.0, 50, "wait", "", "verification-1", "", is_lost=True, anew=scenario)
     stage.warn(Level.RED)
     assert stage.began.acquire(timeout=PATIENCE_S)
-    stage.when_lost(lost)
+    flood = stage.watches["flood"]
+    flood.when_lost(flood, lost)
     stage.may_end.release()
     running = duty._assessing
     assert running is not None
     running.join(PATIENCE_S)
-    stage.when_lost(lost)
+    flood.when_lost(flood, lost)
     assert stage.began.acquire(timeout=PATIENCE_S)
     assert stage.scenarios == [None, scenario]
     assert stage.assessed[1][-1] == "verification-1"
     duty.close()
-    assert stage.when_lost is None
+    assert flood.when_lost is None
 
 
 def test_rankings_that_sharpen_are_events_and_only_the_last_one_is_a_record(serve: Callable[..., Served], tmp_path: Path) -> None:

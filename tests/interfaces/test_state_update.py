@@ -16,6 +16,7 @@ from msgspec import UNSET
 from tocsin.edge.latest import microseconds
 from tocsin.edge.state_update import StateUpdate
 from tocsin.flows.following import Followed
+from tocsin.flows.hazard_watch import Watched
 from tocsin.flows.verify import score_ledger
 from tocsin.host import VirtualClock
 from tocsin.interfaces.serving import Platform, open_platform
@@ -65,9 +66,9 @@ def came(twin: Twin) -> Any:
 def platform_in(folder: Path, twin: Twin, update: StateUpdate) -> Iterator[Platform]:
     clock = VirtualClock(START)
     platform = open_platform(
-        folder, twin=twin, pack=PACK, clock=clock, purpose="exercise", scenarios=lambda _w, _n: STORM, frame_step_s=1200.0
+        folder, twin=twin, watched=[Watched(PACK, lambda _w, _n: STORM)], clock=clock, purpose="exercise", frame_step_s=1200.0
     )
-    platform.centre.state_update = update
+    platform.centre.watch("flood").state_update = update
     with closing(platform):
         yield platform
 
@@ -75,7 +76,7 @@ def platform_in(folder: Path, twin: Twin, update: StateUpdate) -> Iterator[Platf
 def drill(platform: Platform, twin: Twin, came: Any, wrong: float = 0.0) -> Followed:
     """An assessment, and 40 minutes later readings of what came: outside of all its futures."""
     centre, latest = platform.centre, platform.centre.latest
-    centre.assess(())
+    centre.watch("flood").assess(())
     now = START + timedelta(seconds=LATER_S)
     centre.host.clock._now = now  # type: ignore[attr-defined]
     latest.take(Observations.of(LEVEL, ("quay",), [0], [microseconds(now)], [TRUTH.at(LATER_S)]))
@@ -83,8 +84,9 @@ def drill(platform: Platform, twin: Twin, came: Any, wrong: float = 0.0) -> Foll
     depth = [float(came[2, gauges[site].place]) + wrong * (-1.0) ** k for k, site in enumerate(POSTS)]
     assert min(came[2, gauges[site].place] for site in POSTS) > 0.2  # the water has come to all of them
     latest.take(Observations.of(MODEL.makes, tuple(POSTS), [0, 1, 2], [microseconds(now)] * 3, np.maximum(depth, 0.0)))
-    centre._following.heard()
-    lost = centre.follow()
+    watch = centre.watch("flood")
+    watch.following.heard()
+    lost = watch.follow()
     assert lost is not None
     assert lost.is_lost
     return lost
@@ -108,7 +110,7 @@ def test_it_goes_on_from_the_water_that_gauges_show_and_says_how_well_held_back_
 ) -> None:
     with platform_in(tmp_path / "on", twin, StateUpdate(on=True, reach_m=400.0)) as platform:
         lost = drill(platform, twin, came)
-        platform.centre.assess((lost.verification_id,), lost.anew, lost=lost)
+        platform.centre.watch("flood").assess((lost.verification_id,), lost.anew, lost=lost)
         forecast, on = begun(platform)
         moved = forecast.moved
         assert (moved.gauges, moved.held_back, moved.unit) == (3, 3, "m")
@@ -117,7 +119,7 @@ def test_it_goes_on_from_the_water_that_gauges_show_and_says_how_well_held_back_
         assert said.forecasts[0].forecast == moved.forecast  # the new one has met no reading yet
     with platform_in(tmp_path / "off", twin, StateUpdate()) as platform:
         lost = drill(platform, twin, came)
-        platform.centre.assess((lost.verification_id,), lost.anew, lost=lost)
+        platform.centre.watch("flood").assess((lost.verification_id,), lost.anew, lost=lost)
         forecast, off = begun(platform)
         assert forecast.moved is UNSET
         assert not off[:, [g.place for g in twin.gauges if g.site in POSTS]].any()  # from the start: dry
@@ -131,7 +133,7 @@ def test_where_held_back_gauges_contradict_it_the_water_is_not_moved_and_the_log
 ) -> None:
     with platform_in(tmp_path / "centre", twin, StateUpdate(on=True, reach_m=400.0)) as platform:
         lost = drill(platform, twin, came, wrong=1.5)
-        platform.centre.assess((lost.verification_id,), lost.anew, lost=lost)
+        platform.centre.watch("flood").assess((lost.verification_id,), lost.anew, lost=lost)
         forecast, _ = begun(platform)
         assert forecast.moved is UNSET
         notes = [e.record.text for e in platform.centre.ledger.read() if isinstance(e.record, Note)]
@@ -141,7 +143,7 @@ def test_where_held_back_gauges_contradict_it_the_water_is_not_moved_and_the_log
 def test_where_no_gauge_is_near_another_nothing_shows_that_it_helps(twin: Twin, came: Any, tmp_path: Path) -> None:
     with platform_in(tmp_path / "centre", twin, StateUpdate(on=True, reach_m=30.0)) as platform:
         lost = drill(platform, twin, came)
-        platform.centre.assess((lost.verification_id,), lost.anew, lost=lost)
+        platform.centre.watch("flood").assess((lost.verification_id,), lost.anew, lost=lost)
         assert begun(platform)[0].moved is UNSET
         notes = [e.record.text for e in platform.centre.ledger.read() if isinstance(e.record, Note)]
         assert any("no gauge is near another one" in text for text in notes), notes

@@ -16,9 +16,10 @@ import msgspec
 
 from tocsin.decision.compare import Compared, Racing
 from tocsin.decision.impact import impact
-from tocsin.flows.centre import Centre, RankedPlan
+from tocsin.flows.centre import Centre
 from tocsin.flows.decision import check, limits_from, race_from_warning, race_plans
 from tocsin.flows.futures import kept_in, open_futures, run_futures
+from tocsin.flows.hazard_watch import HazardWatch, RankedPlan
 from tocsin.flows.information import ForecastResult, foresee, frame_times_s
 from tocsin.flows.jobs import Job, Work
 from tocsin.flows.plan_files import plan_to_toml
@@ -27,7 +28,7 @@ from tocsin.pack import Plan, Scenario
 from tocsin.pack.places import places_of
 from tocsin.platform.twin import local_hour
 from tocsin.security.actor import Actor
-from tocsin.vocabulary import Comparison, InputError, Level, Note, NotFound, TocsinError
+from tocsin.vocabulary import Comparison, InputError, Note, NotFound, TocsinError
 
 FUTURES = "futures"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -36,8 +37,9 @@ PLANS_MOST = 30
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What is to be computed: a scenario in the words of who asked, or the name of futures that were run; at an hour of the local day."""
+    """What is to be computed: a scenario in the words of who asked, or the name of futures that were run; of a hazard, at an hour of the local day."""
 
+    hazard: str
     scenario: Scenario | None
     words: Mapping[str, str]
     futures: str = ""
@@ -52,7 +54,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 def start_futures(centre: Centre, actor: Actor, ask: Ask, *, name: str) -> Job:
     """Run the futures of a scenario into a folder of the platform, to be compared on; the same name goes on with what is there."""
-    scenario = _scenario(ask)
+    scenario, watch = _scenario(ask), centre.watch(ask.hazard)
     _asked_of(centre, ask)
     if not NAME.fullmatch(name):
         raise InputError(f"futures: name = {name[:70]!r}; wanted 1 to 64 letters, digits and . _ -, as storm-20y")
@@ -62,7 +64,7 @@ def start_futures(centre: Centre, actor: Actor, ask: Ask, *, name: str) -> Job:
         job.tell("futures", 0, scenario.members)
         kept = run_futures(
             centre.twin,
-            centre.pack.hazard,
+            watch.hazard,
             scenario,
             folder,
             time=centre.host.clock.now(),
@@ -92,13 +94,13 @@ def start_comparison(
     A race stops where the choice is sure; `everything` tries each plan in each future all the same.
     """
     centre.host.gate.permit(actor, "write comparison", centre.twin.manifest.name)
-    world = centre.world()
-    chosen = _plans(centre, plans)
+    world, watch = centre.world(), centre.watch(ask.hazard)
+    chosen = _plans(watch, plans)
     for plan in chosen:
         check(plan, world)
-    held = limits_from(centre.board.hard_limits if limits is None else limits, world, centre.pack.hazard)
+    held = watch.limits_in(world) if limits is None else limits_from(limits, world, watch.hazard)
     racing = None if everything else Racing()
-    level = max((w.level for w in centre.board.active_warnings().values()), default=Level.NONE)
+    level = centre.common.level(ask.hazard)
     folder = _asked_of(centre, ask)
 
     def work(job: Work) -> Mapping[str, Any]:
@@ -107,7 +109,7 @@ def start_comparison(
         result: ForecastResult | None = None
         both: Generator[tuple[Compared, ForecastResult | None], None, None]
         if ask.scenario is None:
-            result = open_futures(centre.twin, folder, hazard=centre.pack.hazard)
+            result = open_futures(centre.twin, folder, hazard=ask.hazard)
             both = (
                 (c, None)
                 for c in race_plans(
@@ -125,7 +127,7 @@ def start_comparison(
             frames = frame_times_s(ask.scenario.duration_s, ask.scenario.members, centre.twin.grid.cells, centre.frame_step_s)
             both = race_from_warning(
                 centre.twin,
-                centre.pack.hazard,
+                ask.hazard,
                 ask.scenario,
                 chosen,
                 time=now,
@@ -147,7 +149,7 @@ def start_comparison(
         forecast_id = _record(centre, actor, result, (note_id,), ask)
         record = Comparison(
             time=centre.host.clock.now(),
-            subject=f"{centre.pack.hazard}, asked by {actor.name}",
+            subject=f"{watch.hazard}, asked by {actor.name}",
             cause=(forecast_id, *list(centre.board.limits)[-1:]) if limits is None else (forecast_id,),
             forecast=forecast_id,
             futures=compared.tried,
@@ -157,7 +159,7 @@ def start_comparison(
             doubt=compared.doubt,
             choice=compared.choice,
         )
-        comparison_id = centre.compared(actor, record, compared)
+        comparison_id = watch.compared(actor, record, compared)
         return _so_far(compared) | {"forecast": forecast_id, "comparison": comparison_id}
 
     names = ", ".join(plan.name for plan in chosen)
@@ -168,7 +170,7 @@ def start_comparison(
 def start_suggestion(centre: Centre, actor: Actor, ask: Ask) -> Job:
     """Look for plans to consider: by a search, from past cases, from the library. They are a proposal, and on no table until somebody saves one."""
     centre.host.gate.permit(actor, "write comparison", centre.twin.manifest.name)
-    level = max((w.level for w in centre.board.active_warnings().values()), default=Level.NONE)
+    level = centre.common.level(ask.hazard)
     folder = _asked_of(centre, ask)
 
     def work(job: Work) -> Mapping[str, Any]:
@@ -176,12 +178,12 @@ def start_suggestion(centre: Centre, actor: Actor, ask: Ask) -> Job:
 
         now = centre.host.clock.now()
         if ask.scenario is None:
-            result = open_futures(centre.twin, folder, hazard=centre.pack.hazard)
+            result = open_futures(centre.twin, folder, hazard=ask.hazard)
         else:
             job.tell("simulating futures", 0, ask.scenario.members)
             result = foresee(
                 centre.twin,
-                centre.pack.hazard,
+                ask.hazard,
                 ask.scenario,
                 time=now,
                 asked=dict(ask.words),
@@ -228,8 +230,15 @@ def kept_futures(centre: Centre) -> list[dict[str, Any]]:
             kept = kept_in(folder)
         except TocsinError:
             continue
-        rows.append({"name": folder.name, "done": kept.done, "members": kept.members, "failed": len(kept.failed)})
+        rows.append(
+            {"name": folder.name, "hazard": kept.hazard, "done": kept.done, "members": kept.members, "failed": len(kept.failed)}
+        )
     return rows
+
+
+def hazard_of_futures(centre: Centre, name: str) -> str:
+    """The hazard of futures that were run here; raises NotFound with the names that there are."""
+    return kept_in(_folder(centre, name)).hazard
 
 
 def _begin(centre: Centre, actor: Actor, text: str) -> str:
@@ -249,7 +258,7 @@ def _asked_of(centre: Centre, ask: Ask) -> Path:
     """The folder of the futures that are asked for; a scenario is held to the place first, so that a wrong name is told before anything runs."""
     if ask.scenario is None:
         return _folder(centre, ask.futures)
-    world, drives = centre.world(), centre.pack.models[0].series
+    world, drives = centre.world(), centre.watch(ask.hazard).model.series
     for name in dict.fromkeys([*ask.scenario.series, *(n for a in ask.scenario.analogues for n in a.series)]):
         kind, at, place = name.partition("@")
         drive = drives.get(kind + at)
@@ -266,10 +275,10 @@ def _folder(centre: Centre, name: str) -> Path:
     return folder
 
 
-def _plans(centre: Centre, names: Sequence[str]) -> list[Plan]:
-    known = {plan.name: plan for plan in centre.plans()}
+def _plans(watch: HazardWatch, names: Sequence[str]) -> list[Plan]:
+    known = {plan.name: plan for plan in watch.plans()}
     if unknown := [name for name in names if name not in known]:
-        raise NotFound(f"no plan {unknown[0]!r} on the table; there are: {', '.join(known)}; save it first")
+        raise NotFound(f"no plan {unknown[0]!r} on the table of {watch.hazard}; there are: {', '.join(known)}; save it first")
     chosen = [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
     if len(chosen) > PLANS_MOST:
         raise InputError(f"compare: {len(chosen)} plans; wanted at most {PLANS_MOST}: name those to compare")
@@ -277,8 +286,9 @@ def _plans(centre: Centre, names: Sequence[str]) -> list[Plan]:
 
 
 def _record(centre: Centre, actor: Actor, result: ForecastResult, cause: tuple[str, ...], ask: Ask) -> str:
-    hit = impact(result.world, result.foreseen.footprint, centre.pack.harm, hour=local_hour(result.world, result.world.time))
-    return centre.record_forecast(
+    watch = centre.watch(ask.hazard)
+    hit = impact(result.world, result.foreseen.footprint, watch.pack.harm, hour=local_hour(result.world, result.world.time))
+    return watch.record_forecast(
         result.world, result.scenario, result.foreseen, hit.estimates(), cause, asked_by=actor, words=ask.words
     )
 

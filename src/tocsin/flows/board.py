@@ -174,6 +174,12 @@ class Board:
         """The id of the decision that was made on a comparison, if one was."""
         return next((i for i, d in self.decisions.items() if comparison_id in d.cause), None)
 
+    def hazard_of(self, comparison_id: str) -> str:
+        """The hazard whose plans were compared; raises NotFound where there is no such comparison."""
+        if comparison_id not in self.comparisons:
+            raise NotFound(f"no comparison {comparison_id!r}; there are {len(self.comparisons)}")
+        return self.forecasts[self.comparisons[comparison_id].forecast].hazard
+
     def order(self, order_id: str) -> OrderState:
         """One order; raises NotFound."""
         if order_id not in self.orders:

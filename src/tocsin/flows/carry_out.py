@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
 Sign = Callable[[PlanEvent], PlanEvent]
-FactsOf = Callable[[datetime, datetime], Facts]
+FactsOf = Callable[[Plan, datetime, datetime], Facts]
 
 
 class Carrying:
-    """All plans that are carried out here. `facts_of(began, now)` says where a plan's facts come from. Safe to use from several threads."""
+    """All plans that are carried out here. `facts_of(plan, began, now)` says where a plan's facts come from. Safe to use from several threads."""
 
     def __init__(self, ledger: Ledger, actor: Actor, facts_of: FactsOf) -> None:
         self._ledger, self._actor, self._facts_of = ledger, actor, facts_of
@@ -37,7 +37,7 @@ class Carrying:
     def first(self, plan: Plan, decision: Decision, now: datetime) -> list[Record]:
         """What an approval brings at once: that the plan begins, and its first orders. To be written in one go with the decision."""
         execution = Execution(record_id(decision), plan, decision.time)
-        return [begun(plan, decision), *next_records(execution, self._facts_of(decision.time, now), now)]
+        return [begun(plan, decision), *next_records(execution, self._facts_of(plan, decision.time, now), now)]
 
     def step(self, now: datetime, *, soon: bool = False) -> tuple[str, ...]:
         """Take a step with every plan that runs, if a minute is over since the last time or `soon`; returns the ids of what was written."""
@@ -49,7 +49,7 @@ class Carrying:
             written: list[str] = []
             for execution in self._executions.running:
                 try:
-                    facts = self._facts_of(execution.began, now)
+                    facts = self._facts_of(execution.plan, execution.began, now)
                     written += advance(self._ledger, self._actor, self._executions, execution, facts, now)
                     self._broken.pop(execution.decision_id, None)
                 except TocsinError as fault:  # one plan that cannot go on does not stop the others
@@ -84,7 +84,9 @@ class Carrying:
             execution = self._executions.find(decision_id)
             elapsed_s = max(execution.seconds(now), 1.0)
             future = Future(0, 0, elapsed_s, {})
-            expected = until(play(at_usual_pace(execution.plan), future, self._facts_of(execution.began, now)), elapsed_s)
+            expected = until(
+                play(at_usual_pace(execution.plan), future, self._facts_of(execution.plan, execution.began, now)), elapsed_s
+            )
             return score(expected, execution.course(), execution.began_s)
 
     def rows(self, now: datetime) -> list[dict[str, Any]]:
@@ -101,6 +103,7 @@ def _row(execution: Execution, now: datetime) -> dict[str, Any]:
     return {
         "decision": execution.decision_id,
         "plan": execution.plan.name,
+        "hazard": execution.plan.hazard,
         "authority": execution.plan.authority,
         "began": execution.began,
         "over": execution.is_over,

@@ -2,52 +2,44 @@
 
 Readings come in through the node. A change of warning level wakes an assessment: the hazard is simulated on many futures, every plan is run
 on all of them, and the ranking waits for a person. Everything that happens is a record; the board is folded from the ledger.
+Each hazard that is watched has a watch of its own; people, limits, library, decisions, orders and messages are one for all.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from tocsin.decision.compare import Compared, relimited, sharpen
-from tocsin.decision.futures import Foreseen
-from tocsin.decision.impact import impact
-from tocsin.decision.interpret import Course
-from tocsin.decision.limits import Limit, figures_of
-from tocsin.decision.observe import going_on, moved_state
+from tocsin.decision.limits import figures_of
 from tocsin.decision.score import PlanResult
 from tocsin.decision.services import service_names
-from tocsin.edge.latest import Latest, Readings
+from tocsin.edge.latest import Latest
 from tocsin.edge.state_update import StateUpdate
 from tocsin.edge.status import CollectorStatus, Copy, Source
-from tocsin.flows import at_rest
-from tocsin.flows.alerts import approved, draft_for, record_of
-from tocsin.flows.board import NEXT_STATES, Board
-from tocsin.flows.bus import Bus
+from tocsin.flows import gauges_told, twin_map
+from tocsin.flows.board import NEXT_STATES
 from tocsin.flows.carry_out import Carrying
+from tocsin.flows.common import PLATFORM, Common, FieldsNow
 from tocsin.flows.decision import check, limits_from
 from tocsin.flows.exposure import Exposure
 from tocsin.flows.facts_now import FactsNow
-from tocsin.flows.following import Followed, Following, assessed, resumed
-from tocsin.flows.information import frame_times_s
+from tocsin.flows.following import Followed
+from tocsin.flows.hazard_watch import HazardWatch, Progress, Sharpened, Watched
 from tocsin.flows.jobs import Jobs
 from tocsin.flows.library import before_the_last_change, library_plans, removed, saved
-from tocsin.flows.views import ForecastView, LonLat
-from tocsin.flows.words import in_words, ways_words
+from tocsin.flows.messages import Messages
+from tocsin.flows.views import ForecastView
+from tocsin.flows.words import in_words
 from tocsin.host import Entry
-from tocsin.pack import Model, Pack, Plan, Scenario, find_pack, senses_of
-from tocsin.pack.sense import Trust, trusted
-from tocsin.platform.exchange import Alert, Status, read_cap
-from tocsin.platform.forecasts import StoredForecast, fields_digest, save_forecast
+from tocsin.pack import Plan, find_pack
+from tocsin.pack.observed import observed
+from tocsin.pack.sense import Trust, senses_of
+from tocsin.platform.forecasts import StoredForecast
 from tocsin.platform.ledger import SqliteLedger
 from tocsin.platform.local import LocalHost
 from tocsin.platform.store import Sessions, Users
@@ -59,41 +51,25 @@ from tocsin.security.gate import must_hold
 from tocsin.security.keys import signature_holds
 from tocsin.security.sessions import Session
 from tocsin.vocabulary import (
-    AlertDraft,
     Comparison,
     Conflict,
     Decision,
-    Estimate,
-    Forecast,
     HardLimits,
     Incident,
     InputError,
     Level,
-    Note,
     NotFound,
     Observations,
     Order,
     PlanEvent,
-    Quantity,
     Report,
-    StateMoved,
-    TocsinError,
-    Unavailable,
-    Warning,
     World,
     record_id,
 )
 
-log = logging.getLogger(__name__)
-
-Scenarios = Callable[[World, datetime], Scenario]
-FieldsNow = Callable[[datetime], Mapping[str, NDArray[np.float32]]]
-
-PLATFORM = Actor("platform", frozenset({"system"}))
 VIEWS_KEPT = 4
 VERDICTS = ("approve", "reject")
 ASSESS_FROM = Level.YELLOW
-FORECASTS = "forecasts"
 JOBS = "jobs"
 LIMITS_MOST = 20
 
@@ -109,39 +85,8 @@ class Sources(msgspec.Struct, frozen=True):
     postgres: Copy | None = None
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """What is being computed."""
-
-    task: str
-    done: int
-    total: int
-    message: str = ""
-
-
-class RankedPlan(msgspec.Struct, frozen=True):
-    """One plan in a ranking that is not the last one yet."""
-
-    rank: int
-    plan: str
-    harm: Estimate
-    cvar: float
-    reason: str
-
-
-class Sharpened(msgspec.Struct, frozen=True):
-    """A ranking of plans by the futures that have been run so far, `tried` of `futures`."""
-
-    tried: int
-    futures: int
-    finished: bool
-    recommended: str
-    reason: str
-    doubt: str
-    plans: tuple[RankedPlan, ...]
-
-
 class Centre:
-    """One twin, one ledger, one node, and the people who are signed in. Safe to use from several threads."""
+    """One twin, one ledger, one node, the hazards that are watched, and the people who are signed in. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -150,64 +95,133 @@ class Centre:
         host: LocalHost,
         ledger: SqliteLedger,
         twin: Twin,
-        pack: Pack,
+        watched: Sequence[Watched],
         latest: Latest,
         users: Users,
         sessions: Sessions,
-        scenarios: Scenarios,
         sender: str,
         fields_now: FieldsNow | None = None,
-        plans: Sequence[Plan] = (),
         speed: float = 1.0,
         frame_step_s: float = 1800.0,
         errors: Sequence[Trust] = (),
         state_update: StateUpdate | None = None,
     ) -> None:
-        self.folder, self.host, self.ledger, self.twin, self.pack, self.latest = folder, host, ledger, twin, pack, latest
-        self.users, self.sessions, self.sender, self.speed = users, sessions, sender, speed
-        self._scenarios, self._fields_now = scenarios, fields_now
-        self._plans, self.frame_step_s = tuple(plans), frame_step_s
-        self.state_update = state_update or StateUpdate()
-        self._senses = trusted(senses_of(pack, pack.models[0]), errors)
-        self.bus, self.board = Bus(), Board(ledger.read())
+        """`watched` are the hazards, the one that is shown first at their head; raises InputError where two of them do not go together."""
+        packs = [one.pack for one in watched]
+        hazards = tuple(pack.hazard for pack in packs)
+        if not hazards:
+            raise InputError("centre: no hazard to watch; wanted one or more")
+        self.folder, self.host, self.ledger, self.twin, self.latest = folder, host, ledger, twin, latest
+        self.users, self.sessions, self.speed, self.frame_step_s = users, sessions, speed, frame_step_s
+        self.common = Common(
+            folder=folder,
+            host=host,
+            ledger=ledger,
+            twin=twin,
+            latest=latest,
+            hazards=hazards,
+            quantities=observed(packs),
+            fields_now=fields_now,
+            frame_step_s=frame_step_s,
+        )
+        self.bus, self.board = self.common.bus, self.common.board
+        self.messages = Messages(self.common, sender)
+        trust = _trust_of(watched, errors)
+        self.watches: Mapping[str, HazardWatch] = {
+            one.pack.hazard: HazardWatch(self.common, one, errors=trust[one.pack.hazard], state_update=state_update)
+            for one in watched
+        }
         self._carrying = Carrying(ledger, PLATFORM, self._facts)
         self.on_entry: list[Callable[[Entry], None]] = []
-        self.progress: Progress | None = None
-        self.ranking: Sharpened | None = None
-        self.harm_by_future: dict[str, dict[str, list[float]]] = {}
-        self._courses: dict[str, Mapping[str, Sequence[Course | None]]] = {}
-        self._lock, self._assessing, self._deciding = threading.Lock(), threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self.jobs = Jobs(folder / JOBS, host.clock, lambda job: self.bus.tell("job", job))
-        self._following = Following(
-            ledger,
-            PLATFORM,
-            latest,
-            twin.gauges,
-            tuple(twin.waters),
-            decided_on=lambda comparison_id: self.board.decision_on(comparison_id) is not None,
-            world=twin.world(host.clock.now()),
-            on_compared=self._keep_harm,
-        )
-        self.when_lost: Callable[[Followed], None] | None = (
-            None  # who assesses anew when readings leave too little of the futures
-        )
         self._views: dict[str, ForecastView] = {}
         self._base_map = BaseMap(twin)
         self._verified: datetime | None = None
         self.receiver: Receiver | None = None
         self.exposure: Exposure | None = None
         self.sources: Callable[[], Sources] = Sources  # how each stream stands; whoever makes the node says how to ask
-        self._stopping = threading.Event()
         self._stop_listening = ledger.subscribe(self._heard)
 
     def stop(self) -> None:
         """Give up the assessment that is running, at its next step; none can begin any more."""
-        self._stopping.set()
+        self.common.stopping.set()
 
     def close(self) -> None:
         """Stop what people asked for, and hear no more of the ledger."""
         self.jobs.close()
         self._stop_listening()
+
+    # -- the hazards that are watched ----------------------------------------------------------------------------------
+
+    def watch(self, hazard: str) -> HazardWatch:
+        """The watch over a hazard; raises NotFound with those that are watched."""
+        if hazard not in self.watches:
+            raise NotFound(f"hazard {hazard[:40]!r} is not watched here; watched: {', '.join(self.watches)}")
+        return self.watches[hazard]
+
+    def foremost(self) -> HazardWatch:
+        """The watch over the hazard of the highest warning that holds; where none does, over the one named first."""
+        own = [w for w in self.board.active_warnings().values() if w.hazard in self.watches]
+        return self.watches[own[0].hazard] if own else next(iter(self.watches.values()))
+
+    def only(self) -> HazardWatch:
+        """The one watch that there is; raises InputError where several hazards are watched, as guessing could do harm."""
+        if len(self.watches) > 1:
+            raise InputError(f"hazard: not given, and several are watched; wanted one of {', '.join(self.watches)}")
+        return next(iter(self.watches.values()))
+
+    def watch_of(self, comparison_id: str) -> HazardWatch:
+        """The watch whose plans a comparison ranks; raises NotFound, also where that hazard is not watched any more."""
+        return self.watch(self.board.hazard_of(comparison_id))
+
+    def hazards(self) -> list[dict[str, Any]]:
+        """The hazards that are watched, in the order in which they were named: how high each warns, what was foreseen and compared last."""
+        foremost = self.foremost().hazard
+        rows = []
+        for hazard in self.watches:
+            foreseen = [i for i, f in self.board.forecasts.items() if f.hazard == hazard and f.asked_by is msgspec.UNSET]
+            compared = [i for i, c in self.board.comparisons.items() if c.forecast in foreseen]
+            own = [w for w in self.board.active_warnings().values() if w.hazard == hazard]
+            rows.append(
+                {
+                    "hazard": hazard,
+                    "level": int(own[0].level) if own else 0,
+                    "warnings": len(own),
+                    "foremost": hazard == foremost,
+                    "forecast": foreseen[-1] if foreseen else None,
+                    "comparison": compared[-1] if compared else None,
+                }
+            )
+        return rows
+
+    @property
+    def progress(self) -> Progress | None:
+        """What is being computed by an assessment now."""
+        return next((w.progress for w in self.watches.values() if w.progress is not None), None)
+
+    @property
+    def ranking(self) -> Sharpened | None:
+        """The ranking of the assessment that is running, as far as it has sharpened."""
+        return next((w.ranking for w in self.watches.values() if w.ranking is not None), None)
+
+    def follow(self) -> tuple[Followed, ...]:
+        """Let what came re-weigh the newest assessment of each hazard; what breaks for one stops no other, and is raised at the end."""
+        followed, broken = list[Followed](), list[Exception]()
+        for watch in self.watches.values():
+            try:
+                if (seen := watch.follow()) is not None:
+                    followed.append(seen)
+            except Exception as fault:
+                broken.append(fault)
+        if broken:
+            raise broken[0] if len(broken) == 1 else ExceptionGroup("follow", broken)
+        return tuple(followed)
+
+    def resume(self) -> None:
+        """Follow the newest assessment of each hazard again, as before a restart."""
+        for watch in self.watches.values():
+            watch.resume()
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
@@ -224,39 +238,37 @@ class Centre:
 
     def heard_readings(self, batch: Observations) -> None:
         """Readings were stored and judged; those who listen fetch the gauges again."""
-        self._following.heard()
+        for watch in self.watches.values():
+            watch.following.heard()
         self.bus.tell("readings", {"quantity": batch.quantity.name, "count": len(batch)})
 
-    # -- the world -----------------------------------------------------------------------------------------------------
-
-    def world(self, *, with_fields: bool = False) -> World:
-        """The twin as it is now, with what the sensors say; with the fields that hold now only if they are asked for: they take a while."""
-        now = self.host.clock.now()
-        fields = self._fields_now(now) if with_fields and self._fields_now is not None else {}
-        return self.twin.world(now, readings=lambda quantity, span_s: self.latest.window(quantity, span_s, now), fields=fields)
+    def world(self) -> World:
+        """The twin as it is now, with what the sensors say."""
+        return self.common.world()
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        """The twin's gauges of what is measured here. One twin serves platforms of several hazards, so it may have others too."""
-        known = {quantity.name for quantity in (*self.latest.quantities(), *self.pack.observes)}
-        return tuple(gauge for gauge in self.twin.gauges if gauge.quantity in known)
+        """The twin's gauges of what is measured here."""
+        return self.common.gauges
 
-    def scenario_now(self, world: World) -> Scenario:
-        """The scenario of the moment, from what the sensors say; raises InputError where they say nothing."""
-        return self._scenarios(world, world.time)
+    # -- plans ---------------------------------------------------------------------------------------------------------
 
     def plans(self) -> tuple[Plan, ...]:
-        """The plans that were given, or else the pack's own for this twin; and what people have put into the library."""
-        return (*(self._plans or self.pack.plans(self.world())), *library_plans(self.board))
+        """The plans of every hazard that is watched, and what people have put into the library."""
+        world = self.world()
+        own = (plan for watch in self.watches.values() for plan in watch.own_plans(world))
+        return (*own, *library_plans(self.board))
 
     def save_plan(self, actor: Actor, plan: Plan) -> str:
         """Put a plan into the library, in place of one of its name there; from now on it is compared with the others.
 
-        Raises Refused, InputError with every fault where it could never be carried out here, or Conflict where a plan of the pack has its name.
+        Raises Refused, NotFound where its hazard is not watched, InputError with every fault where it could never be carried out here, or Conflict where a
+        plan of a pack has its name.
         """
         self.host.gate.permit(actor, "write libraryplan", plan.name)
         world = self.world()
-        if plan.name in {own.name for own in (self._plans or self.pack.plans(world))}:
+        self.watch(plan.hazard)
+        if plan.name in {own.name for watch in self.watches.values() for own in watch.own_plans(world)}:
             raise Conflict(f"library: the pack has a plan {plan.name!r}; give yours another name")
         check(plan, world)
         record = saved(self.board, plan, now=self.host.clock.now())
@@ -275,238 +287,22 @@ class Centre:
         plan = before_the_last_change(self.board, self.ledger, name)
         return self.remove_plan(actor, name) if plan is None else self.save_plan(actor, plan), plan
 
-    def _fit_plans(self, world: World) -> tuple[Plan, ...]:
-        """The plans that can be carried out here; one of the library that cannot any more is left out and noted, once."""
-        fit = []
-        for plan in self.plans():
-            try:
-                if plan.name in self.board.library:
-                    check(plan, world)
-                fit.append(plan)
-            except InputError as fault:
-                words = f"the library's plan {plan.name!r} is not compared: {fault}"
-                if all(note.text != words for note in self.board.notes.values()):
-                    self.note(words)
-        return tuple(fit)
-
-    # -- sense to warn: alerts -----------------------------------------------------------------------------------------
-
-    def draft_alert(self, warning_id: str, warning: Warning) -> str | None:
-        """Draft the CAP message for a change of level; None where the warning may not warn the public or there is nothing to say."""
-        gauge = next((g for g in self.gauges if g.site == warning.subject), None)
-        earlier = self._message_before(warning)
-        if (
-            not warning.public
-            or gauge is None
-            or warning.level == Level.BLIND
-            or (warning.level == Level.NONE and earlier is None)
-        ):
-            return None
-        place, ground = self.twin.surroundings(gauge)
-        now = self.host.clock.now()
-        message = draft_for(warning, warning_id, sender=self.sender, place=place, ground=ground, now=now, earlier=earlier)
-        record = record_of(message, time=now, subject=warning.subject, cause=(warning_id,))
-        return self.ledger.append(PLATFORM, [record])[0]
-
-    def _message_before(self, warning: Warning) -> Alert | None:
-        """The last message about the same rule and site that went out and has not been cancelled; a draft that nobody released is none."""
-        for draft in reversed(self.board.alerts.values()):
-            if draft.status == "Draft":
-                continue
-            about = self._warning_of(draft)
-            if about is not None and (about.rule, about.subject) == (warning.rule, warning.subject):
-                return None if draft.message_type == "Cancel" else read_cap(draft.xml.encode()).alert
-        return None
-
-    def _warning_of(self, draft: AlertDraft) -> Warning | None:
-        """The warning that a message speaks of: its cause, or that of the draft that it was released from."""
-        for cause in draft.cause:
-            if cause in self.board.warnings:
-                return self.board.warnings[cause]
-            if cause in self.board.alerts:
-                return self._warning_of(self.board.alerts[cause])
-        return None
-
-    # -- simulate and compare ------------------------------------------------------------------------------------------
-
-    def assess(self, cause: Sequence[str], scenario: Scenario | None = None, *, lost: Followed | None = None) -> tuple[str, str]:
-        """Simulate the hazard on many futures, run every plan on all of them, and record both; returns the two ids.
-
-        `cause` are the records that asked for it; without a `scenario` it is the one of the moment. `lost` are the futures that readings have left:
-        where that is turned on the new ones go on from their state. Raises Conflict while another assessment is running.
-        """
-        if not self._assessing.acquire(blocking=False):
-            raise Conflict("assess: an assessment is running; wait for it")
-        try:
-            return self._assess(tuple(cause), scenario, lost)
-        finally:
-            self.progress = self.ranking = None
-            self.bus.tell("progress", None)
-            self._assessing.release()
-
-    def _assess(self, cause: tuple[str, ...], scenario: Scenario | None, lost: Followed | None) -> tuple[str, str]:
-        world = self.world(with_fields=True)
-        plans, hour = self._fit_plans(world), local_hour(world, world.time)
-        model, moved = self._going_on(world, lost) if scenario is not None and lost is not None else (self.pack.models[0], None)
-        scenario = scenario or self._scenarios(world, world.time)
-        frame_s = frame_times_s(scenario.duration_s, scenario.members, self.twin.grid.cells, self.frame_step_s)
-        level = max((w.level for w in self.board.active_warnings().values()), default=Level.NONE)
-        limits = self._limits_in(world)
-        forecast_id = ""
-        rankings = sharpen(
-            world,
-            model,
-            self.pack.harm,
-            scenario,
-            plans,
-            self.host.compute,
-            hour=hour,
-            warning_level=level,
-            limits=limits,
-            all_hazards=True,
-            pack=self.pack,
-            frame_s=frame_s,
-            on_progress=self._tell,
-        )
-        with closing(rankings):
-            for compared in rankings:
-                if compared.foreseen is not None and not forecast_id:
-                    hit = impact(world, compared.foreseen.footprint, self.pack.harm, hour=hour)
-                    forecast_id = self.record_forecast(world, scenario, compared.foreseen, hit.estimates(), cause, moved=moved)
-                self._sharpened(compared)
-        with self._deciding:  # limits that somebody has set meanwhile hold too
-            if (now_limits := self._limits_in(world)) != limits:
-                compared = relimited(compared, now_limits)
-            return forecast_id, self._record_comparison(compared, forecast_id, world, scenario)
-
-    def _going_on(self, world: World, lost: Followed) -> tuple[Model, StateMoved | None]:
-        """The model from the state of the futures that are lost, moved towards gauges on the ground, if that is turned on and tells held-back gauges better.
-
-        Else the model from the start; why it is so is a line in the log.
-        """
-        model = self.pack.models[0]
-        if not self.state_update.on or model.starts_from is None or lost.kept is None or not lost.ground:
-            return model, None
-        record = self.board.forecasts[lost.forecast_id]
-        at_s = (world.time - record.time).total_seconds()
-        try:
-            stored = StoredForecast(self.folder / record.result)
-            frame_s = np.array(stored.meta.frame_s)
-            newest = {s.place: s for s in sorted(lost.ground, key=lambda s: s.time_s)}
-            first = max(0, int(np.searchsorted(frame_s, min(s.time_s for s in newest.values()), side="right")) - 1)
-            last = min(int(np.searchsorted(frame_s, at_s)), frame_s.size - 1)
-            frames = np.stack([stored.frame(k) for k in range(first, last + 1)])
-            foreseen = msgspec.structs.replace(lost.kept, frames=frames, frame_s=tuple(frame_s[first : last + 1].tolist()))
-            moved = moved_state(
-                world,
-                foreseen,
-                tuple(newest.values()),
-                self.host.chance("state update"),
-                reach_m=self.state_update.reach_m,
-                at_s=at_s,
-            )
-        except TocsinError as fault:
-            self.note(f"the state was not moved towards its gauges: {fault}")
-            return model, None
-        if not moved.is_better:
-            said = (
-                f"held-back gauges are told worse by it, CRPS {moved.crps_before:.3g} before and {moved.crps_after:.3g} after"
-                if moved.held_back
-                else f"no gauge is near another one, so nothing shows that it helps; reach_m is {self.state_update.reach_m:g}"
-            )
-            self.note(f"the state was not moved towards its {moved.gauges} gauges on the ground: {said}")
-            return model, None
-        states = {f.number: moved.state[k].astype(np.float32) for k, f in enumerate(lost.kept.futures)}
-        told = StateMoved(lost.forecast_id, moved.gauges, moved.held_back, moved.crps_before, moved.crps_after, model.makes.unit)
-        return going_on(model, states), told
-
-    def _record_comparison(self, compared: Compared, forecast_id: str, world: World, scenario: Scenario) -> str:
-        """Say in the ledger what the assessment came to, keep the table that it rests on, and follow it from now on."""
-        model, began, subject = self.pack.models[0], world.time, self.twin.manifest.name
-        limits_id = next(reversed(self.board.limits), "")
-        record = Comparison(
-            time=self.host.clock.now(),
-            subject=f"{self.pack.hazard} {began:%Y-%m-%d %H:%M}",
-            cause=(forecast_id, *([limits_id] if limits_id else [])),
-            forecast=forecast_id,
-            futures=compared.tried,
-            scores=compared.scores,
-            recommended=compared.recommended,
-            reason=compared.reason,
-            doubt=compared.doubt,
-            choice=compared.choice,
-        )
-        new = assessed(forecast_id, record, began, subject, scenario, model, compared, self.gauges, self._senses, self.twin.grid)
-        kept = at_rest.rest(
-            began=began,
-            subject=subject,
-            scenario=scenario,
-            model=model.name,
-            foreseen=new.foreseen,
-            ground=[(gauge.site, gauge.quantity) for gauge in new.ground],
-            compared=compared,
-        )
-        at_rest.save(self.folder / self.board.forecasts[forecast_id].result, kept)
-        record = msgspec.structs.replace(record, grounds=at_rest.digest_of(kept))
-        self._keep_harm(record_id(record), compared)
-        comparison_id = self.ledger.append(PLATFORM, [record])[0]
-        self._following.begin(msgspec.structs.replace(new, comparison=record, comparison_id=comparison_id))
-        return comparison_id
-
-    def resume(self) -> bool:
-        """Follow the newest assessment again, as before a restart; False where there is none that still reaches into the future.
-
-        Where it cannot be followed, that and why is a line in the log: assess again.
-        """
-        found = [(i, c) for i, c in self.board.comparisons.items() if c.grounds is not msgspec.UNSET]
-        if not found:
-            return False
-        comparison_id, first = found[-1]
-        forecast = self.board.forecasts[first.forecast]
-        if (self.host.clock.now() - forecast.time).total_seconds() >= forecast.duration_s:
-            return False
-        try:
-            rested = at_rest.load(self.folder / forecast.result, str(first.grounds))
-            model = next((m for m in self.pack.models if m.name == rested.model), None)
-            if model is None:
-                raise NotFound(f"pack {self.pack.hazard}: no model {rested.model!r} any more; assess again")
-            at = resumed(rested, first.forecast, comparison_id, first, model, self.gauges, self._senses)
-            if limits := self._limits_in(self.world()):
-                at = msgspec.structs.replace(at, compared=relimited(at.compared, limits))
-        except TocsinError as fault:
-            self.note(f"the assessment of {first.subject} is not followed any more: {fault}")
-            return False
-        since = {i: c for i, c in self.board.comparisons.items() if c.forecast == first.forecast}
-        said = self.board.verifications.get(first.forecast)
-        self._following.resume(at, since, () if said is None else (record_id(said),))
-        self._keep_harm(next(reversed(since)), at.compared)
-        return True
-
     # -- hard limits ---------------------------------------------------------------------------------------------------
 
-    def _limits_in(self, world: World) -> tuple[Limit, ...]:
-        """The hard limits that hold. One that cannot be told here any more, as of a zone of an older twin, is left out and noted."""
-        held: list[Limit] = []
-        for text in self.board.hard_limits:
-            try:
-                held += limits_from([text], world, self.pack.hazard)
-            except InputError as fault:
-                words = f"a hard limit does not hold: {fault}"
-                if all(note.text != words for note in self.board.notes.values()):
-                    self.note(words)
-        return tuple(held)
+    def set_limits(self, actor: Actor, texts: Sequence[str], *, password: str, reason: str = "") -> tuple[str, Mapping[str, str]]:
+        """Set what no plan of any hazard may break, in place of what was set before, signed with the actor's own key; present rankings follow without a run.
 
-    def set_limits(self, actor: Actor, texts: Sequence[str], *, password: str, reason: str = "") -> tuple[str, str]:
-        """Set what no plan may break, in place of what was set before, signed with the actor's own key; the present ranking follows without a run.
-
-        Returns the ids of the record and of the new comparison, that one empty where nobody waits for a decision. Raises Refused (also
-        where the password is wrong), or InputError where a limit could not be told in this place.
+        Returns the ids of the record and of the new comparison of each hazard where somebody waits for a decision. A limit that one hazard
+        cannot tell, as on a service that only another takes out, holds where it can be told. Raises Refused (also where the password is wrong),
+        or InputError where no hazard could tell a limit in this place.
         """
         self.host.gate.permit(actor, "write hardlimits", self.twin.manifest.name)
         if len(texts) > LIMITS_MOST:
             raise InputError(f"limits: {len(texts)}; wanted at most {LIMITS_MOST}")
-        limits = limits_from(texts, self.world(), self.pack.hazard)
-        with self._deciding:
+        world = self.world()
+        for text in texts:
+            self._check_limit(text, world)
+        with self.common.deciding:
             before = next(reversed(self.board.limits), "")
             unsigned = HardLimits(
                 time=self.host.clock.now(),
@@ -515,9 +311,26 @@ class Centre:
                 limits=tuple(text.strip() for text in texts),
                 reason=reason,
             )
-            return self._following.limit(actor, self.users.sign(actor, password, unsigned), limits)
+            record = self.users.sign(actor, password, unsigned)
+            held = {name: watch.limits_of(texts, world) for name, watch in self.watches.items()}
+            for name, watch in self.watches.items():
+                watch.following.check_limits(held[name])
+            (limits_id,) = self.ledger.append(actor, [record])
+            anew = {name: watch.following.limit(limits_id, record, held[name]) for name, watch in self.watches.items()}
+            return limits_id, {name: comparison_id for name, comparison_id in anew.items() if comparison_id}
 
-    def undo_limits(self, actor: Actor, *, password: str, reason: str = "undo") -> tuple[str, str]:
+    def _check_limit(self, text: str, world: World) -> None:
+        """Raise InputError where no hazard that is watched could tell a limit."""
+        faults = list[InputError]()
+        for hazard in self.watches:
+            try:
+                limits_from([text], world, hazard)
+            except InputError as fault:
+                faults.append(fault)
+        if len(faults) == len(self.watches):
+            raise faults[0]
+
+    def undo_limits(self, actor: Actor, *, password: str, reason: str = "undo") -> tuple[str, Mapping[str, str]]:
         """Set again what held before the last change, signed as any other; twice brings the change back. Raises Conflict where none was ever set."""
         if not self.board.limits:
             raise Conflict("limits: none was ever set; there is nothing to undo")
@@ -537,131 +350,12 @@ class Centre:
             }
             for i, (r, by) in reversed(self.board.limits.items())
         ]
-        figures, zones = figures_of(self.world(), service_names(self.world(), self.pack))
+        world = self.world()
+        services = dict.fromkeys(name for watch in self.watches.values() for name in service_names(world, watch.pack))
+        figures, zones = figures_of(world, tuple(services))
         return {"limits": self.board.hard_limits, "set": rows[:LIMITS_MOST], "figures": figures, "zones": zones}
 
-    def course(self, comparison_id: str, plan: str, future: int | None) -> dict[str, Any]:
-        """How a plan went in one future of a comparison: the future that stands in the middle of its harm, where none is named.
-
-        Raises NotFound where that is not known any more: courses are kept of the newest comparisons only.
-        """
-        courses = self._courses.get(comparison_id, {}).get(plan)
-        if courses is None:
-            raise NotFound(f"no courses of {plan!r} in {comparison_id!r}; they are kept of the newest {VIEWS_KEPT} comparisons")
-        played = [n for n, course in enumerate(courses) if course is not None]
-        harm = self.harm_by_future[comparison_id][plan]
-        if future is None:
-            future = sorted(played, key=lambda n: (harm[n], n))[len(played) // 2]
-        course = courses[future] if 0 <= future < len(courses) else None
-        if course is None:
-            raise NotFound(f"{plan!r} was not tried in future {future}; it was in {len(played)} of {len(courses)}")
-        told: dict[str, Any] = msgspec.to_builtins(course)
-        return told | {"future": future, "futures": played, "harm": harm[future]}
-
-    def _keep_harm(self, comparison_id: str, compared: Compared) -> None:
-        self._courses[comparison_id] = compared.courses
-        while len(self._courses) > VIEWS_KEPT:
-            del self._courses[next(iter(self._courses))]
-        self.harm_by_future[comparison_id] = {
-            name: [float(v) for v in values] for name, values in compared.harm_by_future.items()
-        }
-
-    def follow(self) -> Followed | None:
-        """Let what came since the last look re-weigh the newest assessment; None where nothing did. Call it often: it looks once a minute.
-
-        A new comparison and what was expected beside what came are records; where the futures are lost, `when_lost` is asked to assess anew.
-        """
-        with self._deciding:  # nobody decides on a ranking that is being replaced
-            followed = self._following.step(self.host.clock.now())
-        if followed is not None:
-            self.bus.tell("reweighed", msgspec.structs.replace(followed, anew=None, ground=(), kept=None))
-            if followed.is_lost and self.when_lost is not None and not self._assessing.locked():
-                self.when_lost(followed)
-        return followed
-
-    def _sharpened(self, compared: Compared) -> None:
-        """A ranking has come while the futures are run: told to those who listen, and no record, until it is the last one."""
-        if self._stopping.is_set():
-            raise Unavailable("assess: the platform stops; assess again when it runs")
-        self.ranking = Sharpened(
-            compared.tried,
-            compared.futures,
-            compared.finished,
-            compared.recommended,
-            compared.reason,
-            compared.doubt,
-            tuple(RankedPlan(s.rank, s.plan, s.harm, s.cvar, s.reason) for s in compared.scores),
-        )
-        self.bus.tell("ranking_sharpened", self.ranking)
-
-    def record_forecast(
-        self,
-        world: World,
-        scenario: Scenario,
-        foreseen: Foreseen,
-        figures: dict[str, Any],
-        cause: tuple[str, ...],
-        *,
-        moved: StateMoved | None = None,
-        asked_by: Actor | None = None,
-        words: Mapping[str, str] | None = None,
-    ) -> str:
-        """Save the fields, then say in the ledger where they are, what their digest is, and who asked for it if a person did, in which words."""
-        model = self.pack.models[0]
-        result = f"{FORECASTS}/{world.time:%Y%m%dT%H%M%S}-{fields_digest(foreseen.footprint)[:12]}"
-        stored = save_forecast(
-            self.folder / result,
-            foreseen.footprint,
-            grid=world.grid,
-            hazard=self.pack.hazard,
-            model=model.name,
-            made_up=world.made_up,
-            frame_s=foreseen.frame_s,
-            frames=foreseen.frames,
-        )
-        said = {
-            name: f"{s.low:g} to {s.high:g}, usually {s.usual:g} {model.knobs[name].unit}"
-            for name, s in scenario.knobs.items()
-            if s.low < s.high
-        }
-        said |= {name: f"{s.usual:g}" for name, s in scenario.knobs.items() if s.low == s.high}
-        said |= {
-            name: f"{series.value.min():g} to {series.value.max():g} at {series.value.size} times"
-            for name, series in scenario.series.items()
-        }
-        said |= ways_words(scenario)
-        said |= dict(words or {})
-        record = Forecast(
-            time=world.time,
-            subject=self.twin.manifest.name,
-            cause=cause,
-            hazard=self.pack.hazard,
-            model=model.name,
-            source=model.source,
-            members=foreseen.footprint.members,
-            seed=scenario.seed,
-            duration_s=scenario.duration_s,
-            scenario=said,
-            impact=figures,
-            result=result,
-            digest=stored.meta.digest,
-            moved=msgspec.UNSET if moved is None else moved,
-            asked_by=msgspec.UNSET if asked_by is None else asked_by.name,
-        )
-        return self.host.ledger.append(asked_by or PLATFORM, [record])[0]
-
-    def compared(self, actor: Actor, record: Comparison, compared: Compared) -> str:
-        """Write down what a person asked to compare; it is beside the assessment, and no reading moves it."""
-        self._keep_harm(record_id(record), compared)
-        return self.host.ledger.append(actor, [record])[0]
-
-    def _tell(self, task: str, done: int, total: int) -> None:
-        if self._stopping.is_set():
-            raise Unavailable("assess: the platform stops; assess again when it runs")
-        self.progress = Progress(task, done, total)
-        self.bus.tell("progress", self.progress)
-
-    # -- decide --------------------------------------------------------------------------------------------------------
+    # -- decide --------------------------------------------------------------------------------------------------
 
     def decide(
         self,
@@ -680,17 +374,16 @@ class Centre:
         """
         if verdict not in VERDICTS:
             raise InputError(f"decision: verdict = {verdict!r}; wanted approve or reject")
-        if comparison_id not in self.board.comparisons:
-            raise NotFound(f"decision: no comparison {comparison_id!r}")
+        watch = self.watch_of(comparison_id)
         compared: Comparison = self.board.comparisons[comparison_id]
         score = next((s for s in compared.scores if s.plan == plan_name), None)
         if score is None:
             raise NotFound(f"decision: {plan_name!r} was not compared; there are: {', '.join(s.plan for s in compared.scores)}")
-        plan = next((p for p in self.plans() if p.name == plan_name), None)
+        plan = next((p for p in watch.plans() if p.name == plan_name), None)
         if plan is None or not score.digest == plan_digest == plan.digest():
             raise Conflict(f"decision: {plan_name!r} is no longer the plan that was compared; compare again and decide again")
         must_hold(actor, plan.authority, act=f"decide on {plan_name}", on=compared.subject)
-        with self._deciding:
+        with self.common.deciding:
             if self.board.decision_on(comparison_id) is not None:
                 raise Conflict("decision: somebody has decided on this comparison; reload and see who")
             now = self.host.clock.now()
@@ -712,8 +405,12 @@ class Centre:
             decision_id, *following = self.ledger.append(actor, [decision, *follows])
         return decision_id, tuple(i for i, record in zip(following, follows, strict=True) if isinstance(record, Order))
 
-    def _facts(self, began: datetime, now: datetime) -> FactsNow:
-        return FactsNow(self.latest, self.board, self.gauges, self.pack, tuple(self.twin.waters), began, now)
+    def _facts(self, plan: Plan, began: datetime, now: datetime) -> FactsNow:
+        """What a plan's triggers see: the facts of its own hazard, also where that is not watched any more."""
+        if plan.hazard in self.watches:
+            return self.watches[plan.hazard].facts(began, now)
+        pack, others = find_pack(plan.hazard), frozenset(self.watches)
+        return FactsNow(self.latest, self.board, self.gauges, pack, tuple(self.twin.waters), began, now, not_of=others)
 
     def carry_on(self, *, soon: bool = False) -> tuple[str, ...]:
         """Let every plan that was decided for take its next step, each minute or `soon`; returns the ids of what was written."""
@@ -744,67 +441,21 @@ class Centre:
 
     def _incident(self, plan: Plan, decision: Decision, now: datetime) -> Incident:
         """The emergency that the orders belong to, at the worst level that holds."""
-        worst = max((w.level for w in self.board.active_warnings().values()), default=plan.level)
+        worst = self.common.level(plan.hazard, usual=plan.level)
         subject = f"{plan.hazard} {now:%Y-%m-%d}"
         return Incident(time=now, subject=subject, cause=(record_id(decision),), hazard=plan.hazard, state="open", level=worst)
 
     def note(self, text: str) -> str:
         """Write a line of the platform's own in the log; returns its id."""
-        return self.ledger.append(PLATFORM, [Note(time=self.host.clock.now(), subject="platform", text=text)])[0]
+        return self.common.note(text)
 
     def signature_holds(self, decision: Decision) -> bool:
         """True if the decision is what its signer signed."""
         return signature_holds(decision.public_key, decision.signature, decision.signing_bytes())
 
-    def release_alerts(self, actor: Actor) -> tuple[str, ...]:
-        """Release the drafted message of every warning that holds; Actual only if this platform is. Returns the ids of the messages."""
-        self.host.gate.permit(actor, "release alert", self.twin.manifest.name)
-        with self._deciding:
-            drafts = [draft_id for draft_id in self.board.alerts if not self._why_not_released(draft_id)]
-            released = [self._released(draft_id) for draft_id in drafts]
-            return self.ledger.append(actor, released) if released else ()
-
-    def release_alert(self, actor: Actor, draft_id: str) -> str:
-        """Release one drafted message; Actual only if this platform is. Raises NotFound, or Conflict with why it cannot go out."""
-        self.host.gate.permit(actor, "release alert", self.twin.manifest.name)
-        with self._deciding:
-            if draft_id not in self.board.alerts:
-                raise NotFound(f"release: no alert {draft_id!r}")
-            if why := self._why_not_released(draft_id):
-                raise Conflict(f"release: {self.board.alerts[draft_id].headline or draft_id}: {why}")
-            return self.ledger.append(actor, [self._released(draft_id)])[0]
-
-    def _why_not_released(self, draft_id: str) -> str:
-        """Why a message may not go out; empty where it may."""
-        draft = self.board.alerts[draft_id]
-        if draft.status != Status.DRAFT.value:
-            return f"it is no draft but {draft.status}"
-        if any(draft_id in alert.cause for alert in self.board.alerts.values()):
-            return "it was released before"
-        if not any(cause in self.board.warnings and self.board.is_active(cause) for cause in draft.cause):
-            return "the warning that it speaks of does not hold any more; a newer message says so"
-        return ""
-
-    def _released(self, draft_id: str) -> AlertDraft:
-        draft = self.board.alerts[draft_id]
-        message = read_cap(draft.xml.encode()).alert
-        if message is None:
-            raise InputError(f"release: {draft_id}: the draft cannot be read as CAP")
-        warning = next(cause for cause in draft.cause if cause in self.board.warnings and self.board.is_active(cause))
-        earlier = self._message_before(self.board.warnings[warning])
-        now = self.host.clock.now()
-        sent = approved(
-            message,
-            purpose=self.ledger.purpose,
-            now=now,
-            follows=(earlier,) if message.references and earlier else (),
-            exercise=self.twin.manifest.name,
-        )
-        return record_of(sent, time=now, subject=draft.subject, cause=(draft_id,))
-
     def report(self, actor: Actor, order_id: str, *, state: str, text: str) -> str:
         """Say what became of an order; raises Conflict where it is finished or the state cannot follow the one that it has."""
-        with self._deciding:
+        with self.common.deciding:
             before = self.board.order(order_id)
             if state not in NEXT_STATES:
                 raise InputError(f"report: state = {state!r}; wanted one of {', '.join(NEXT_STATES)}")
@@ -831,7 +482,7 @@ class Centre:
         """End a session."""
         self.sessions.sign_out(token)
 
-    # -- what the interfaces show --------------------------------------------------------------------------------------
+    # -- what the interfaces show -----------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """What this platform is, for a page that nobody has signed in to yet."""
@@ -845,38 +496,20 @@ class Centre:
 
     def gauge_status(self, gauge: Gauge, *, points: int) -> dict[str, Any]:
         """A gauge with its latest reading, quality, trend and level, and its last readings for a small curve."""
-        now, quantity = self.host.clock.now(), self._quantity(gauge)
-        status = self.latest.status(quantity, gauge.site, now)
-        seen = self.latest.readings(quantity, gauge.site, 36 * 3600.0, now, limit=points)
-        return {
-            "site": gauge.site,
-            "name": gauge.name,
-            "lon": gauge.lon,
-            "lat": gauge.lat,
-            "quantity": quantity.name,
-            "unit": quantity.unit,
-            "value": status.value,
-            "time": status.time,
-            "flag": status.flag,
-            "flag_reason": status.reason,
-            "age_s": status.age_s if np.isfinite(status.age_s) else None,
-            "trend_per_h": status.trend_per_h,
-            "level": int(self.board.site_level(gauge.site)),
-            "last_level": int(self.board.last_level(gauge.site)),
-            "blind": bool(self.board.blind_rules(gauge.site)),
-            "limits": {level.word: at for level, at in gauge.limits.at.items()} if gauge.limits else None,
-            "sparkline": list(zip(*(column for column in _columns(seen).values()), strict=True)),
-        }
+        return gauges_told.gauge_status(self.common, gauge, points=points)
 
     def gauge_series(self, gauge: Gauge, span_s: float) -> dict[str, list[Any]]:
         """A gauge's readings as columns, for a chart."""
-        return _columns(self.latest.readings(self._quantity(gauge), gauge.site, span_s, self.host.clock.now()))
+        return gauges_told.gauge_series(self.common, gauge, span_s)
 
-    def _quantity(self, gauge: Gauge) -> Quantity:
-        found = next((q for q in (*self.latest.quantities(), *self.pack.observes) if q.name == gauge.quantity), None)
-        if found is None:
-            raise NotFound(f"gauge {gauge.site}: nobody here measures {gauge.quantity!r}")
-        return found
+    def course(self, comparison_id: str, plan: str, future: int | None) -> dict[str, Any]:
+        """How a plan went in one future of a comparison, the one in the middle of its harm where none is named; raises NotFound."""
+        return self.watch_of(comparison_id).course(comparison_id, plan, future)
+
+    def harm_by_future(self, comparison_id: str) -> Mapping[str, list[float]]:
+        """The harm of each plan in each future, where that is known still."""
+        watch = self.watches.get(self.board.hazard_of(comparison_id))
+        return {} if watch is None else watch.harm_by_future.get(comparison_id, {})
 
     def forecast_view(self, forecast_id: str) -> ForecastView:
         """A forecast as it can be looked at; raises NotFound."""
@@ -886,19 +519,22 @@ class Centre:
         record = self.board.forecasts.get(forecast_id)
         if record is None:
             raise NotFound(f"no forecast {forecast_id!r}; there are {len(self.board.forecasts)}")
-        view = ForecastView(
-            forecast_id,
-            record,
-            StoredForecast(self.folder / record.result),
-            self.twin.world(record.time),
-            self.pack if record.hazard == self.pack.hazard else find_pack(record.hazard),
-            self._hour(record.time),
-        )
+        world = self.twin.world(record.time)
+        pack = self.watches[record.hazard].pack if record.hazard in self.watches else find_pack(record.hazard)
+        stored = StoredForecast(self.folder / record.result)
+        view = ForecastView(forecast_id, record, stored, world, pack, local_hour(world, record.time))
         with self._lock:
             self._views[forecast_id] = view
-            while len(self._views) > VIEWS_KEPT:
+            while len(self._views) > VIEWS_KEPT * len(self.watches):
                 del self._views[next(iter(self._views))]
         return view
+
+    def latest_forecast(self, watch: HazardWatch) -> ForecastView:
+        """The newest forecast of a hazard that the platform made itself: what people asked for is no outlook. Raises NotFound."""
+        own = [i for i, f in self.board.forecasts.items() if f.hazard == watch.hazard and f.asked_by is msgspec.UNSET]
+        if not own:
+            raise NotFound(f"no forecast of {watch.hazard} yet")
+        return self.forecast_view(own[-1])
 
     def chain(self, record_id: str) -> dict[str, Any]:
         """What led to a record, as nodes with a line of text each, and edges from effect to cause."""
@@ -927,71 +563,13 @@ class Centre:
         self._verified = self.host.clock.now()
         return {"entries": count, "root": self.ledger.tree_head().root}
 
-    def _hour(self, time: datetime) -> float:
-        return local_hour(self.twin.world(time), time)
-
     def describe_twin(self) -> dict[str, Any]:
         """The twin as the map wants it."""
-        manifest, lonlat = self.twin.manifest, LonLat(self.twin.grid)
-        people = self.twin.world(manifest.created).people(3.0)
-        zones = self.twin.zones
-        return {
-            "name": manifest.name,
-            "made_up": manifest.made_up,
-            "crs": self.twin.grid.crs,
-            "rows": self.twin.grid.rows,
-            "cols": self.twin.grid.cols,
-            "cell_m": self.twin.grid.cell_m,
-            "bounds": manifest.extent_lonlat,
-            "corners": lonlat.corners(),
-            "people_night": manifest.counts.get("people_night", 0.0),
-            "people_day": manifest.counts.get("people_day", 0.0),
-            "buildings": manifest.counts.get("buildings", 0.0),
-            "road_km": manifest.counts.get("road_km", 0.0),
-            "waters": [{"name": w.name, "usual_level_m": w.usual_level_m} for w in self.twin.waters.values()],
-            "zones": _collection(
-                [
-                    _shape(self.twin.lonlat(shape), {"name": name, "people": float(people[zones.places(name)].sum())})
-                    for name, shape in self.twin.zone_shapes.items()
-                ]
-            ),
-            "lines": _collection(
-                [
-                    _line(lonlat.of(line.x_m, line.y_m), {"name": line.name, "sort": line.sort})
-                    for line in self.twin.lines.values()
-                ]
-            ),
-            "sources": [
-                {"what": s.what, "title": s.title or s.file, "licence": s.licence, "attribution": s.attribution}
-                for s in manifest.sources
-            ],
-            "counts": manifest.counts,
-            "remarks": manifest.remarks,
-            "asset_kinds": self.twin.asset_kinds(),
-        }
+        return twin_map.describe_twin(self.twin)
 
     def assets_geojson(self, kind: str) -> dict[str, Any]:
         """All assets of a kind as points; raises NotFound with the kinds that there are."""
-        if kind not in self.twin.asset_kinds():
-            raise NotFound(f"twin: no assets {kind!r}; there are: {', '.join(self.twin.asset_kinds()) or 'none'}")
-        assets = self.twin.assets(kind)
-        points = LonLat(self.twin.grid).of(assets.x_m, assets.y_m)
-        return _collection(
-            [
-                {
-                    "type": "Feature",
-                    "properties": {
-                        "id": assets.id[k],
-                        "name": assets.name[k],
-                        "sort": assets.sort[k],
-                        "amount": float(assets.amount[k]),
-                        "unit": assets.unit,
-                    },
-                    "geometry": {"type": "Point", "coordinates": points[k]},
-                }
-                for k in range(len(assets))
-            ]
-        )
+        return twin_map.assets_geojson(self.twin, kind)
 
     def base_map(self) -> Path:
         """The base map's file; made when it is first asked for."""
@@ -1002,22 +580,12 @@ class Centre:
         return terrain_tile(self.twin, z, x, y)
 
 
-def _columns(seen: Readings) -> dict[str, list[Any]]:
-    """Readings as lists that JSON can carry: a missing value is null."""
-    return {
-        "time_ms": [int(t) // 1000 for t in seen.time_us],
-        "value": [float(v) if np.isfinite(v) else None for v in seen.value],
-        "flag": [int(f) for f in seen.flag],
-    }
-
-
-def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "FeatureCollection", "features": features}
-
-
-def _shape(shape: Any, properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Feature", "properties": properties, "geometry": shape.__geo_interface__}
-
-
-def _line(points: list[list[float]], properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Feature", "properties": properties, "geometry": {"type": "LineString", "coordinates": points}}
+def _trust_of(watched: Sequence[Watched], errors: Sequence[Trust]) -> dict[str, tuple[Trust, ...]]:
+    """Of each hazard, the errors of those readings that weigh its futures; raises InputError where readings weigh the futures of none."""
+    weighs = {w.pack.hazard: {s.quantity.name for s in senses_of(w.pack, w.pack.models[0])} for w in watched}
+    anywhere = set[str]().union(*weighs.values())
+    for one in errors:
+        if one.readings not in anywhere:
+            there = ", ".join(sorted(anywhere)) or "none"
+            raise InputError(f"errors: readings of {one.readings!r} weigh no future; those that do: {there}")
+    return {hazard: tuple(one for one in errors if one.readings in names) for hazard, names in weighs.items()}

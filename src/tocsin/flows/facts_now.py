@@ -5,7 +5,7 @@ What no sensor says is not known: the share of a zone that is flooded is known i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -36,7 +36,11 @@ class FactsNow:
         waters: Sequence[str],
         began: datetime,
         now: datetime,
+        *,
+        not_of: Set[str] = frozenset(),
     ) -> None:
+        """`not_of` are hazards whose warnings do not count: others that are watched have plans of their own."""
+        self._not_of = not_of
         self._latest, self._board, self._gauges, self._pack = latest, board, gauges, pack
         self._kinds = facts_for(pack.hazard)
         self._waters, self._began, self._now = waters, began, now
@@ -62,7 +66,7 @@ class FactsNow:
         last: dict[tuple[str, str], Level] = {}
         blind: dict[tuple[str, str], bool] = {}
         for warning in self._board.warnings.values():
-            if warning.time <= moment:
+            if warning.time <= moment and warning.hazard not in self._not_of:
                 key = (warning.rule, warning.subject)
                 blind[key] = warning.level == Level.BLIND
                 if not blind[key]:

@@ -197,21 +197,26 @@ class Following:
             self.begin(at)
             self._told, self._ids, self._verified = told, list(comparisons), verified
 
-    def limit(self, actor: Actor, record: HardLimits, limits: Sequence[Limit]) -> tuple[str, str]:
-        """Write down the hard limits that hold from now on, and rank the present plans anew under them, without a run; returns both ids.
+    def check_limits(self, limits: Sequence[Limit]) -> None:
+        """Raise InputError where the table of what is followed lacks what a limit is on."""
+        with self._lock:
+            if self._now is not None:
+                relimited(self._now.compared, limits)
+                relimited(self._told, limits)
 
-        The comparison's is empty where nothing is followed, or somebody has decided on it: then they hold for what is compared from now on.
-        Raises InputError where the table lacks what a limit is on, and then nothing is written.
+    def limit(self, limits_id: str, record: HardLimits, limits: Sequence[Limit]) -> str:
+        """Rank the present plans anew under the hard limits of a record that is in the ledger, without a run; returns the comparison's id.
+
+        It is empty where nothing is followed, or somebody has decided on it: then they hold for what is compared from now on.
         """
         with self._lock:
             at = self._now
             if at is None:
-                return self._ledger.append(actor, [record])[0], ""
+                return ""
             base, told = relimited(at.compared, limits), relimited(self._told, limits)
-            (limits_id,) = self._ledger.append(actor, [record])
             self._now = msgspec.structs.replace(at, compared=base)
             if any(map(self._decided_on, self._ids)):
-                return limits_id, ""
+                return ""
             comparison = msgspec.structs.replace(
                 at.comparison,
                 time=record.time,
@@ -224,7 +229,7 @@ class Following:
                 grounds=msgspec.UNSET,
             )
             self._write([comparison], comparison, told)
-            return limits_id, record_id(comparison)
+            return record_id(comparison)
 
     def heard(self) -> None:
         """Readings have come."""
@@ -343,19 +348,22 @@ def anew(at: Assessed, looked: Looked, now: datetime) -> Scenario | None:
     gone_s = (now - at.began).total_seconds()
     if gone_s > at.scenario.duration_s / 2:
         return None
-    fitted = refit(at.scenario, at.model, looked)
+    return msgspec.structs.replace(begun_later(refit(at.scenario, at.model, looked), gone_s), seed=int(now.timestamp()))
+
+
+def begun_later(scenario: Scenario, gone_s: float) -> Scenario:
+    """What is left of a scenario when so many seconds of it have passed."""
 
     def later(series: Series) -> Series:
         return Series.of(series.time_s - gone_s, series.value)
 
     return msgspec.structs.replace(
-        fitted,
-        duration_s=fitted.duration_s - gone_s,
-        seed=int(now.timestamp()),
-        series={name: later(series) for name, series in fitted.series.items()},
+        scenario,
+        duration_s=scenario.duration_s - gone_s,
+        series={name: later(series) for name, series in scenario.series.items()},
         analogues=tuple(
             msgspec.structs.replace(a, series={name: later(series) for name, series in a.series.items()})
-            for a in fitted.analogues
+            for a in scenario.analogues
         ),
     )
 

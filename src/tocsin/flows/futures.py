@@ -21,12 +21,13 @@ from tocsin.vocabulary import InputError, Member, Unavailable
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What a folder of futures holds: how many are done of how many, which failed and why."""
+    """What a folder of futures holds: how many are done of how many, which failed and why, and of which hazard they are."""
 
     folder: str
     done: int
     members: int
     failed: tuple[Failure, ...]
+    hazard: str
 
 
 def run_futures(
@@ -77,13 +78,13 @@ def run_futures(
                     kept.add_failed(future.number, future.seed, str(came.error))
                     refuse_too_many(_failures(kept), total, came.error, failed_share_most)
                 tell(len(kept.done) + len(kept.failed), total)
-        return Kept(str(folder), len(kept.done), kept.manifest.scenario.members, tuple(_failures(kept)))
+        return Kept(str(folder), len(kept.done), kept.manifest.scenario.members, tuple(_failures(kept)), hazard)
 
 
 def kept_in(folder: Path) -> Kept:
     """What a folder of futures holds; raises NotFound where it holds none."""
     stored = StoredFutures(folder)
-    return Kept(str(folder), len(stored.done), stored.manifest.scenario.members, tuple(_failures(stored)))
+    return Kept(str(folder), len(stored.done), stored.manifest.scenario.members, tuple(_failures(stored)), stored.manifest.hazard)
 
 
 def open_futures(twin: Twin, folder: Path, *, hazard: str = "") -> ForecastResult:

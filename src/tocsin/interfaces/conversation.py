@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -128,11 +128,11 @@ class _SessionEnded(Refused):
 
 @contextmanager
 def conversation(
-    where: str, *, name: str, password: str, twin: Path | None = None, hazard: str = "flood", ca: Path | None = None
+    where: str, *, name: str, password: str, twin: Path | None = None, hazards: Sequence[str] = ("flood",), ca: Path | None = None
 ) -> Iterator[Conversation]:
     """Speak with the platform at an address (http:// or https://), or with the data folder `where` of one that does not run.
 
-    The folder's platform needs the `twin` and the `hazard` that it is served with. Raises Conflict where the folder is written by a
+    The folder's platform needs the `twin` and the `hazards` that it is served with. Raises Conflict where the folder is written by a
     platform that runs, Refused where the password is wrong, or where it would go over a network in clear.
     """
     with ExitStack() as ends:
@@ -143,7 +143,7 @@ def conversation(
                 raise InputError(
                     f"{where}: is taken for a data folder; wanted --twin, the twin's folder, too, or the address of a platform"
                 )
-            client = _in_this_process(ends.enter_context(_opened(Path(where), twin, hazard)))
+            client = _in_this_process(ends.enter_context(_opened(Path(where), twin, hazards)))
         speaking = Conversation(client, where, name, password, own="://" not in where)
         ends.callback(speaking.close)
         yield speaking
@@ -190,8 +190,9 @@ def _in_this_process(platform: Platform) -> httpx.AsyncClient:
 
 
 @contextmanager
-def _opened(data: Path, twin: Path, hazard: str) -> Iterator[Platform]:
+def _opened(data: Path, twin: Path, hazards: Sequence[str]) -> Iterator[Platform]:
     """The platform of a data folder, without its node, its sensors and its duties: nothing runs but what is asked for."""
+    from tocsin.flows.hazard_watch import Watched
     from tocsin.interfaces.serving import open_platform, outlook_of
     from tocsin.pack import find_pack
     from tocsin.platform.ledger import open_ledger
@@ -200,12 +201,12 @@ def _opened(data: Path, twin: Path, hazard: str) -> Iterator[Platform]:
 
     if not data.is_dir():
         raise NotFound(f"{data}: there is no such data folder; wanted one of `tocsin serve`, or an address, http://...")
-    clock, place, pack = WallClock(), open_twin(twin), find_pack(hazard)
+    clock, place, packs = WallClock(), open_twin(twin), [find_pack(hazard) for hazard in hazards]
     ledger = open_ledger(data, clock=clock, gate=RoleGate(), read_only=True)
     purpose = ledger.purpose
     ledger.close()
-    outlook = outlook_of(pack, place, lambda: platform.centre.board.bulletins.values())
-    platform = open_platform(data, twin=place, pack=pack, clock=clock, purpose=purpose, scenarios=outlook)
+    watched = [Watched(pack, outlook_of(pack, place, lambda: platform.centre.board.bulletins.values())) for pack in packs]
+    platform = open_platform(data, twin=place, watched=watched, clock=clock, purpose=purpose)
     try:
         yield platform
     finally:

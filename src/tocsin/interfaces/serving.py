@@ -6,10 +6,9 @@ import asyncio
 import logging
 import signal
 import socket
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,14 @@ from tocsin.edge.spool import HISTORY
 from tocsin.edge.status import collectors as told_collectors
 from tocsin.edge.status import counts, sources
 from tocsin.flows.bus import END, Bus
-from tocsin.flows.centre import ASSESS_FROM, Centre, FieldsNow, Scenarios, Sources
+from tocsin.flows.centre import Centre, Sources
+from tocsin.flows.common import FieldsNow
 from tocsin.flows.exposure import Exposure
-from tocsin.flows.following import Followed
-from tocsin.host import Clock, Entry, WallClock
+from tocsin.flows.hazard_watch import Scenarios, Watched
+from tocsin.host import Clock, WallClock
 from tocsin.interfaces.sensorthings.feed import Feed
 from tocsin.pack import Pack, Rule, Scenario, threshold
+from tocsin.pack.observed import observed
 from tocsin.pack.sense import Trust
 from tocsin.platform.compute import open_compute
 from tocsin.platform.ledger import open_ledger
@@ -39,7 +40,7 @@ from tocsin.platform.twin import Twin
 from tocsin.platform.uplink import open_receiver
 from tocsin.security.actor import Actor
 from tocsin.security.gate import RoleGate
-from tocsin.vocabulary import Bulletin, InputError, Level, Quantity, TocsinError, Unavailable, Warning, World
+from tocsin.vocabulary import Bulletin, InputError, Quantity, Unavailable, World
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ STOP_WITHIN_S = 30.0  # a supervisor kills after a while (systemd: 90 s); whatev
 class Platform:
     """A centre with the node that feeds it. `close` ends it in the right order.
 
-    `quantities` are all that senders may bring: those of the pack, and those that a file of the operator's has. `expected` are the
+    `quantities` are all that senders may bring: those of the packs, and those that a file of the operator's has. `expected` are the
     sites that are known before they speak.
     """
 
@@ -123,6 +124,25 @@ def gauge_rules(twin: Twin, quantities: Sequence[Quantity]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def rules_of(packs: Sequence[Pack], twin: Twin) -> dict[str, tuple[Rule, ...]]:
+    """The rules of each hazard: its pack's, and the limits of the twin's gauges.
+
+    The limits of a gauge whose quantity several packs observe are judged once, for the hazard that is named first: nobody is warned twice of one reading.
+    Raises InputError where two packs have a rule of one name.
+    """
+    rules, whose, mine = dict[str, tuple[Rule, ...]](), dict[str, str](), set[str]()
+    for pack in packs:
+        own = gauge_rules(twin, [quantity for quantity in pack.observes if quantity.name not in mine])
+        mine |= {quantity.name for quantity in pack.observes}
+        rules[pack.hazard] = (*pack.rules, *own)
+        for rule in rules[pack.hazard]:
+            if (other := whose.setdefault(rule.name, pack.hazard)) != pack.hazard:
+                raise InputError(
+                    f"rule {rule.name!r}: is one of {other} and one of {pack.hazard}; a warning must name its rule, so one pack has to rename its own"
+                )
+    return rules
+
+
 def outlook_of(pack: Pack, twin: Twin, told: Callable[[], Iterable[Bulletin]]) -> Scenarios:
     """The scenario of the moment, as the pack reads it off the sensors and what agencies told; it raises InputError where the pack does not say."""
 
@@ -140,10 +160,9 @@ def open_platform(
     folder: Path,
     *,
     twin: Twin,
-    pack: Pack,
+    watched: Sequence[Watched],
     clock: Clock,
     purpose: str,
-    scenarios: Scenarios,
     fields_now: FieldsNow | None = None,
     collectors: Sequence[Collector] = (),
     checks: Sequence[Check] = (),
@@ -155,8 +174,13 @@ def open_platform(
     compute: str = "threads",
     errors: Sequence[Trust] = (),
 ) -> Platform:
-    """Open a data folder (made where there is none) and take up where the last run ended. `sensing` is added to what the pack brings."""
-    gate = RoleGate()
+    """Open a data folder (made where there is none) and take up where the last run ended. `sensing` is added to what the packs bring.
+
+    `watched` are the hazards, the one that is shown first at its head. Raises InputError where their packs do not go together.
+    """
+    gate, packs = RoleGate(), [one.pack for one in watched]
+    quantities = observed(packs)
+    usual = rules_of(packs, twin)
     ledger = open_ledger(folder, clock=clock, gate=gate, purpose=purpose)
     try:
         where = open_compute(compute)
@@ -166,11 +190,11 @@ def open_platform(
         latest = Latest(checks, depth=own.depth)
         for expected in own.expected:
             latest.expect(expected.quantity, expected.sites)
-        for quantity in {q.name: q for q in (*(model.makes for model in pack.models), *pack.observes)}.values():
+        made = {model.makes.name: model.makes for pack in packs for model in pack.models}
+        for quantity in (made | quantities).values():
             sites = [g.site for g in twin.gauges if g.quantity == quantity.name]
             if sites:
                 latest.expect(quantity, sites)
-        usual = {pack.hazard: (*pack.rules, *gauge_rules(twin, pack.observes))}
         rules = {hazard: (*usual.get(hazard, ()), *own.rules.get(hazard, ())) for hazard in {**usual, **own.rules}}
         bulletins = BulletinWatch(own.bulletin_rules, statuses=judged_statuses(purpose))
         watch = Watch(rules, latest, since=clock.now(), bulletins=bulletins)
@@ -184,11 +208,10 @@ def open_platform(
             host=host,
             ledger=ledger,
             twin=twin,
-            pack=pack,
+            watched=watched,
             latest=latest,
             users=users,
             sessions=open_sessions(ledger.store, users, clock=wall),
-            scenarios=scenarios,
             fields_now=fields_now,
             sender=sender,
             speed=speed,
@@ -212,7 +235,7 @@ def open_platform(
     except BaseException:
         ledger.close()
         raise
-    quantities = {quantity.name: quantity for quantity in pack.observes} | dict(own.quantities)
+    quantities |= dict(own.quantities)
     known = dict.fromkeys([g.site for g in twin.gauges] + [site for one in own.expected for site in one.sites])
     return Platform(centre, node, spool, things, feed, quantities=tuple(quantities.values()), expected=tuple(known))
 
@@ -233,125 +256,6 @@ def things_or_new(path: Path, *, clock: Clock, places: Mapping[str, Place]) -> t
         log.error("things_set_aside", extra={"file": str(aside), "reason": str(damaged)})
         words = f"SensorThings begins anew: {damaged}. The damaged file is {aside.name}; readings and rules are not touched"
         return open_things(path, clock=clock, places=places), words
-
-
-class Duty:
-    """What a platform does by itself when a warning changes: draft the message, and assess from yellow on, one at a time."""
-
-    def __init__(
-        self, centre: Centre, *, again_after: timedelta = timedelta(hours=3), on_fault: Callable[[str], None] | None = None
-    ) -> None:
-        self._centre, self._again_after, self._on_fault = centre, again_after, on_fault
-        self._lock = threading.Lock()
-        self._assessed_at: datetime | None = None
-        self._worst = Level.NONE
-        self._again = False
-        self._closed = threading.Event()
-        self._assessing: threading.Thread | None = None
-        self._drafting: set[threading.Thread] = set()
-        centre.on_entry.append(self._heard)
-        centre.when_lost = self._lost
-
-    def take_up(self) -> None:
-        """Do what the last run left undone: messages and an assessment for warnings that hold and have none."""
-        board = self._centre.board
-        told = {cause for alert in board.alerts.values() for cause in alert.cause}
-        compared = {c.forecast for c in board.comparisons.values()}
-        foreseen = [f for i, f in board.forecasts.items() if i in compared and f.asked_by is msgspec.UNSET]
-        with self._lock:
-            self._assessed_at = max((f.time for f in foreseen), default=None)
-            causes = {i for f in foreseen for i in f.cause}
-            self._worst = max((w.level for i, w in board.warnings.items() if i in causes), default=Level.NONE)
-        for warning_id, warning in board.active_warnings().items():
-            if warning_id not in told:
-                self._draft_soon(warning_id, warning)
-            self._assess_soon(warning)
-
-    def close(self) -> None:
-        """Hear no more, and give up what is being computed; returns when it has ended."""
-        self._closed.set()
-        self._centre.when_lost = None
-        self._centre.on_entry.remove(self._heard)
-        self._centre.stop()
-        with self._lock:
-            running = [*self._drafting, *([self._assessing] if self._assessing is not None else [])]
-        for thread in running:
-            thread.join(STOP_WITHIN_S)
-
-    def _heard(self, entry: Entry) -> None:
-        if isinstance(entry.record, Warning):
-            self._draft_soon(entry.id, entry.record)
-            self._assess_soon(entry.record)
-
-    def _draft_soon(self, warning_id: str, warning: Warning) -> None:
-        with self._lock:
-            if self._closed.is_set():
-                return
-            thread = threading.Thread(target=self._draft, args=(warning_id, warning), name="tocsin-alert", daemon=True)
-            self._drafting = {one for one in self._drafting if one.is_alive()} | {thread}
-            thread.start()
-
-    def _assess_soon(self, warning: Warning) -> None:
-        """Assess if it is worse than what was assessed last, or that was long ago; right after the one that is running.
-
-        A warning of another hazard (an earthquake, in a platform that simulates floods) is shown and recorded, and assesses nothing here.
-        """
-        if warning.level < ASSESS_FROM or warning.hazard != self._centre.pack.hazard:
-            return
-        with self._lock:
-            now = self._centre.host.clock.now()
-            is_recent = self._assessed_at is not None and timedelta() <= now - self._assessed_at <= self._again_after
-            if self._closed.is_set() or (is_recent and warning.level <= self._worst):
-                return
-            self._worst, self._assessed_at = max(self._worst, warning.level) if is_recent else warning.level, now
-            if self._assessing is not None:
-                self._again = True
-                return
-            self._assessing = threading.Thread(target=self._assess, name="tocsin-assess", daemon=True)
-            self._assessing.start()
-
-    def _lost(self, followed: Followed) -> None:
-        """Readings leave too little of the futures: assess anew, unless that is being done."""
-        with self._lock:
-            if self._closed.is_set() or self._assessing is not None:
-                return
-            self._assessed_at = self._centre.host.clock.now()
-            asked = ((followed.verification_id,), followed.anew, followed)
-            self._assessing = threading.Thread(target=self._assess, args=asked, name="tocsin-assess", daemon=True)
-            self._assessing.start()
-
-    def _draft(self, warning_id: str, warning: Warning) -> None:
-        try:
-            self._centre.draft_alert(warning_id, warning)
-        except Exception as fault:  # whatever breaks, the operators read that there is no message, and why
-            self._tell(f"no alert was drafted: {fault}")
-
-    def _assess(self, more: tuple[str, ...] = (), scenario: Scenario | None = None, lost: Followed | None = None) -> None:
-        while True:
-            try:
-                cause = (*self._centre.board.active_warnings(), *more)
-                self._centre.assess(cause, scenario, lost=lost)
-            except Exception as fault:  # whatever breaks, the operators read that there is no forecast, and why
-                with self._lock:  # it counts for none: the next warning, whatever its level, has it tried again
-                    self._assessed_at = None
-                self._tell(f"the assessment failed: {fault}")
-            with self._lock:
-                if not self._again or self._closed.is_set():
-                    self._assessing = None
-                    return
-                self._again = False
-            more, scenario, lost = (), None, None
-
-    def _tell(self, words: str) -> None:
-        if self._closed.is_set():
-            return  # it was given up on purpose, and the next run takes it up
-        log.warning("duty failed: %s", words)
-        try:
-            self._centre.note(words)
-        except TocsinError as fault:
-            log.warning("duty not noted: %s", fault)
-        if self._on_fault is not None:
-            self._on_fault(words)
 
 
 def free_port(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-// Every view has a URL: `#/page/id/part?forecast=...&view=...&frame=...`. The query is what the map shows and stays while one moves about.
+// Every view has a URL: `#/page/id/part?hazard=...&forecast=...&view=...&frame=...`. The query is what the map shows and stays while one moves about.
 
 export type Page = 'situation' | 'warning' | 'gauge' | 'forecast' | 'plan' | 'comparison' | 'orders' | 'log' | 'record' | 'ledger' | 'sources' | 'limits' | 'ask' | 'carried' | 'compose' | 'appeals' | 'outcome'
 export type View = 'q05' | 'q50' | 'q95' | 'chance' | `member:${number}`
@@ -7,6 +7,7 @@ export interface Route {
   page: Page
   id: string
   part: string
+  hazard: string // '': the one that the console opens with
   forecast: string
   view: View | '' // '': as the forecast's hazard is best seen
   frame: number | 'peak'
@@ -26,6 +27,7 @@ export function parse(hash: string): Route {
     page: known,
     id,
     part,
+    hazard: q.get('hazard') ?? '',
     forecast: known === 'forecast' ? id : (q.get('forecast') ?? ''),
     view: /^(q05|q50|q95|chance|member:\d+)$/.test(view) ? (view as View) : '',
     frame: /^\d+$/.test(frame) ? Number(frame) : 'peak',
@@ -47,6 +49,7 @@ export const viewOf = (route: Route, forecast: { opens_with: 'q50' | 'chance' } 
 export function format(route: Route): string {
   const path = [route.page === 'situation' ? '' : route.page, route.id, route.part].filter((s) => s !== '').map(encodeURIComponent)
   const query: string[] = []
+  if (route.hazard) query.push(`hazard=${encodeURIComponent(route.hazard)}`)
   if (route.forecast && route.page !== 'forecast') query.push(`forecast=${encodeURIComponent(route.forecast)}`)
   if (route.view) query.push(`view=${route.view}`)
   if (route.frame !== 'peak') query.push(`frame=${route.frame}`)
@@ -70,8 +73,15 @@ class Router {
     location.hash = this.link(page, id, part)
   }
 
+  /** Look at another hazard: its newest forecast, as it is best seen; what is open of the one before is closed. */
+  look(hazard: string): void {
+    const page = OF_A_HAZARD.includes(this.now.page) ? 'situation' : this.now.page
+    const [id, part] = page === this.now.page ? [this.now.id, this.now.part] : ['', '']
+    location.hash = format({ page, id, part, hazard, forecast: '', view: '', frame: 'peak' })
+  }
+
   /** Change what the map shows. A step of the slider replaces the entry in the history, a new view adds one. */
-  show(change: Partial<Pick<Route, 'forecast' | 'view' | 'frame'>>, replace = false): void {
+  show(change: Partial<Pick<Route, 'hazard' | 'forecast' | 'view' | 'frame'>>, replace = false): void {
     const next = { ...this.now, ...change }
     if (next.page === 'forecast' && change.forecast !== undefined) next.id = change.forecast
     const hash = format(next)
@@ -81,5 +91,8 @@ class Router {
     this.now = next
   }
 }
+
+/** Pages that are about one hazard. */
+const OF_A_HAZARD: readonly Page[] = ['plan', 'comparison', 'forecast']
 
 export const router = new Router()

@@ -8,6 +8,7 @@ import { LEVEL, t } from './words'
 const SETTLE_MS = 300 // events of one moment are fetched once
 const RECORDS_KEPT = 500
 export const UNDO_S = 5
+const ASSESSED_FROM: T.Level = 2 // yellow: as the platform does by itself
 const FINISHED: T.OrderState[] = ['done', 'failed', 'cancelled']
 
 const KINDS_TO_LISTS: Record<string, List[]> = {
@@ -74,9 +75,19 @@ class Console {
   /** The platform's time now: in a demo it runs faster than ours. */
   now = $derived(this.platformTime(this.tick))
   lostSince = $derived(this.platformTime(this.lastContact.getTime()))
-  active = $derived(this.warnings.filter((w) => w.active).sort((a, b) => b.level - a.level || b.time.localeCompare(a.time)))
+  active = $derived(this.worstFirst(this.warnings))
   worst = $derived(Math.max(0, ...this.active.map((w) => w.level)) as T.Level)
-  forecast = $derived(this.forecasts.find((f) => f.id === router.now.forecast) ?? this.forecasts.find((f) => !f.asked_by) ?? this.forecasts[0] ?? null)
+
+  /** The hazard of the highest warning when the console was opened: a new one elsewhere is told on its tab and takes no map away from who looks at it. */
+  private opened = $state('')
+  /** The hazards that are watched, in the order in which they were named, and whether there is anything to choose. */
+  hazards = $derived(this.status?.hazards.map((h) => h.hazard) ?? [])
+  several = $derived(this.hazards.length > 1)
+  /** Which hazard is looked at: that of the forecast that was chosen, the one that was chosen, or else the one that the console opened with. */
+  hazard = $derived(this.forecasts.find((f) => f.id === router.now.forecast)?.hazard ?? (this.hazards.includes(router.now.hazard) ? router.now.hazard : this.opened || (this.hazards[0] ?? '')))
+  forecastsHere = $derived(this.forecasts.filter((f) => f.hazard === this.hazard))
+  plansHere = $derived(this.plansOf(this.hazard))
+  forecast = $derived(this.forecastsHere.find((f) => f.id === router.now.forecast) ?? this.forecastsHere.find((f) => !f.asked_by) ?? this.forecastsHere[0] ?? null)
   comparison = $derived(this.comparisons.find((c) => c.forecast === this.forecast?.id) ?? null)
   overdue = $derived(this.orders.filter((o) => this.isOverdue(o)).length)
 
@@ -162,6 +173,7 @@ class Console {
     this.loaded = false
     this.records = []
     this.seenWarnings = null
+    this.opened = ''
     setCsrf('')
   }
 
@@ -272,8 +284,35 @@ class Console {
     const seen = this.seenWarnings
     const fresh = seen ? warnings.filter((w) => w.active && !seen.has(w.id)) : []
     if (fresh.length) this.announcement = fresh.map((w) => t.newWarning(LEVEL[w.level], this.siteName(w.site), w.reason)).join(' ')
+    const worst = this.worstFirst(warnings).find((w) => this.hazards.includes(w.hazard))
+    if (!this.opened && worst) this.opened = worst.hazard
     this.seenWarnings = new Set(warnings.map((w) => w.id))
     this.warnings = warnings
+  }
+
+  private worstFirst(warnings: T.Warning[]): T.Warning[] {
+    return warnings.filter((w) => w.active).sort((a, b) => b.level - a.level || b.time.localeCompare(a.time))
+  }
+
+  /** How high a hazard warns now. */
+  levelOf(hazard: string): T.Level {
+    return this.active.find((w) => w.hazard === hazard)?.level ?? 0
+  }
+
+  /** Whether a hazard's newest assessment waits for a person to decide. */
+  isOpen(hazard: string): boolean {
+    const own = this.forecasts.find((f) => f.hazard === hazard && !f.asked_by)
+    return this.comparisons.find((c) => c.forecast === own?.id)?.decision === null
+  }
+
+  /** Whether a hazard that warns has no forecast yet because another one is assessed: one is at a time. */
+  waits(hazard: string): boolean {
+    return this.progress !== null && this.progress.hazard !== hazard && this.levelOf(hazard) >= ASSESSED_FROM && !this.forecasts.some((f) => f.hazard === hazard && !f.asked_by)
+  }
+
+  /** The plans on the table of a hazard. */
+  plansOf(hazard: string): T.Plan[] {
+    return this.plans.filter((p) => p.hazard === hazard)
   }
 
   private platformTime(here_ms: number): number {

@@ -15,7 +15,7 @@ export interface Status {
   clock: { speed: number }
   console: boolean
   signed_in: boolean
-  legend: Record<'depth' | 'chance', Swatch[]>
+  hazards: { hazard: string; legend: Record<'depth' | 'chance', Swatch[]> }[] // those that are watched, in the order in which they were named
 }
 
 /** A class of a forecast's picture, from its lower bound on. */
@@ -269,6 +269,7 @@ export interface Job {
 }
 
 export interface ScenarioStart {
+  hazard: string
   toml: string
   why_not_now: string
   drives: Record<string, { unit: string; meaning: string }>
@@ -278,6 +279,7 @@ export interface ScenarioStart {
 }
 
 export interface Options {
+  hazard: string
   plan: Plan
   roles: string[]
   agreeing: string[]
@@ -306,6 +308,7 @@ export interface Checked {
 export interface Execution {
   decision: string
   plan: string
+  hazard: string
   authority: string
   began: string
   over: boolean
@@ -394,6 +397,7 @@ export interface Score {
 
 export interface Comparison {
   id: string
+  hazard: string
   time: string
   forecast: string
   futures: number
@@ -423,6 +427,7 @@ export interface Order {
   id: string
   time: string
   plan: string
+  hazard: string
   action: string
   do: string
   role: string
@@ -530,6 +535,7 @@ export interface Progress {
   done: number
   total: number
   message: string
+  hazard: string
 }
 
 export interface AppealRuling {

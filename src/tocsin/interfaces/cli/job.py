@@ -59,7 +59,7 @@ def list_jobs(to: To, as_json: AsJson = False) -> None:
                 console.print("Nothing was asked yet.")
             for kept in told["futures"]:
                 failed = f", {kept['failed']} failed" if kept["failed"] else ""
-                console.print(f"futures {kept['name']}: {kept['done']} of {kept['members']}{failed}")
+                console.print(f"futures {kept['name']} ({kept['hazard']}): {kept['done']} of {kept['members']}{failed}")
 
         at.answer(told, text)
 
@@ -94,7 +94,7 @@ def stop(to: To, job: JobId, as_json: AsJson = False) -> None:
 def scenario(to: To, as_json: AsJson = False) -> None:
     """Print the scenario of the moment as TOML, to be changed and given back. Example: tocsin job scenario http://127.0.0.1:8765 --as ada > storm.toml"""
     with desk(as_json=as_json) as at, to.speaking() as platform:
-        told = platform.get("scenario")
+        told = platform.get("scenario", **to.about)
         if told["why_not_now"]:
             at.note(f"an empty scenario to start from: {told['why_not_now']}")
         at.answer(told, lambda console: console.out(told["toml"], end="", highlight=False))
@@ -194,13 +194,13 @@ def _begin(at: Desk, to: To, kind: str, asked: dict[str, Any], body: dict[str, A
 
     with to.speaking() as platform:
         if not asked.keys() & {"scenario", "futures"}:
-            moment_now = platform.get("scenario")
+            moment_now = platform.get("scenario", **to.about)
             if moment_now["why_not_now"]:
                 raise InputError(
                     f"no scenario of the moment: {moment_now['why_not_now']}; give --scenario (`job scenario` prints one to start from)"
                 )
             asked = asked | {"scenario": moment_now["toml"]}
-        job = platform.post("jobs", kind, body=asked | body)
+        job = platform.post("jobs", kind, body=asked | body | to.about)
         if watch or platform.own:
             _answer(at, platform, _watched(at, platform, job))
         else:

@@ -30,19 +30,20 @@ def list_plans(to: To, as_json: AsJson = False) -> None:
         rows = [
             {
                 "name": p["name"],
+                "hazard": p["hazard"],
                 "saved_by": p["saved_by"],
                 "summary": p["summary"],
                 "level": p["level"],
                 "actions": len(p["actions"]),
                 "digest": p["digest"],
             }
-            for p in platform.get("plans")
+            for p in platform.get("plans", **to.about)
         ]
 
         def text(console: Console) -> None:
             for row in rows:
                 whose = f"saved by {row['saved_by']}" if row["saved_by"] else "the pack's own"
-                console.print(f"{row['name']} ({whose}, {row['actions']} actions): {row['summary']}")
+                console.print(f"{row['name']} ({row['hazard']}, {whose}, {row['actions']} actions): {row['summary']}")
 
         at.answer(rows, text)
 
@@ -54,7 +55,7 @@ def show(to: To, name: Name, as_json: AsJson = False) -> None:
     with desk(as_json=as_json) as at, to.speaking() as platform:
         from tocsin.vocabulary import NotFound
 
-        plans = {p["name"]: p for p in platform.get("plans")}
+        plans = {p["name"]: p for p in platform.get("plans", **to.about)}
         if name not in plans:
             raise NotFound(f"no plan {name!r} on the table; there are: {', '.join(plans)}")
         toml = _toml_of({field: value for field, value in plans[name].items() if field not in ("digest", "saved_by")})

@@ -21,11 +21,12 @@ def serve(
         ),
     ],
     hazard: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="The hazard that is watched and assessed: any installed pack, see `tocsin pack list`.", metavar="HAZARD"
+            help="A hazard that is watched and assessed: any installed pack, see `tocsin pack list`. May be given several times; the first is shown first. Default: flood.",
+            metavar="HAZARD",
         ),
-    ] = "flood",
+    ] = None,
     port: Annotated[int, typer.Option(help="TCP port to listen on.", min=0, max=65_535)] = 8765,
     host: Annotated[
         str,
@@ -66,7 +67,7 @@ def serve(
         bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there. Default: text for people.")
     ] = False,
 ) -> None:
-    """Run the platform for a twin until Ctrl-C. Example: tocsin serve my-city --data centre"""
+    """Run the platform for a twin until Ctrl-C. Example: tocsin serve my-city --data centre --hazard flood --hazard wildfire"""
     with desk(as_json=as_json, by_line=True):
         from tocsin.interfaces.serve import serve as run
 
@@ -80,6 +81,6 @@ def serve(
             postgres_url_file=postgres_url_file,
             compute=compute,
             sensing_file=sensing,
-            hazard=hazard,
+            hazards=hazard or ("flood",),
             as_json=as_json,
         )

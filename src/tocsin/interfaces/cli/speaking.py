@@ -32,7 +32,12 @@ TwinOption = Annotated[
     typer.Option(help="The twin's folder; needed for a data folder. Default: none, for an address.", metavar="FOLDER"),
 ]
 HazardOption = Annotated[
-    str, typer.Option(help="The hazard that a data folder is served with: any installed pack.", metavar="HAZARD")
+    list[str] | None,
+    typer.Option(
+        help="The hazard that is asked about, where a platform watches several. For a data folder: one that it is served with, may be given several times, "
+        "the first is asked about; flood where none is given.",
+        metavar="HAZARD",
+    ),
 ]
 CaOption = Annotated[
     Path | None,
@@ -48,8 +53,13 @@ class To(NamedTuple):
     where: str
     by: str
     twin: Path | None
-    hazard: str
+    hazard: list[str] | None
     ca: Path | None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The hazard that is asked about, as a query or a body says it; nothing where none was named."""
+        return {"hazard": self.hazard[0]} if self.hazard else {}
 
     @contextmanager
     def speaking(self) -> Iterator[Conversation]:
@@ -59,7 +69,7 @@ class To(NamedTuple):
 
         password = password_of(f"password of {self.by}: ")
         with conversation(
-            self.where, name=self.by, password=password, twin=self.twin, hazard=self.hazard, ca=self.ca
+            self.where, name=self.by, password=password, twin=self.twin, hazards=self.hazard or ("flood",), ca=self.ca
         ) as platform:
             yield platform
 
@@ -70,7 +80,7 @@ def speaks(command: Command) -> Command:
         "where": (WhereArgument, inspect.Parameter.empty),
         "by": (ByOption, inspect.Parameter.empty),
         "twin": (TwinOption, None),
-        "hazard": (HazardOption, "flood"),
+        "hazard": (HazardOption, None),
         "ca": (CaOption, None),
     }
 

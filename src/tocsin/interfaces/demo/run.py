@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from tocsin.edge import Check, Replay, qartod_water_level
 from tocsin.flows.centre import Centre
+from tocsin.flows.hazard_watch import Watched
 from tocsin.flows.words import in_words
 from tocsin.host import Entry, ScaledClock
 from tocsin.interfaces.demo import sensors, storm
 from tocsin.interfaces.demo.district import ENTRY, write_district
-from tocsin.interfaces.serving import Duty, Platform, address_of, free_port, open_platform, serve_until
+from tocsin.interfaces.duty import Duty
+from tocsin.interfaces.serving import Platform, address_of, free_port, open_platform, serve_until
 from tocsin.interfaces.show import Show
 from tocsin.pack import HARMED, IN_DANGER, Future, Pack, Scenario, Spread, find_pack
 from tocsin.platform.twin import Twin, build_twin, open_twin
@@ -76,10 +78,9 @@ def run_demo(
     platform = open_platform(
         folder / DATA,
         twin=twin,
-        pack=pack,
+        watched=[Watched(pack, _forecast)],
         clock=clock,
         purpose="demo",
-        scenarios=_forecast,
         fields_now=lambda now: _water_now(twin, pack, now),
         collectors=_collectors(twin, rain, level, true, seed),
         checks=_checks(rain, level),
@@ -306,7 +307,7 @@ def _approve(centre: Centre, comparison_id: str, plan: str, digest: str, passwor
         comment="approved in the terminal of the demo",
         password=password,
     )
-    centre.release_alerts(actor)
+    centre.messages.release_all(actor)
 
 
 async def _enter_or(is_decided: Callable[[], bool]) -> None:

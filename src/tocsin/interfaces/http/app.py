@@ -18,7 +18,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin import __version__
 from tocsin.flows.centre import Centre
-from tocsin.interfaces.http import exposure, forecasts, jobs, observations, plans, questions, record, situation, twin, uplink
+from tocsin.interfaces.http import (
+    exposure,
+    forecasts,
+    hazards,
+    jobs,
+    observations,
+    plans,
+    questions,
+    record,
+    situation,
+    twin,
+    uplink,
+)
 from tocsin.interfaces.http.guard import COOKIE, Handler, answer, body_of, guarded, refusal, text_of
 from tocsin.interfaces.pictures import classes_of, legend
 from tocsin.security.actor import Actor
@@ -64,8 +76,15 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
     async def status(request: Request) -> Response:
         token = request.cookies.get(COOKIE, "")
         signed_in = bool(token) and await asyncio.to_thread(centre.session, token, None) is not None
+        legends = [{"hazard": h, "legend": legend(classes_of(watch.pack.harm))} for h, watch in centre.watches.items()]
         built = (console_folder() / "index.html").is_file()
-        told = {"version": __version__, "console": built, "signed_in": signed_in, "legend": legend(classes_of(centre.pack.harm))}
+        told = {
+            "version": __version__,
+            "console": built,
+            "signed_in": signed_in,
+            "hazards": legends,
+            "legend": legends[0]["legend"],
+        }
         return answer(centre.status() | told)
 
     async def sign_in(request: Request) -> Response:
@@ -110,6 +129,7 @@ def make_app(centre: Centre, *, more: Sequence[BaseRoute] = ()) -> Starlette:
         route("/gauges/{site}", "read situation", situation.gauge),
         *[route(f"/observations{path}", "read situation", handler) for path, handler in observations.ROUTES],
         route("/sources", "read situation", situation.sources),
+        route("/hazards", "read situation", hazards.hazards),
         route("/warnings", "read situation", situation.warnings),
         route("/alerts", "read situation", situation.alerts),
         route("/alerts/{alert}", "read situation", situation.alert_xml),

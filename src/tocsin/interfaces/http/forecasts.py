@@ -13,6 +13,7 @@ from tocsin.flows.verify import WINDOW_H, Scores, level_of, score_ledger
 from tocsin.flows.views import ForecastView
 from tocsin.flows.words import verified_words
 from tocsin.interfaces.http.guard import number_of
+from tocsin.interfaces.http.hazards import HAZARD, chosen_watch
 from tocsin.interfaces.pictures import CHANCE_CLASSES, classes_of, paint, png
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import InputError
@@ -21,8 +22,7 @@ from tocsin.vocabulary import InputError
 def _view(centre: Centre, request: Request) -> ForecastView:
     asked = request.path_params["forecast"]
     if asked == "latest":
-        own = [i for i, f in centre.board.forecasts.items() if f.asked_by is msgspec.UNSET]  # what people asked for is no outlook
-        asked = own[-1] if own else asked
+        return centre.latest_forecast(chosen_watch(centre, request))
     return centre.forecast_view(asked)
 
 
@@ -34,8 +34,10 @@ def _field(view: ForecastView, request: Request) -> tuple[str, Any]:
 
 
 def forecasts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All forecasts, newest first."""
-    return [_row(centre, centre.forecast_view(i)) for i in reversed(centre.board.forecasts)][:50]
+    """All forecasts, or those of one hazard, newest first."""
+    hazard = chosen_watch(centre, request).hazard if HAZARD in request.query_params else ""
+    of = [i for i in reversed(centre.board.forecasts) if not hazard or centre.board.forecasts[i].hazard == hazard]
+    return [_row(centre, centre.forecast_view(i)) for i in of[:50]]
 
 
 def forecast(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tocsin.flows import asked
 from tocsin.flows.centre import Centre
 from tocsin.flows.jobs import Job
 from tocsin.interfaces.http.guard import body_of, text_of
+from tocsin.interfaces.http.hazards import chosen_watch, named_watch
 from tocsin.interfaces.storm import STORM_BYTES_MAX, scenario_from, storm_of, words_of
 from tocsin.interfaces.storm_text import scenario_to_toml, start_to_toml
 from tocsin.security.actor import Actor
@@ -41,14 +42,16 @@ def futures(centre: Centre, request: Request, actor: Actor) -> list[dict[str, An
 
 
 def scenario(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
-    """What a scenario can say here, and one to start from: that of the moment, or where no sensor says anything, an empty one."""
-    world, model = centre.world(), centre.pack.models[0]
+    """What a scenario of a hazard can say here, and one to start from: that of the moment, or where no sensor says anything, an empty one."""
+    world, watch = centre.world(), chosen_watch(centre, request)
+    model = watch.model
     why = ""
     try:
-        text = scenario_to_toml(centre.scenario_now(world), model)
+        text = scenario_to_toml(watch.scenario_now(world), model)
     except TocsinError as fault:
         text, why = start_to_toml(world, model), str(fault)
     return {
+        "hazard": watch.hazard,
         "toml": text,
         "why_not_now": why,
         "drives": {name: {"unit": d.quantity.unit, "meaning": d.meaning} for name, d in model.series.items()},
@@ -96,7 +99,7 @@ def _ask(centre: Centre, body: dict[str, Any]) -> asked.Ask:
     if not isinstance(name, str) or bool(name) == (told is not None):
         raise InputError("wanted one of `scenario` (an object, or its TOML in a text) and `futures` (a name)")
     if name:
-        return asked.Ask(None, {}, name, hour)
+        return asked.Ask(named_watch(centre, body, asked.hazard_of_futures(centre, name)).hazard, None, {}, name, hour)
     if isinstance(told, str):
         if len(told) > STORM_BYTES_MAX:
             raise InputError(f"scenario: {len(told):,} characters; wanted at most {STORM_BYTES_MAX:,}")
@@ -107,14 +110,15 @@ def _ask(centre: Centre, body: dict[str, Any]) -> asked.Ask:
     if not isinstance(told, dict):
         raise InputError(f"scenario = {str(told)[:40]!r}; wanted an object, or TOML in a text")
     storm = storm_of(told, where=SCENARIO)
-    if storm.hazard not in ("", centre.pack.hazard):
-        raise InputError(f"scenario: of {storm.hazard}; this platform simulates {centre.pack.hazard}")
+    watch = named_watch(centre, body, storm.hazard)
+    if storm.hazard not in ("", watch.hazard):
+        raise InputError(f"scenario: of {storm.hazard}; asked for {watch.hazard}")
     if storm.members > asked.MEMBERS_MOST:
         raise InputError(
             f"scenario: {storm.members} members; wanted at most {asked.MEMBERS_MOST} here: run more with `tocsin futures run`"
         )
-    made = scenario_from(storm, centre.world(), centre.pack.models[0], where=SCENARIO, folder=None)
-    return asked.Ask(made, words_of(storm, made, "asked for"), "", hour)
+    made = scenario_from(storm, centre.world(), watch.model, where=SCENARIO, folder=None)
+    return asked.Ask(watch.hazard, made, words_of(storm, made, "asked for"), "", hour)
 
 
 def _texts(body: dict[str, Any], name: str) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,27 +15,30 @@ from tocsin.flows.centre import Centre
 from tocsin.flows.plan_files import PLAN_BYTES_MAX, plan_from_toml, plan_to_toml
 from tocsin.flows.suggest import options_of
 from tocsin.interfaces.http.guard import body_of, number_of, text_of
+from tocsin.interfaces.http.hazards import HAZARD, chosen_watch
 from tocsin.pack import Plan
 from tocsin.security.actor import Actor
 from tocsin.security.gate import ROLES
-from tocsin.vocabulary import InputError, NotFound
+from tocsin.vocabulary import InputError
 
 
 def plans(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All plans that are on the table, with what they would do."""
+    """All plans that are on the table, or those of one hazard, with what they would do."""
+    table = chosen_watch(centre, request).plans() if HAZARD in request.query_params else centre.plans()
     held = {name: by for name, (_, record, by) in centre.board.library.items() if not record.removed}
-    return [msgspec.to_builtins(plan) | {"digest": plan.digest(), "saved_by": held.get(plan.name, "")} for plan in centre.plans()]
+    return [msgspec.to_builtins(plan) | {"digest": plan.digest(), "saved_by": held.get(plan.name, "")} for plan in table]
 
 
 def options(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
-    """Everything that may be done here, as one plan to choose from, and the roles, verbs, targets and places that an own action may name."""
-    world = centre.world()
-    plan = options_of(centre.pack, world)
+    """Everything that may be done here about a hazard, as one plan to choose from, and the roles, verbs, targets and places that an own action may name."""
+    world, watch = centre.world(), chosen_watch(centre, request)
+    plan = options_of(watch.pack, world)
     return {
+        "hazard": watch.hazard,
         "plan": msgspec.to_builtins(plan) | {"digest": plan.digest()},
         "roles": list(ROLES),
         "agreeing": list(AGREEING),
-        "verbs": doable(world, centre.pack.models[0], centre.pack),
+        "verbs": doable(world, watch.model, watch.pack),
         "zones": world.zones.name,
         "waters": world.waters(),
         "lines": world.lines(),
@@ -52,7 +56,16 @@ def _checked(centre: Centre, body: dict[str, Any]) -> dict[str, Any]:
         plan = _plan_of(body)
     except InputError as fault:
         return {"ok": False, "faults": [{"path": [], "message": str(fault)}], "toml": "", "digest": ""}
-    found = faults_of_plan(plan, centre.world(), centre.pack.models[0], centre.pack)
+    if plan.hazard not in centre.watches:
+        words = f"{plan.hazard!r} is not watched here; watched: {', '.join(centre.watches)}"
+        return {
+            "ok": False,
+            "faults": [{"path": ["hazard"], "message": words}],
+            "toml": plan_to_toml(plan),
+            "digest": plan.digest(),
+        }
+    watch = centre.watch(plan.hazard)
+    found = faults_of_plan(plan, centre.world(), watch.model, watch.pack)
     faults = [{"path": list(fault.path), "message": fault.words(plan)} for fault in found]
     return {"ok": not faults, "faults": faults, "toml": plan_to_toml(plan), "digest": plan.digest()}
 
@@ -89,8 +102,10 @@ async def undo_plan(centre: Centre, request: Request, actor: Actor) -> dict[str,
 
 
 def comparisons(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All comparisons, newest first."""
-    return [_comparison(centre, i) for i in reversed(centre.board.comparisons)][:50]
+    """All comparisons, or those of one hazard, newest first."""
+    hazard = chosen_watch(centre, request).hazard if HAZARD in request.query_params else ""
+    of = [i for i in reversed(centre.board.comparisons) if not hazard or centre.board.hazard_of(i) == hazard]
+    return [_comparison(centre, i) for i in of[:50]]
 
 
 def comparison(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
@@ -107,10 +122,9 @@ def course(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
 
 
 def _comparison(centre: Centre, comparison_id: str) -> dict[str, Any]:
-    if comparison_id not in centre.board.comparisons:
-        raise NotFound(f"no comparison {comparison_id!r}; there are {len(centre.board.comparisons)}")
-    row: dict[str, Any] = msgspec.to_builtins(centre.board.comparisons[comparison_id], builtin_types=()) | {"id": comparison_id}
-    by_future = centre.harm_by_future.get(comparison_id, {})
+    by_future, hazard = centre.harm_by_future(comparison_id), centre.board.hazard_of(comparison_id)
+    row: dict[str, Any] = msgspec.to_builtins(centre.board.comparisons[comparison_id], builtin_types=())
+    row |= {"id": comparison_id, "hazard": hazard}
     row["scores"] = [score | {"harm_by_future": by_future.get(score["plan"], [])} for score in row["scores"]]
     row["decision"] = centre.board.decision_on(comparison_id)
     return row
@@ -121,23 +135,26 @@ def limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     return centre.limits_state()
 
 
-async def set_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+async def set_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """Set what no plan may break, signed with the person's own key; the present ranking follows at once."""
     body = await body_of(request)
     texts = body.get("limits")
     if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 300 for text in texts):
         raise InputError(f'limits = {str(texts)[:60]}; wanted a list of texts, such as ["people_in_danger <= 0, 10%"]')
     reason, password = text_of(body, "reason", needed=False), text_of(body, "password", most=1_000)
-    said = await asyncio.to_thread(centre.set_limits, actor, texts, reason=reason, password=password)
-    return dict(zip(("id", "comparison"), said, strict=True))
+    return _limited(*await asyncio.to_thread(centre.set_limits, actor, texts, reason=reason, password=password))
 
 
-async def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
+async def undo_limits(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
     """Set again what held before the last change, signed as any other."""
     body = await body_of(request)
     reason, password = text_of(body, "reason", needed=False) or "undo", text_of(body, "password", most=1_000)
-    said = await asyncio.to_thread(centre.undo_limits, actor, reason=reason, password=password)
-    return dict(zip(("id", "comparison"), said, strict=True))
+    return _limited(*await asyncio.to_thread(centre.undo_limits, actor, reason=reason, password=password))
+
+
+def _limited(limits_id: str, anew: Mapping[str, str]) -> dict[str, Any]:
+    """What was set, and the comparison that follows of each hazard; `comparison` is the first of them, empty where there is none."""
+    return {"id": limits_id, "comparison": next(iter(anew.values()), ""), "comparisons": dict(anew)}
 
 
 async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, Any]:
@@ -157,13 +174,15 @@ async def decide(centre: Centre, request: Request, actor: Actor) -> dict[str, An
 
 
 def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All decisions, newest first; `signature_ok` is checked now."""
+    """All decisions, newest first, each with its hazard; `signature_ok` is checked now."""
+    hazards = _hazards_decided_on(centre)
     return [
         {
             "id": i,
             "time": d.time,
             "comparison": d.cause[0] if d.cause else "",
             "plan": d.plan,
+            "hazard": hazards[i],
             "verdict": d.verdict,
             "signer": d.signer,
             "comment": d.comment,
@@ -173,14 +192,22 @@ def decisions(centre: Centre, request: Request, actor: Actor) -> list[dict[str, 
     ]
 
 
+def _hazards_decided_on(centre: Centre) -> dict[str, str]:
+    """The hazard that each decision is about."""
+    of = {i: centre.board.hazard_of(i) for i in centre.board.comparisons}
+    return {i: next((of[cause] for cause in d.cause if cause in of), "") for i, d in centre.board.decisions.items()}
+
+
 def orders(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any]]:
-    """All orders with what has been reported of them."""
+    """All orders with the hazard of their plan and what has been reported of them."""
+    hazards = _hazards_decided_on(centre)
     now = centre.host.clock.now()
     return [
         {
             "id": s.id,
             "time": s.order.time,
             "plan": s.order.plan,
+            "hazard": next((hazards[cause] for cause in s.order.cause if cause in hazards), ""),
             "action": s.order.action,
             "do": s.order.do,
             "role": s.order.role,

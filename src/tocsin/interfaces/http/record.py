@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from tocsin.flows.bus import END
 from tocsin.flows.centre import Centre
 from tocsin.interfaces.http.guard import body_of, number_of, text_of
+from tocsin.interfaces.http.hazards import HAZARD, chosen_watch
 from tocsin.security.actor import Actor
 from tocsin.vocabulary import Note, TocsinError
 
@@ -55,13 +56,13 @@ async def note(centre: Centre, request: Request, actor: Actor) -> dict[str, str]
 
 
 def progress(centre: Centre, request: Request, actor: Actor) -> Any:
-    """What is being computed at the moment, or null."""
-    return centre.progress
+    """What is being computed at the moment, of which hazard, or null."""
+    return chosen_watch(centre, request).progress if HAZARD in request.query_params else centre.progress
 
 
 def ranking(centre: Centre, request: Request, actor: Actor) -> Any:
     """The ranking of plans as far as it has sharpened in the assessment that is running, or null."""
-    return centre.ranking
+    return chosen_watch(centre, request).ranking if HAZARD in request.query_params else centre.ranking
 
 
 def events(centre: Centre, request: Request, actor: Actor) -> StreamingResponse:

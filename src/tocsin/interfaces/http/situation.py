@@ -84,7 +84,7 @@ def alerts(centre: Centre, request: Request, actor: Actor) -> list[dict[str, Any
 
 async def release(centre: Centre, request: Request, actor: Actor) -> dict[str, str]:
     """Let a drafted message go out."""
-    return {"id": await asyncio.to_thread(centre.release_alert, actor, request.path_params["alert"])}
+    return {"id": await asyncio.to_thread(centre.messages.release, actor, request.path_params["alert"])}
 
 
 def alert_xml(centre: Centre, request: Request, actor: Actor) -> Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tocsin.vocabulary import Quantity
 
-AIR_TEMPERATURE = Quantity("air_temperature", "degC", -60.0, 60.0)
+# Ranges leave room above the records of the WMO archive of extremes: -89.2 degC (Vostok 1983), 56.7 degC (Furnace Creek 1913), a gust of 113 m/s (Barrow
+# Island 1996). Other packs observe air and wind with the same ranges: one platform has one stream of each quantity.
+AIR_TEMPERATURE = Quantity("air_temperature", "degC", -90.0, 60.0)
 RELATIVE_HUMIDITY = Quantity("relative_humidity", "%", 0.0, 100.0)
-WIND_SPEED = Quantity("wind_speed", "m/s", 0.0, 75.0)  # at 10 m above open ground, mean of 10 min
+WIND_SPEED = Quantity("wind_speed", "m/s", 0.0, 120.0)  # at 10 m above open ground, mean of 10 min
 WIND_FROM = Quantity("wind_from", "deg", 0.0, 360.0)
 RAIN_AMOUNT = Quantity("rain_amount", "mm", 0.0, 500.0)
 FIRE_WEATHER_INDEX = Quantity("fire_weather_index", "1", 0.0, 300.0)
