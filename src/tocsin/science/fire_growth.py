@@ -216,7 +216,9 @@ def spread_table(weather: Sequence[Weather], canopy: Canopy = Canopy(), *, wind_
         rate, one[:, c.WIND_SCALE], one[:, c.WIND_POWER], one[:, c.SLOPE_SCALE], most, one[:, c.HEAT], _ = bed
         one[:, c.RATE] = rate / 60.0
         one[:, c.WIND_MOST] = most if wind_limit else np.inf
-        one[:, c.WIND_EAST], one[:, c.WIND_NORTH] = midflame * east, midflame * north
+        # Rothermel's wind factor, as the vector that a slope's is added to
+        push = one[:, c.WIND_SCALE] * midflame ** one[:, c.WIND_POWER]
+        one[:, c.PUSH_EAST], one[:, c.PUSH_NORTH] = push * east, push * north
         one[:, c.CROWN_FROM] = np.where(timber, crown_critical_intensity_kw_per_m(canopy), np.inf)
         one[:, c.CROWN_RATE] = crown_rate_m_per_min(canopy, now.wind_m_per_s, now.moisture.dead_1h) / 60.0
         one[:, c.CROWN_SHAPE] = crown_length_to_width(now.wind_m_per_s)

@@ -8,7 +8,7 @@ All that is compiled together is in this one file: a compiled function is kept o
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import atan2, exp, hypot, pi, sqrt
+from math import atan2, exp, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ _plain: _Compile = njit(**_how)
 _inline: _Compile = njit(forceinline=True, **_how)
 
 # columns of the table (interval, fuel, column): what fuel, moisture, wind and trees decide, in metres and seconds
-(RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, WIND_EAST, WIND_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
+(RATE, WIND_SCALE, WIND_POWER, SLOPE_SCALE, WIND_MOST, HEAT, PUSH_EAST, PUSH_NORTH, CROWN_FROM, CROWN_RATE, CROWN_SHAPE, CROWN_HEAT, CROWN_EAST, CROWN_NORTH,
  COLUMNS) = range(15)  # fmt: skip
 # of ground in an interval, lengths in cells: middle c, matrix W, heat, k = W^-1 c, J = (1 + c.k) W^-1, determinant of W + cc, head's rate, and by how much
 # (T + k.x) grows at least where a straight front comes to a cell between one beside it and one at its corner (from the corner by sqrt 2 as much)
@@ -45,16 +45,12 @@ RIGHT = np.array([1, 1, 0, -1, -1, -1, 0, 1])
 @_plain
 def ellipse(bed, up_east, up_north):  # type: ignore[no-untyped-def]
     """Middle and matrix of the ellipse seen from above (m/s), then rate at the head along the ground (m/s), heat (kJ/m2), shape, direction, and if crowns burn."""
-    wind = hypot(bed[WIND_EAST], bed[WIND_NORTH])  # m/min, as the bed's wind factor wants it
     steep2 = up_east * up_east + up_north * up_north
-    x = y = 0.0
-    if wind > 0.0:
-        per_wind = bed[WIND_SCALE] * wind ** bed[WIND_POWER] / wind
-        x, y = per_wind * bed[WIND_EAST], per_wind * bed[WIND_NORTH]
+    x, y = bed[PUSH_EAST], bed[PUSH_NORTH]
     if steep2 > 0.0:
         per_slope = bed[SLOPE_SCALE] * sqrt(steep2)
         x, y = x + per_slope * up_east, y + per_slope * up_north
-    factor = hypot(x, y)
+    factor = sqrt(x * x + y * y)
     shape, toward_x, toward_y = 1.0, 0.0, 1.0
     if factor > 0.0:
         toward_x, toward_y = x / factor, y / factor
@@ -122,26 +118,23 @@ def rows_known(number, known, row, seen):  # type: ignore[no-untyped-def]
 def _fill(ground, at, bed, up_east, up_north, cell_m):  # type: ignore[no-untyped-def]
     """The columns of one sort of ground in one interval."""
     cx, cy, wxx, wxy, wyy, _, heat, _, _, _, _ = ellipse(bed, up_east, up_north)
-    cx, cy, wxx, wxy, wyy = cx / cell_m, cy / cell_m, wxx / cell_m**2, wxy / cell_m**2, wyy / cell_m**2
+    per_cell = 1.0 / cell_m
+    cx, cy, per_cell2 = cx * per_cell, cy * per_cell, per_cell * per_cell
+    wxx, wxy, wyy = wxx * per_cell2, wxy * per_cell2, wyy * per_cell2
     det = wxx * wyy - wxy * wxy
-    kx, ky = (wyy * cx - wxy * cy) / det, (wxx * cy - wxy * cx) / det
+    per_det = 1.0 / det
+    kx, ky = (wyy * cx - wxy * cy) * per_det, (wxx * cy - wxy * cx) * per_det
     full = 1.0 + cx * kx + cy * ky
-    middle, apart = 0.5 * (wxx + wyy), 0.5 * hypot(wxx - wyy, 2.0 * wxy)
-    ground[at, CX], ground[at, CY], ground[at, WXX], ground[at, WXY], ground[at, WYY], ground[at, HEAT_OF] = (
-        cx,
-        cy,
-        wxx,
-        wxy,
-        wyy,
-        heat,
-    )
+    jxx, jxy, jyy = full * per_det * wyy, -full * per_det * wxy, full * per_det * wxx
+    middle, apart = 0.5 * (wxx + wyy), 0.5 * sqrt((wxx - wyy) * (wxx - wyy) + 4.0 * wxy * wxy)
+    ground[at, CX], ground[at, CY], ground[at, HEAT_OF] = cx, cy, heat
+    ground[at, WXX], ground[at, WXY], ground[at, WYY] = wxx, wxy, wyy
     ground[at, KX], ground[at, KY] = kx, ky
-    ground[at, JXX], ground[at, JXY], ground[at, JYY] = full * wyy / det, -full * wxy / det, full * wxx / det
-    ground[at, SPREAD], ground[at, FASTEST] = det * full, hypot(cx, cy) + sqrt(middle + apart)
+    ground[at, JXX], ground[at, JXY], ground[at, JYY] = jxx, jxy, jyy
+    ground[at, SPREAD], ground[at, FASTEST] = det * full, sqrt(cx * cx + cy * cy) + sqrt(middle + apart)
     # between a cell beside and one at the corner the angle, seen in the metric J, is at most that between the two
-    askew = abs(full * wxy / det)
-    low = full * min(wxx, wyy) / det
-    ground[at, LEAST] = max(low - askew, 0.0) / sqrt(max(2.0 * low, full * (wxx + wyy) / det - 2.0 * askew))
+    askew, low = abs(jxy), min(jxx, jyy)
+    ground[at, LEAST] = max(low - askew, 0.0) / sqrt(max(2.0 * low, jxx + jyy - 2.0 * askew))
 
 
 @_plain
@@ -437,7 +430,7 @@ def grow(  # type: ignore[no-untyped-def]
                         if own[q, SINCE] != k + 1:
                             _know(q, k, mark, own, place, level, beds, row, height_m, cell_m)
                         if fx == 0.0 and fy == 0.0:
-                            ahead = hypot(own[q, CX], own[q, CY])
+                            ahead = sqrt(own[q, CX] * own[q, CX] + own[q, CY] * own[q, CY])
                             px = own[q, CX] / ahead / own[q, FASTEST] if ahead > 0.0 else 0.0
                             py = own[q, CY] / ahead / own[q, FASTEST] if ahead > 0.0 else 1.0 / own[q, FASTEST]
                         else:
