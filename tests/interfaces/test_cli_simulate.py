@@ -11,13 +11,14 @@ import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rasterio
 from cli_place import COLS, LAKE_COLS, ROWS, build_place, run
 
-from tocsin.flows.information import foresee, report_of
+from tocsin.flows.information import foresee, land_of, report_of
 from tocsin.interfaces.cli.scenario import Asked, scenario_of
 from tocsin.pack import find_pack
 from tocsin.platform.forecasts import StoredForecast
@@ -52,6 +53,17 @@ def test_a_level_floods_the_ground_below_it_and_no_more(twin: Path) -> None:
     assert told["balance_error_share_worst"] < 1e-6
     assert told["limits"]
     assert told["source"]
+
+
+def test_a_lake_is_left_out_of_a_flood_and_counts_for_a_gas(twin: Path) -> None:
+    place, pack = open_twin(twin), find_pack("flood")
+    now = place.manifest.created
+    scenario = scenario_of(place.world(now), pack.models[0], Asked(["2.1m@lake"], None, [], "30min", "", 2.0, 1, 0, []))
+    result = foresee(place, "flood", scenario, time=now)
+    lake = np.zeros((ROWS, COLS), bool)
+    lake[:, :LAKE_COLS] = True
+    np.testing.assert_array_equal(land_of(result), ~lake.reshape(-1))
+    assert land_of(msgspec.structs.replace(result, pack=find_pack("chemical"))).all()
 
 
 def test_the_command_and_a_notebook_get_the_same_answer(twin: Path) -> None:

@@ -197,12 +197,18 @@ def report_of(result: ForecastResult) -> ForecastReport:
     )
 
 
+def land_of(result: ForecastResult) -> NDArray[np.bool_]:
+    """The places at which the hazard counts, (cell,): not the water bodies that the twin knows, where they are full of it whatever happens."""
+    land = np.ones(result.world.grid.cells, bool)
+    if not result.pack.harm.over_water:
+        for name in result.world.waters():
+            land[result.world.water(name).place] = False
+    return land
+
+
 def _ground(result: ForecastResult) -> dict[str, Estimate]:
-    """How much ground is reached and how strongly, beside the water bodies that the twin knows; in danger where the hazard makes places so."""
-    footprint, world = result.foreseen.footprint, result.world
-    land = np.ones(world.grid.cells, bool)
-    for name in world.waters():
-        land[world.water(name).place] = False
+    """How much ground is reached and how strongly; in danger where the hazard makes places so."""
+    footprint, world, land = result.foreseen.footprint, result.world, land_of(result)
     peak = footprint.peak[:, land]
     wet = np.isfinite(footprint.arrival_s[:, land])
     count = np.maximum(wet.sum(axis=1), 1)

@@ -23,6 +23,7 @@ from tocsin.vocabulary import (
     Verification,
     Warning,
 )
+from tocsin.vocabulary.units import lasting
 
 GAUGES_TOLD = 3
 
@@ -41,7 +42,7 @@ def in_words(record: Record) -> str:
         case AlertDraft():
             return f"CAP {record.message_type} ({record.status}): {record.headline}"
         case Forecast():
-            return f"{record.members} futures of {record.hazard} by {record.model}, {record.duration_s / 3600.0:g} h"
+            return f"{record.members} futures of {record.hazard} by {record.model}, {lasting(record.duration_s)}"
         case Verification():
             return verified_words(record)
         case Comparison():

@@ -12,6 +12,7 @@ from tocsin.interfaces.files import make_whole, write_whole
 from tocsin.interfaces.pictures import classes_of, hillshade, map_picture
 from tocsin.vocabulary.errors import Conflict, InputError
 from tocsin.vocabulary.quantity import Quantity
+from tocsin.vocabulary.units import lasting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,12 +188,13 @@ def _write_geoparquet(result: ForecastResult, path: Path) -> None:
 
 
 def forecast_picture(result: ForecastResult) -> bytes:
-    """A PNG of the median peak over the relief; the water bodies themselves are left out, and a made-up place says so."""
+    """A PNG of the median peak over the relief, without the water bodies where these are full of it anyway; a made-up place says so."""
+    from tocsin.flows.information import land_of
+
     field = np.array(result.field("q50"), np.float32).reshape(-1)
-    for name in result.world.waters():
-        field[result.world.water(name).place] = 0.0
+    field[~land_of(result)] = 0.0
     members = result.scenario.members
-    title = f"{result.place}{' | MADE UP' if result.made_up else ''} | {result.pack.hazard}, highest in {result.scenario.duration_s / 3600.0:g} h"
+    title = f"{result.place}{' | MADE UP' if result.made_up else ''} | {result.pack.hazard}, highest in {lasting(result.scenario.duration_s)}"
     title += f", median of {members} futures" if members > 1 else ", one future"
     made = result.model.makes
     return map_picture(
@@ -200,7 +202,7 @@ def forecast_picture(result: ForecastResult) -> bytes:
         result.world.grid.cell_m,
         field.reshape(result.world.grid.shape),
         title=title,
-        legend=made.name.replace("_", " "),
+        legend=result.pack.harm.shown_as or made.name.replace("_", " "),
         classes=classes_of(result.pack.harm, on_paper=True),
         unit=made.unit,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from tocsin.vocabulary.units import lasting
+
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
@@ -79,7 +81,7 @@ class _Page:
         mark = "MADE UP PLACE  |  " if told["made_up"] else ""
         self._text(
             MARGIN,
-            f"{mark}{told['place']}  |  {told['hazard']}, {told['duration_s'] / 3600.0:g} h  |  {len(told['scores'])} plans on the same "
+            f"{mark}{told['place']}  |  {told['hazard']}, {lasting(told['duration_s'])}  |  {len(told['scores'])} plans on the same "
             f"{told['futures']} futures  |  people as at {told['hour']:g} h",
             size=18,
             colour=RED if told["made_up"] else SOFT,

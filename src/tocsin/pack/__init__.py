@@ -111,7 +111,8 @@ class Harm(msgspec.Struct, frozen=True):
     not there counts as the first. `at_home`: the share is of those who live at a place, whatever the hour is. On maps,
     `shown_from` are the lower bounds of six classes of intensity, rising, for the eye alone (empty: made from what is dangerous), and `ramp` is their colours.
     `opens_with` is what a map shows first: the middle of the futures at each place, or, where they lie in different places and the middle may be empty, the chance of danger.
-    `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill").
+    `words` are what people call a figure of this hazard ("people_in_danger": "people severely ill"), and `shown_as` is what a legend calls `danger`.
+    `over_water` is False where water bodies are full of it whatever happens, so that maps and areas leave them out.
     """
 
     danger: Quantity
@@ -129,6 +130,8 @@ class Harm(msgspec.Struct, frozen=True):
     shown_from: tuple[float, ...] = ()
     ramp: Literal["cool", "warm"] = "warm"
     opens_with: Literal["q50", "chance"] = "q50"
+    shown_as: str = ""
+    over_water: bool = True
 
     def __post_init__(self) -> None:
         if (self.danger_from is None) == (self.harmed is None):

@@ -140,3 +140,12 @@ def converted(value: NDArray[np.float64], source: str, target: str) -> NDArray[n
     units = KINDS[_KIND[target]]
     (factor, offset), (into, shift) = units[source], units[target]
     return (value * factor + (offset - shift)) / into
+
+
+def lasting(duration_s: float) -> str:
+    """A duration as a person says it: hours up to four days, then days.
+
+    >>> lasting(86_400.0), lasting(120 * 86_400.0)
+    ('24 h', '120 days')
+    """
+    return f"{duration_s / 3_600.0:g} h" if duration_s <= 4 * 86_400.0 else f"{duration_s / 86_400.0:g} days"

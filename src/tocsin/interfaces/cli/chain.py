@@ -231,9 +231,11 @@ def _tell(console: Console, report: ChainReport, asked: dict[str, str], run_s: f
     """The report as a page: whom it leaves without what, the ways it takes, and what would help."""
     from rich.table import Table
 
+    from tocsin.vocabulary.units import lasting
+
     mark = "  MADE UP" if report.made_up else ""
     console.print(
-        f"{report.place}{mark}: risk chains of {' and '.join(report.hazards)} over {report.hours:g} h, {report.members} futures, "
+        f"{report.place}{mark}: risk chains of {' and '.join(report.hazards)} over {lasting(report.hours * 3_600.0)}, {report.members} futures, "
         f"seed {report.seed}, people as at {report.hour:g} h",
         style="bold",
     )

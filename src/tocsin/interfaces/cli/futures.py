@@ -178,10 +178,12 @@ def _tell(console: Console, kept: Kept, run_s: float | None = None) -> None:
 
 
 def _tell_folder(console: Console, manifest: FuturesManifest, kept: Kept) -> None:
+    from tocsin.vocabulary.units import lasting
+
     mark = "  MADE UP" if manifest.made_up else ""
     scenario = manifest.scenario
     console.print(
-        f"{manifest.twin}{mark}: {manifest.hazard} over {scenario.duration_s / 3600.0:g} h, seed {scenario.seed}, {scenario.sampling}",
+        f"{manifest.twin}{mark}: {manifest.hazard} over {lasting(scenario.duration_s)}, seed {scenario.seed}, {scenario.sampling}",
         style="bold",
     )
     _tell(console, kept)

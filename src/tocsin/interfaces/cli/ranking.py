@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tocsin.vocabulary.units import lasting
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,7 +51,7 @@ def tell(console: Console, told: dict[str, Any]) -> None:
     """The ranking as a page: what to do and how sure that is, the plans side by side, what would change it, who bears it."""
     mark = "  MADE UP" if told["made_up"] else ""
     console.print(
-        f"{told['place']}{mark}: {len(told['scores'])} plans, each on the same {told['futures']} futures of {told['duration_s'] / 3600.0:g} h "
+        f"{told['place']}{mark}: {len(told['scores'])} plans, each on the same {told['futures']} futures of {lasting(told['duration_s'])} "
         f"of {told['hazard']}, seed {told['seed']}, people as at {told['hour']:g} h",
         style="bold",
     )

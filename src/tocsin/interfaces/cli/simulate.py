@@ -129,11 +129,12 @@ def tell(console: Console, report: ForecastReport, run_s: float) -> None:
     from rich.table import Table
 
     from tocsin.pack import HARMED, IN_DANGER
+    from tocsin.vocabulary.units import lasting
 
     several = report.members > 1
     mark = "  MADE UP" if report.made_up else ""
     futures = f"{report.members} futures, seed {report.seed}" if several else "one future at usual values"
-    console.print(f"{report.place}{mark}: {report.hazard} over {report.hours:g} h, {futures}", style="bold")
+    console.print(f"{report.place}{mark}: {report.hazard} over {lasting(report.hours * 3_600.0)}, {futures}", style="bold")
     console.print("; ".join(f"{name} {text}" for name, text in report.asked.items() if name != "hours"))
     if several:
         console.print("Figures are means, with 5 to 95 % of the futures behind them.")

@@ -14,5 +14,6 @@ HARM = Harm(
     ),
     indoors=AEGL2_SHARE_INDOORS,
     opens_with="chance",
+    shown_as="times AEGL-2",
     words={"people_in_danger": "people who breathe more than AEGL-2"},
 )

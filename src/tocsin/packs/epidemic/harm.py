@@ -18,5 +18,6 @@ HARM = Harm(
     ),
     words={"people_in_danger": "people severely ill"},
     at_home=True,
+    shown_as="share severely ill",
     shown_from=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1),  # for the eye
 )

@@ -60,6 +60,8 @@ DANGER_FROM_M = 0.3
 
 HARM = Harm(
     ramp="cool",
+    shown_as="depth of water",
+    over_water=False,
     danger=FLOOD_DEPTH,
     danger_from=DANGER_FROM_M,
     danger_source="Smith, Davey & Cox 2014, Flood hazard, WRL TR 2014/07 (Australian Rainfall and Runoff): above class H1, depth 0.3 m",
