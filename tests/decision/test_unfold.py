@@ -62,12 +62,15 @@ FLOWS_OVER = 0.5  # of what is held back or drained from one basin, into the oth
 
 
 @pytest.fixture(autouse=True)
-def gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+def gauges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A gauge in each basin, as facts that a plan may ask for."""
     facts = tuple(FactKind(f"{zone}_m", "m", "", -INF, INF, f"the water in {zone}", course=f"{zone}_m") for zone in ZONES)
     pack = find_pack("flood")
     told = {"flood": msgspec.structs.replace(pack, facts=(*pack.facts, *facts))}
     monkeypatch.setattr("tocsin.pack.find_packs", lambda: told)
+    facts_for.cache_clear()  # what other tests asked for before, and after this one what it asked for
+    yield
+    facts_for.cache_clear()
 
 
 def rises(future: Future, effects: Sequence[Effect], zone: str) -> list[tuple[float, float]]:

@@ -718,7 +718,7 @@ def test_what_a_person_asks_for_is_computed_in_the_background_and_is_beside_the_
     assert status == 200, job
     done = served.wait_until(f"/jobs/{job['id']}", lambda told: told["state"] != "running" and told)
     assert (done["state"], done["result"]["done"], done["by"]) == ("done", 6, "pat"), done
-    assert served.get("/futures") == [{"name": "storm", "done": 6, "members": 6, "failed": 0}]
+    assert served.get("/futures") == [{"name": "storm", "hazard": "flood", "done": 6, "members": 6, "failed": 0}]
     limit = "people_in_danger <= 0, 1%"
     status, job = served.ask("/jobs/compare", {"futures": "storm", "plans": names[:2], "limits": [limit], "all": True})
     assert status == 200, job

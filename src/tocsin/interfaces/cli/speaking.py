@@ -34,8 +34,8 @@ TwinOption = Annotated[
 HazardOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="The hazard that is asked about, where a platform watches several. For a data folder: one that it is served with, may be given several times, "
-        "the first is asked about; flood where none is given.",
+        help="The hazard that is asked about, where a platform watches several; for a data folder one that it is served with, and it may be given several "
+        "times, the first is asked about. Default: what the platform tells without one; flood, for a data folder.",
         metavar="HAZARD",
     ),
 ]
