@@ -122,6 +122,18 @@ def test_a_gauge_sets_the_flood_going_and_a_nose_the_gas_and_a_decision_on_one_l
         job = served.wait_until("/jobs", lambda jobs: jobs[0]["state"] in ("done", "failed"))[0]
         assert "futures of flood, wanted chemical" in job["why"]
 
+        # from the command line: what is signed is not guessed among hazards, and each waits for its own decision
+        def does(*what: str) -> tuple[int, str, str]:
+            return run("decision", *what[:1], served.address.rstrip("/"), *what[1:], "--as", "ada", stdin=f"{COMMANDER}\n")
+
+        code, listed, _ = does("list")
+        assert code == 0
+        assert all(f"{hazard} waits for a decision" in listed for hazard in both)
+        code, _, err = does("approve", both["flood"]["recommended"])
+        assert code == 1
+        assert "give --hazard or --on" in err
+        assert does("show", "--hazard", "flood")[1].startswith("flood: ")
+
         # a decision on the one leaves the other to be decided
         status, decided = served.ask("/decisions", verdict(both["flood"]))
         assert status == 200, decided

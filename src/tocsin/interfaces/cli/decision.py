@@ -46,12 +46,13 @@ def list_decisions(to: To, as_json: AsJson = False) -> None:
     Example: tocsin decision list http://127.0.0.1:8765 --as ada
     """
     with desk(as_json=as_json) as at, to.speaking() as platform:
-        rankings, decided = platform.get("comparisons"), platform.get("decisions")
+        rankings, decided = platform.get("comparisons", **to.about), platform.get("decisions")
         newest = rankings[0] if rankings else None
         open_now = [
             {
                 "id": r["id"],
                 "time": r["time"],
+                "hazard": r["hazard"],
                 "recommended": r["recommended"],
                 "plans": len(r["scores"]),
                 "futures": r["futures"],
@@ -59,13 +60,14 @@ def list_decisions(to: To, as_json: AsJson = False) -> None:
             for r in rankings
             if r["decision"] is None
         ]
+        newest_of = {r["hazard"]: r["id"] for r in reversed(rankings)}
 
         def text(console: Console) -> None:
             if newest is None:
                 console.print("No plans were compared yet, so there is nothing to decide on.")
-            for row in open_now[:1] if newest is not None and newest["decision"] is None else ():
+            for row in (row for row in open_now if newest_of[row["hazard"]] == row["id"]):
                 console.print(
-                    f"waits for a decision: {row['plans']} plans on {row['futures']} futures, {row['recommended']} is recommended, "
+                    f"{row['hazard']} waits for a decision: {row['plans']} plans on {row['futures']} futures, {row['recommended']} is recommended, "
                     f"{moment(row['time'])}  ({row['id']})",
                     style="bold",
                 )
@@ -92,13 +94,15 @@ def show(
     """Show a ranking with all that would change it, and what was decided on it. Example: tocsin decision show http://127.0.0.1:8765 --as ada"""
     with desk(as_json=as_json) as at, to.speaking() as platform:
         decided = platform.get("decisions")
-        compared = _ranking(platform, which, of={row["id"]: row["comparison"] for row in decided})
+        compared = _ranking(platform, which, to.about, of={row["id"]: row["comparison"] for row in decided})
         made = next((row for row in decided if row["id"] == compared["decision"]), None)
 
         def text(console: Console) -> None:
             from tocsin.interfaces.cli.ranking import tell_choice
 
-            console.print(f"{compared['id']}, {moment(compared['time'])}, {compared['futures']} futures", style="bold")
+            console.print(
+                f"{compared['hazard']}: {compared['id']}, {moment(compared['time'])}, {compared['futures']} futures", style="bold"
+            )
             tell_choice(console, compared)
             console.print(f"\n{'Nobody has decided on it.' if made is None else _line(made)}")
 
@@ -135,7 +139,7 @@ def _decide(to: To, plan: str, verdict: str, *, on: str, comment: str, yes: bool
                 "say which with --on (`decision list` and `decision show` tell its id)"
             )
         with to.speaking() as platform:
-            compared = _ranking(platform, on)
+            compared = _ranking(platform, on, to.about, to_sign=True)
             score = _score(compared, plan)
             _must_be_sure(at, platform, compared, score, verdict, yes=yes)
             body = {
@@ -167,7 +171,7 @@ def _must_be_sure(
     from tocsin.vocabulary import Conflict, Refused
 
     plan, digest = score["plan"], score["digest"]
-    newest = platform.get("comparisons")[0]
+    newest = platform.get("comparisons", hazard=compared["hazard"])[0]
     newer = ""
     if newest["id"] != compared["id"]:
         newer = f"there is a newer ranking of {moment(newest['time'])}, in which {newest['recommended']!r} is recommended: {newest['id']}"
@@ -176,7 +180,9 @@ def _must_be_sure(
             f"decision: {compared['id']} is decided already ({compared['decision']}); "
             f"{newer or '`decision show` tells by whom; a new ranking may be decided on anew'}"
         )
-    at.note(f"{verdict} {plan!r}, the plan with the digest {digest[:12]}, on {compared['id']} of {moment(compared['time'])}")
+    at.note(
+        f"{verdict} {plan!r}, the plan with the digest {digest[:12]}, on {compared['hazard']} {compared['id']} of {moment(compared['time'])}"
+    )
     at.note(f"  ranked {score['rank']} of {len(compared['scores'])}: {score['reason']}")
     if verdict == "approve":
         for warning in _against(platform, compared, score):
@@ -215,14 +221,19 @@ def _against(platform: Conversation, compared: dict[str, Any], score: dict[str, 
     return found
 
 
-def _ranking(platform: Conversation, asked: str, *, of: dict[str, str] | None = None) -> dict[str, Any]:
-    """The ranking that is meant: by its id, by a decision on it (`of`), or the newest."""
+def _ranking(
+    platform: Conversation, asked: str, about: dict[str, Any], *, of: dict[str, str] | None = None, to_sign: bool = False
+) -> dict[str, Any]:
+    """The ranking that is meant: by its id, by a decision on it (`of`), or the newest; what is signed is not guessed among hazards."""
     from tocsin.vocabulary import InputError, NotFound
 
-    rows: list[dict[str, Any]] = platform.get("comparisons")
+    rows: list[dict[str, Any]] = platform.get("comparisons", **about)
     if not rows:
         raise NotFound("decision: no plans were compared yet; a warning brings a ranking, or `tocsin job compare`")
     if not asked:
+        hazards = list(dict.fromkeys(row["hazard"] for row in rows))
+        if to_sign and len(hazards) > 1:
+            raise InputError(f"decision: there are rankings of {', '.join(hazards)}; wanted one of them: give --hazard or --on")
         return rows[0]
     ids = {row["id"]: row["id"] for row in rows} | (of or {})
     meant = {ids[i] for i in ids if i == asked} or {
