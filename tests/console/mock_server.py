@@ -578,6 +578,7 @@ def forecast(name: str, minutes_ago: int) -> dict[str, Any]:
         "limits": "Local inertia: too slow where a front runs faster than about Froude 0.5. No sewers, no pumps.",
         "quantity": {"name": "flood_depth", "unit": "m", "low": 0.0, "high": 100.0},
         "danger_from": 0.3,
+        "shown_as": "depth of water",
         "words": {"buildings_affected": "buildings flooded"},
         "members": MEMBERS,
         "duration_s": (FRAMES - 1) * FRAME_S,

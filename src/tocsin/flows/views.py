@@ -79,6 +79,7 @@ class ForecastView:
             "corners": self.lonlat.corners(),
             "quantity": msgspec.to_builtins(self.stored.meta.quantity),
             "danger_from": self.pack.harm.danger_from,
+            "shown_as": self.pack.harm.shown_as,
             "words": dict(self.pack.harm.words),
             "opens_with": self.pack.harm.opens_with,
             "made_up": self.stored.meta.made_up,

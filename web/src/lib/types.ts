@@ -128,6 +128,7 @@ export interface Forecast {
   made_up?: boolean
   quantity: { name: string; unit: string }
   danger_from: number | null
+  shown_as: string // what a legend calls the quantity, by its pack; '' where the pack does not say
   words: Record<string, string>
   opens_with: 'q50' | 'chance'
   asked_by?: string

@@ -81,7 +81,9 @@ export const unitWords = (unit: string): string => (unit === '1' ? '' : ` ${unit
 
 /** From what on a forecast's hazard is dangerous, in words: "more than 0.3 m"; harm, where it harms a share of the people. */
 export const dangerWords = (forecast: Forecast | null, sign = 'more than'): string =>
-  forecast?.danger_from == null ? 'harm' : `${sign} ${forecast.danger_from}${unitWords(forecast.quantity.unit)}`
+  forecast?.danger_from == null
+    ? 'harm'
+    : `${sign} ${forecast.danger_from}${unitWords(forecast.quantity.unit)}${forecast.quantity.unit === '1' && forecast.shown_as ? ` ${forecast.shown_as}` : ''}`
 
 export const t = {
   product: 'Tocsin',
