@@ -19,6 +19,7 @@ from tocsin.science.race_criterion import Criterion
 
 Floats = NDArray[np.float64]
 
+# Choices of ours, made on made-up families with seeds from 50000 on (benchmarks/race.py); they steer the order of runs alone, and no bound rests on them.
 SPREADS_TRIED = np.concatenate([[0.0], np.geomspace(0.05, 20.0, 24)])  # in usual errors: what choices may differ by
 TAIL_SEEN = 3.0  # futures in the tail, from which on their own spread is believed
 PRIOR_RUNS = 4.0  # so many runs a choice's own scatter is held against that of all choices
